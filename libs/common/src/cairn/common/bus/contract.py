@@ -1,0 +1,79 @@
+"""What every transport promises; `tests/bus` holds both to it.
+
+1. `publish` returns once every event is durable, and keeps the order of the events of one key.
+2. A subscription's group reads each event at least once, those of one key in the order of writing, by one member at a time.
+3. What was committed is not read again by that group; what was not committed is read again after a crash or a rebalance.
+4. `commit` of a batch whose partition has moved to another member is refused by raising `Fenced`, never half-done.
+5. Only the owner of a topic can write to it (S33).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from cairn.common.events import Event
+
+if TYPE_CHECKING:
+    from cairn.common.settings import Settings
+
+
+class Fenced(Exception):  # noqa: N818 - a state, not a fault: the partition belongs to another member now
+    """The partition of this batch was given to another member of the group; nothing was committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as it lies on the bus. `body` is not yet trusted to be an event."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    body: bytes
+
+
+class Subscription(Protocol):
+    """One member of a consumer group."""
+
+    async def fetch(self, limit: int, wait: float) -> Sequence[Record]:
+        """Up to `limit` records that this member has not fetched yet, waiting up to `wait` seconds for the first."""
+        ...
+
+    async def commit(self, records: Sequence[Record]) -> None:
+        """The group is done with these and all before them in their partitions. Raises Fenced."""
+        ...
+
+    async def rewind(self, records: Sequence[Record]) -> None:
+        """Fetch these (and what follows them in their partitions) again: nothing of them was done."""
+        ...
+
+    async def lag(self) -> int:
+        """Records in this member's partitions that its group has not committed."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Bus(Protocol):
+    """A connection of one service (its role) to the bus."""
+
+    async def publish(self, topic: str, events: Sequence[Event]) -> None:
+        """Append in order; return when durable. All or a prefix per key is appended when it raises; publish again."""
+        ...
+
+    async def subscribe(self, topics: Sequence[str], group: str, *, from_start: bool = True) -> Subscription: ...
+
+    async def close(self) -> None: ...
+
+
+async def open_bus(settings: Settings) -> Bus:
+    """The transport which the settings name, connected. Retries until the first connection is made."""
+    if settings.bus == "kafka":
+        from cairn.common.bus.kafka import KafkaBus
+
+        return await KafkaBus.open(settings)
+    from cairn.common.bus.postgres import PostgresBus
+
+    return await PostgresBus.open(settings)

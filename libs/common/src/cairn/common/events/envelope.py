@@ -1,0 +1,113 @@
+"""The event envelope: CloudEvents 1.0, structured mode, with the extension attributes `tenant`, `partitionkey` and `traceparent`.
+
+Source: CloudEvents 1.0.2, sections 2 and 3.1; its partitioning and distributed-tracing extensions.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from cairn.common.instants import format_instant, parse_instant
+
+NAMESPACE: Final = uuid.UUID("6d0a2a0e-7a5e-5b53-9d6c-2f6b0c3a9c11")
+"""Root of every deterministic id, so that the same fact has the same id however often it is stated."""
+
+_MAX_BYTES: Final = 1_000_000
+
+
+class MalformedEvent(ValueError):
+    """The bytes on the bus are not an event that this system could have written."""
+
+
+def stable_id(*parts: str) -> uuid.UUID:
+    """A UUIDv5 over the parts. Each is length-prefixed, so that ("a", "bc") and ("ab", "c") differ."""
+    return uuid.uuid5(NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact. `key` decides the partition: events of one key are read in the order in which they were written."""
+
+    type: str
+    source: str
+    subject: str
+    tenant: str
+    key: str
+    data: Mapping[str, Any]
+    time: datetime
+    id: str = ""
+    traceparent: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            # Derived from what happened to what and when: a retry states the same fact again, never a second one.
+            identity = stable_id(self.tenant, self.type, self.subject, self.key, format_instant(self.time))
+            object.__setattr__(self, "id", str(identity))
+
+
+def encode(event: Event) -> bytes:
+    """The event as CloudEvents JSON (`application/cloudevents+json`)."""
+    envelope: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": format_instant(event.time),
+        "datacontenttype": "application/json",
+        "tenant": event.tenant,
+        "partitionkey": event.key,
+        "data": event.data,
+    }
+    if event.traceparent:
+        envelope["traceparent"] = event.traceparent
+    return orjson.dumps(envelope)
+
+
+def decode(body: bytes) -> Event:
+    """The event in `body`. Attributes that are not known here are tolerated (a newer writer may add some).
+
+    Raises MalformedEvent, whose text names the attribute at fault.
+    """
+    if len(body) > _MAX_BYTES:
+        raise MalformedEvent(f"the event has {len(body)} bytes, more than {_MAX_BYTES}")
+    try:
+        envelope: Any = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedEvent(f"not JSON: {error}") from None
+    if not isinstance(envelope, dict):
+        raise MalformedEvent("not a JSON object")
+    if envelope.get("specversion") != "1.0":
+        raise MalformedEvent("specversion is not 1.0")
+
+    def text(name: str) -> str:
+        value = envelope.get(name)
+        if not isinstance(value, str) or not value:
+            raise MalformedEvent(f"{name} is missing or is not a string")
+        return value
+
+    data = envelope.get("data")
+    if not isinstance(data, dict):
+        raise MalformedEvent("data is not a JSON object")
+    try:
+        time = parse_instant(text("time"))
+    except ValueError as error:
+        raise MalformedEvent(f"time: {error}") from None
+    traceparent = envelope.get("traceparent")
+    return Event(
+        type=text("type"),
+        source=text("source"),
+        subject=text("subject"),
+        tenant=text("tenant"),
+        key=text("partitionkey"),
+        data=data,
+        time=time.astimezone(UTC),
+        id=text("id"),
+        traceparent=traceparent if isinstance(traceparent, str) else None,
+    )
