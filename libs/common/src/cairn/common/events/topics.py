@@ -34,7 +34,9 @@ def topics() -> Mapping[str, Topic]:
             owner=row["owner"],
             readers=tuple(row["readers"]),
             partitions=row["partitions"],
-            retention=None if row["retention"] == "forever" else timedelta(days=int(row["retention"].removesuffix("d"))),
+            retention=None
+            if row["retention"] == "forever"
+            else timedelta(days=int(row["retention"].removesuffix("d"))),
             types=tuple(row["types"]),
         )
         for name, row in table.items()

@@ -1,0 +1,199 @@
+"""Who calls, and what they may do.
+
+A caller shows an access token: a JWT signed with Ed25519 by the operator (RFC 9068 in spirit), with `tenant` and `scope`. The services hold
+public keys only, so none of them can make a token. A caller without one has the settings' public scopes, which are few.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+
+from cairn.common.db import PLATFORM
+from cairn.common.instants import utc_now
+from cairn.common.problem import DomainError
+from cairn.common.settings import Settings
+
+_ALGORITHMS: Final = ["Ed25519", "EdDSA"]
+_AUDIENCE: Final = "cairn"
+_LEEWAY: Final = 60
+_MAX_TOKEN: Final = 8192
+
+SCOPES: Final = {
+    "platform:admin": "register institutions; see what belongs to no tenant",
+    "achievements:read": "read achievements",
+    "achievements:write": "publish and retire achievements",
+    "learners:read": "read learners and their identifiers",
+    "learners:write": "register, link, merge and erase learners",
+    "completions:read": "read receipts",
+    "completions:write": "post completions",
+    "credentials:read": "read credentials",
+    "credentials:write": "revoke, suspend and reinstate credentials",
+    "frameworks:read": "read frameworks",
+    "frameworks:write": "write and publish frameworks",
+    "audits:read": "read learners' holdings, audits and awards",
+    "audits:evaluate": "ask a stateless audit",
+    "verifications:create": "verify a credential",
+    "verifications:read": "read verifications",
+    "dead-letters:read": "list dead letters",
+    "dead-letters:write": "replay dead letters",
+}
+
+
+class Unauthenticated(DomainError):
+    code = "unauthenticated"
+
+
+class Forbidden(DomainError):
+    code = "forbidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The caller: `id` names a client or a person, `tenant` the institution for which it acts."""
+
+    id: str
+    tenant: str
+    scopes: frozenset[str]
+
+    def need(self, scope: str) -> None:
+        """Raises Forbidden, naming the scope that is missing."""
+        if scope not in self.scopes:
+            raise Forbidden(f"This needs the scope {scope}.", fix=f"Use an access token whose scope includes {scope}.")
+
+
+class Authenticator:
+    """Checks access tokens against public keys. One algorithm a key, and the key is never taken from the token (S4, S5)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._keys = KeySet.import_key_set(json.loads(_read(settings.auth_jwks)))
+        if any(key.is_private or not isinstance(key, OKPKey) for key in self._keys.keys):
+            raise ValueError("CAIRN_AUTH_JWKS must hold public Ed25519 keys only")
+        self._claims = jwt.JWTClaimsRegistry(
+            leeway=_LEEWAY,
+            iss={"essential": True, "value": settings.auth_issuer},
+            aud={"essential": True, "value": _AUDIENCE},
+            sub={"essential": True},
+            exp={"essential": True},
+        )
+        self._public = Principal("public", PLATFORM, settings.public_scopes)
+
+    def principal(self, token: str | None) -> Principal:
+        """Raises Unauthenticated. The text never repeats the token (S30)."""
+        if token is None:
+            return self._public
+        if len(token) > _MAX_TOKEN:
+            raise Unauthenticated("The access token is too long.")
+        try:
+            decoded = jwt.decode(token, self._keys, algorithms=_ALGORITHMS)
+            self._claims.validate(decoded.claims)
+        except (JoseError, ValueError, TypeError) as error:
+            raise Unauthenticated(f"The access token was refused ({type(error).__name__}).") from None
+        claims = decoded.claims
+        tenant, scope = claims.get("tenant"), claims.get("scope", "")
+        if not isinstance(tenant, str) or not tenant or not isinstance(scope, str):
+            raise Unauthenticated("The access token lacks a tenant or a scope.")
+        return Principal(str(claims["sub"]), tenant, frozenset(scope.split()) | self._public.scopes)
+
+
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token of the operator.")
+
+
+def requires(scope: str) -> Callable[..., Awaitable[Principal]]:
+    """A FastAPI dependency: the principal, who has `scope`. Use with `Depends(..., scope="function")`-free routes."""
+    if scope not in SCOPES:
+        raise ValueError(f"unknown scope {scope}")
+
+    async def authenticate(
+        request: Request, credentials: HTTPAuthorizationCredentials | None = Security(_bearer)
+    ) -> Principal:
+        authenticator: Authenticator = request.app.state.authenticator
+        header = request.headers.get("authorization")
+        if header and credentials is None:
+            raise Unauthenticated("The Authorization header is not of the form 'Bearer <token>'.")
+        principal = authenticator.principal(credentials.credentials if credentials else None)
+        if credentials is None and scope not in principal.scopes:
+            raise Unauthenticated("This needs an access token.", fix="Send 'Authorization: Bearer <token>'.")
+        principal.need(scope)
+        request.state.principal = principal
+        return principal
+
+    authenticate.__name__ = f"requires_{scope.replace(':', '_').replace('-', '_')}"
+    authenticate.required_scope = scope  # pyright: ignore[reportFunctionMemberAccess] - read by the test over all routes
+    return authenticate
+
+
+def new_signing_key() -> OKPKey:
+    """An Ed25519 key for the operator's tokens."""
+    return OKPKey.generate_key("Ed25519", {"kid": secrets.token_hex(8), "use": "sig"})
+
+
+def public_jwks(key: OKPKey) -> str:
+    """The JWK set which the services are given."""
+    return json.dumps({"keys": [key.as_dict(private=False)]})
+
+
+def mint(
+    key: OKPKey,
+    subject: str,
+    tenant: str,
+    scopes: list[str],
+    *,
+    issuer: str = "cairn",
+    valid: timedelta = timedelta(days=365),
+) -> str:
+    """An access token. Raises ValueError for a scope that does not exist."""
+    if unknown := sorted(set(scopes) - set(SCOPES)):
+        raise ValueError(f"unknown scopes: {', '.join(unknown)}; there are: {', '.join(SCOPES)}")
+    now = utc_now()
+    claims: dict[str, Any] = {
+        "iss": issuer,
+        "aud": _AUDIENCE,
+        "sub": subject,
+        "tenant": tenant,
+        "scope": " ".join(scopes),
+        "iat": int(now.timestamp()),
+        "exp": int((now + valid).timestamp()),
+        "jti": secrets.token_hex(8),
+    }
+    return jwt.encode({"alg": "EdDSA", "kid": key.kid, "typ": "at+jwt"}, claims, key, algorithms=_ALGORITHMS)
+
+
+def _read(value: str) -> str:
+    return value if value.lstrip().startswith("{") else Path(value).read_text("utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """`keygen FILE` writes a private key and prints the public set; `mint FILE SUBJECT TENANT SCOPE…` prints a token."""
+    match arguments:
+        case ["keygen", file]:
+            path = Path(file)
+            path.touch(mode=0o600, exist_ok=False)
+            key = new_signing_key()
+            path.write_text(json.dumps(key.as_dict(private=True)), "utf-8")
+            sys.stdout.write(public_jwks(key) + "\n")
+        case ["mint", file, subject, tenant, *scopes] if scopes:
+            key = OKPKey.import_key(json.loads(Path(file).read_text("utf-8")))
+            sys.stdout.write(mint(key, subject, tenant, scopes) + "\n")
+        case _:
+            sys.stderr.write(
+                f"usage: python -m cairn.common.auth keygen FILE | mint FILE SUBJECT TENANT SCOPE…\n{SCOPES}\n"
+            )
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

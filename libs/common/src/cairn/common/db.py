@@ -1,0 +1,168 @@
+"""PostgreSQL: one pool a process, explicit commits, and row-level security whose scope ends with the transaction.
+
+A use case opens a transaction for the tenants it acts for and commits it by name:
+
+    async with database.transaction("north") as tx:
+        await tx.execute(...)
+        await tx.publish(event)
+        await tx.commit()
+
+Leaving the block without `commit` rolls back, so an early return or an exception never half-applies anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import CursorResult, Executable, RowMapping, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from cairn.common import outbox
+from cairn.common.events import Event
+
+PLATFORM: Final = "platform"
+"""The tenant of operators, and of what belongs to no institution."""
+
+EVERY_TENANT: Final = "*"
+"""The scope of jobs that carry work of all tenants alike: the relay, the signer, housekeeping. No request has it."""
+
+_SET_SCOPE: Final = text("SELECT set_config('cairn.tenants', :tenants, true)")
+
+
+class UnsafeRole(RuntimeError):
+    """The process was given a database role for which row-level security is void, or a table without it."""
+
+
+def async_url(url: str) -> URL:
+    """The URL with the asyncpg driver, whatever driver or none it named."""
+    return make_url(url).set(drivername="postgresql+asyncpg")
+
+
+class Transaction:
+    """One database transaction, limited to the rows of its tenants."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self._committed = False
+
+    async def execute(
+        self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        return await self.connection.execute(statement, parameters)
+
+    async def rows(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
+        """Every row, by column name."""
+        return (await self.connection.execute(statement, parameters)).mappings().all()
+
+    async def row(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> RowMapping | None:
+        """The first row, or None."""
+        return (await self.connection.execute(statement, parameters)).mappings().first()
+
+    async def widen(self, tenants: Iterable[str]) -> None:
+        """Replace the scope for the rest of this transaction. Only workers do, for tenants linked by consent."""
+        await self.connection.execute(_SET_SCOPE, {"tenants": _scope(tenants)})
+
+    async def publish(self, *events: Event) -> None:
+        """Stage events: they leave if, and only if, this transaction commits."""
+        if events:
+            await outbox.stage(self.connection, events)
+
+    async def commit(self) -> None:
+        await self.connection.commit()
+        self._committed = True
+
+
+class Database:
+    """A pool of connections of one role to one database.
+
+    Only a worker's `Database` may open transactions for EVERY_TENANT; one that serves requests raises ValueError.
+    """
+
+    def __init__(self, url: str, *, pool: int = 10, worker: bool = False, statement_timeout_ms: int = 30_000) -> None:
+        self._worker = worker
+        # Overflow is nil: under a storm of clients, requests wait for a connection rather than open more (R6).
+        self.engine: AsyncEngine = create_async_engine(
+            async_url(url),
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+            connect_args={
+                "timeout": 5,
+                "server_settings": {
+                    "application_name": "cairn",
+                    "statement_timeout": str(statement_timeout_ms),
+                    # A client that went away must not leave its query running.
+                    "client_connection_check_interval": "500ms",
+                    "idle_in_transaction_session_timeout": "60s",
+                },
+            },
+        )
+
+    @asynccontextmanager
+    async def transaction(self, tenants: str | Iterable[str]) -> AsyncIterator[Transaction]:
+        """A transaction that sees and writes only rows of `tenants`. The setting dies with it (S22)."""
+        scope = _scope([tenants] if isinstance(tenants, str) else tenants)
+        if scope == EVERY_TENANT and not self._worker:
+            raise ValueError("only a worker acts for every tenant")
+        async with self.engine.connect() as connection:
+            await connection.execute(_SET_SCOPE, {"tenants": scope})
+            yield Transaction(connection)
+
+    async def ping(self) -> None:
+        """Raises where the database does not answer."""
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _scope(tenants: Iterable[str]) -> str:
+    names = sorted(set(tenants))
+    if not names or any("," in name or not name for name in names):
+        raise ValueError("a transaction needs at least one tenant, and no tenant's name has a comma")
+    return ",".join(names)
+
+
+async def refuse_unsafe_role(database: Database) -> None:
+    """Start-up check (S21): row-level security is void for owners and superusers, and on tables that lack it.
+
+    Raises UnsafeRole, which names the role or the table.
+    """
+    async with database.engine.connect() as connection:
+        role = (
+            (
+                await connection.execute(
+                    text("SELECT rolname, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user")
+                )
+            )
+            .mappings()
+            .one()
+        )
+        if role["rolsuper"] or role["rolbypassrls"]:
+            raise UnsafeRole(f"the role {role['rolname']} is a superuser or bypasses row-level security")
+        tables = (await connection.execute(_UNPROTECTED)).mappings().all()
+    for table in tables:
+        if table["owned"]:
+            raise UnsafeRole(f"the role {role['rolname']} owns, or is a member of the owner of, {table['name']}")
+        raise UnsafeRole(f"the table {table['name']} lacks tenant_id, forced row-level security or a policy")
+
+
+# Every table of the service's schema but Alembic's own, where something is amiss.
+_UNPROTECTED: Final = text("""
+    SELECT c.relname AS name, pg_has_role(current_user, c.relowner, 'MEMBER') AS owned
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND c.relname <> 'alembic_version'
+       AND (pg_has_role(current_user, c.relowner, 'MEMBER')
+            OR NOT (c.relrowsecurity AND c.relforcerowsecurity)
+            OR NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)
+            OR NOT EXISTS (SELECT FROM pg_attribute a
+                            WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND a.attnotnull))
+""")

@@ -1,0 +1,185 @@
+"""Errors in two vocabularies: domain errors with a stable code inside, RFC 9457 problem documents outside.
+
+Each service registers its codes once, with the HTTP status and a title. Every code has a page in `docs/errors/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import ORJSONResponse
+from opentelemetry import trace
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong: where (a JSON pointer), what, and how to mend it."""
+
+    field: str
+    detail: str
+    fix: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return {"field": self.field, "detail": self.detail} | ({"fix": self.fix} if self.fix else {})
+
+
+class DomainError(Exception):
+    """A refusal that the caller can understand. Subclasses, or callers, set `code`; the web edge knows its status."""
+
+    code: str = "bad-request"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        field: str | None = None,
+        fix: str = "",
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.code = code or self.code
+        self.detail = detail
+        self.faults = tuple(faults) or ((Fault(field, detail, fix),) if field is not None else ())
+        self.fix = fix
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """How a code appears over HTTP."""
+
+    status: int
+    title: str
+
+
+COMMON: Final[Mapping[str, Problem]] = {
+    "bad-request": Problem(400, "The request cannot be carried out"),
+    "malformed": Problem(422, "The payload does not have the required form"),
+    "not-found": Problem(404, "There is no such thing here"),
+    "unauthenticated": Problem(401, "A valid access token is required"),
+    "forbidden": Problem(403, "The access token does not cover this"),
+    "conflict": Problem(409, "The request contradicts what is stored"),
+    "idempotency-key-reused": Problem(409, "The idempotency key was used for another request"),
+    "payload-too-large": Problem(413, "The payload is too large"),
+    "unsupported-media-type": Problem(415, "The media type is not supported"),
+    "method-not-allowed": Problem(405, "The method is not allowed here"),
+    "unavailable": Problem(503, "A part that is needed cannot be reached just now"),
+    "internal": Problem(500, "The service failed"),
+}
+
+
+class Problems:
+    """The one table from codes to problem documents."""
+
+    def __init__(self, errors_url: str, codes: Mapping[str, Problem]) -> None:
+        self._errors_url = errors_url
+        self._codes = {**COMMON, **codes}
+
+    def document(self, error: DomainError, instance: str) -> tuple[int, dict[str, Any]]:
+        """Status and body for a domain error."""
+        problem = self._codes.get(error.code, COMMON["bad-request"])
+        span = trace.get_current_span().get_span_context()
+        body: dict[str, Any] = {
+            "type": self._errors_url + error.code,
+            "title": problem.title,
+            "status": problem.status,
+            "detail": error.detail,
+            "instance": instance,
+            "code": error.code,
+        }
+        if error.faults:
+            body["errors"] = [fault.to_json() for fault in error.faults]
+        elif error.fix:
+            body["fix"] = error.fix
+        if span.is_valid:
+            body["traceId"] = format(span.trace_id, "032x")
+        return problem.status, body
+
+    def response(self, error: DomainError, request: Request, headers: Mapping[str, str] | None = None) -> Response:
+        status, body = self.document(error, request.url.path)
+        return ORJSONResponse(body, status, dict(headers or {}), media_type="application/problem+json")
+
+    def install(self, app: FastAPI) -> None:
+        """Make every error of `app` a problem document."""
+
+        async def domain(request: Request, error: Exception) -> Response:
+            assert isinstance(error, DomainError)
+            headers = {"WWW-Authenticate": "Bearer"} if error.code == "unauthenticated" else None
+            return self.response(error, request, headers)
+
+        async def malformed(request: Request, error: Exception) -> Response:
+            assert isinstance(error, RequestValidationError)
+            return self.response(
+                DomainError("The payload was refused.", code="malformed", faults=faults_of(error.errors())), request
+            )
+
+        async def http(request: Request, error: Exception) -> Response:
+            assert isinstance(error, HTTPException)
+            code = _HTTP_CODES.get(error.status_code, "bad-request")
+            detail = error.detail or HTTPStatus(error.status_code).description
+            return self.response(DomainError(detail, code=code), request, error.headers)
+
+        async def unavailable(request: Request, error: Exception) -> Response:
+            log.warning("unavailable", error=type(error).__name__)
+            refusal = DomainError("The database does not answer. Nothing was stored; try again.", code="unavailable")
+            return self.response(refusal, request, {"Retry-After": "2"})
+
+        async def broken(request: Request, error: Exception) -> Response:
+            if isinstance(error, DBAPIError) and error.connection_invalidated:
+                return await unavailable(request, error)
+            log.error("unhandled", exc_info=error)
+            return self.response(
+                DomainError("The service failed; the trace id finds the cause in its log.", code="internal"), request
+            )
+
+        app.add_exception_handler(DomainError, domain)
+        app.add_exception_handler(RequestValidationError, malformed)
+        app.add_exception_handler(HTTPException, http)
+        for kind in (OperationalError, InterfaceError, PoolTimeout, ConnectionError, TimeoutError):
+            app.add_exception_handler(kind, unavailable)
+        app.add_exception_handler(DBAPIError, broken)
+        app.add_exception_handler(Exception, broken)
+
+
+_HTTP_CODES: Final = {
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "payload-too-large",
+    415: "unsupported-media-type",
+    503: "unavailable",
+}
+
+
+def faults_of(errors: Sequence[Any]) -> list[Fault]:
+    """pydantic's errors as faults. The input itself is left out: it may be personal or secret (S30)."""
+    return [
+        Fault(pointer(part for part in error["loc"] if part != "body"), str(error["msg"]), _fix(error))
+        for error in errors
+    ]
+
+
+def pointer(path: Any) -> str:
+    """A JSON pointer (RFC 6901) from the parts of a path."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _fix(error: Mapping[str, Any]) -> str:
+    kind = str(error.get("type", ""))
+    if kind == "missing":
+        return "Add this field."
+    if kind == "extra_forbidden":
+        return "Remove this field, or correct its spelling."
+    return "Correct the value."
