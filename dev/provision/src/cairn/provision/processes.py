@@ -1,0 +1,152 @@
+"""Child processes that do not outlive their parent, and other people's that we must not touch."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, TypeAlias
+
+Completed: TypeAlias = subprocess.CompletedProcess[str]
+
+# Waits until the pipe on its standard input closes, which happens however the parent ends, then ends the child.
+_GUARD: Final = 'read -r _; kill -s "$1" "$2" 2>/dev/null; sleep 10; kill -s KILL "$2" 2>/dev/null'
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The operating-system user that a server runs as when we are root."""
+
+    uid: int
+    gid: int
+
+    @staticmethod
+    def unprivileged() -> Account | None:
+        """None where we are not root. PostgreSQL refuses to run as root, and looks its user up by uid."""
+        if os.geteuid() != 0:
+            return None
+        # Not the account `postgres`: where it exists, it owns somebody's real databases.
+        entry = pwd.getpwnam("nobody")
+        return Account(entry.pw_uid, entry.pw_gid)
+
+    def own(self, path: Path) -> None:
+        os.chown(path, self.uid, self.gid)
+
+
+def run_as(account: Account | None, *command: str | Path, env: Mapping[str, str] | None = None) -> Completed:
+    """Run a program to its end as `account`, from a folder that everybody can enter."""
+    return subprocess.run(
+        [str(word) for word in command],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd="/",
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
+    )
+
+
+class Child:
+    """A server that we started. When this process ends in any way, SIGKILL included, the server is ended too.
+
+    It is in a session of its own, so that Ctrl-C in the terminal reaches us and not it.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        log: IO[bytes],
+        env: Mapping[str, str],
+        account: Account | None = None,
+        last_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self._process = subprocess.Popen(
+            [str(argument) for argument in arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            start_new_session=True,
+            cwd="/",
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+        )
+        self._guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, "guard", last_signal.name.removeprefix("SIG"), str(self.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        if self._process.poll() is None:
+            return True
+        if self._guard.returncode is None:
+            self._guard.kill()
+            self._guard.communicate()
+        return False
+
+    def signal(self, number: signal.Signals) -> None:
+        """Nothing happens where the server has ended."""
+        if self.running:
+            self._process.send_signal(number)
+
+    def stop(self, *numbers: signal.Signals, each: float = 10) -> None:
+        """Send the signals one after the other, `each` seconds apart, then SIGKILL, until the server has ended."""
+        for number in (*numbers, signal.SIGKILL):
+            self.signal(number)
+            deadline = time.monotonic() + each
+            while self.running and time.monotonic() < deadline:
+                time.sleep(0.01)
+
+
+def command_line(pid: int) -> str:
+    """What the process was started as; empty where there is no such process, or it is hidden from us."""
+    proc = Path(f"/proc/{pid}/cmdline")
+    if Path("/proc/self/cmdline").exists():
+        try:
+            return proc.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    shown = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return shown.stdout
+
+
+def free_port(preferred: int | None = None) -> int:
+    """`preferred` if nobody listens on it on 127.0.0.1, else a port that is free now."""
+    for port in (preferred, 0):
+        if port is None:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    """The end of a log, for an error message."""
+    if not path.exists():
+        return ""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
