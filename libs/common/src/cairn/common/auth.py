@@ -1,7 +1,7 @@
 """Who calls, and what they may do.
 
-A caller shows an access token: a JWT signed with Ed25519 by the operator (RFC 9068 in spirit), with `tenant` and `scope`. The services hold
-public keys only, so none of them can make a token. A caller without one has the settings' public scopes, which are few.
+A caller shows an access token: a JWT that the operator signed with Ed25519, with `tenant` and `scope`. The services
+hold public keys only, so none of them can make a token. A caller without one has the settings' public scopes.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Principal:
 
 
 class Authenticator:
-    """Checks access tokens against public keys. One algorithm a key, and the key is never taken from the token (S4, S5)."""
+    """Checks access tokens: one algorithm a key, and no key is ever taken from the token (S4, S5)."""
 
     def __init__(self, settings: Settings) -> None:
         self._keys = KeySet.import_key_set(json.loads(_read(settings.auth_jwks)))
@@ -176,7 +176,7 @@ def _read(value: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """`keygen FILE` writes a private key and prints the public set; `mint FILE SUBJECT TENANT SCOPE…` prints a token."""
+    """`keygen FILE` writes a key and prints the public set; `mint FILE SUBJECT TENANT SCOPE…` prints a token."""
     match arguments:
         case ["keygen", file]:
             path = Path(file)

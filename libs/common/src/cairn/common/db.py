@@ -12,7 +12,7 @@ Leaving the block without `commit` rolls back, so an early return or an exceptio
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -91,7 +91,7 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=True,
-            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_serializer=_to_json,
             json_deserializer=orjson.loads,
             connect_args={
                 "timeout": 5,
@@ -106,7 +106,7 @@ class Database:
         )
 
     @asynccontextmanager
-    async def transaction(self, tenants: str | Iterable[str]) -> AsyncIterator[Transaction]:
+    async def transaction(self, tenants: str | Iterable[str]) -> AsyncGenerator[Transaction]:
         """A transaction that sees and writes only rows of `tenants`. The setting dies with it (S22)."""
         scope = _scope([tenants] if isinstance(tenants, str) else tenants)
         if scope == EVERY_TENANT and not self._worker:
@@ -122,6 +122,10 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _to_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _scope(tenants: Iterable[str]) -> str:

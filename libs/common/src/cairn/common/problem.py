@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import ORJSONResponse
 from opentelemetry import trace
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -108,7 +108,7 @@ class Problems:
 
     def response(self, error: DomainError, request: Request, headers: Mapping[str, str] | None = None) -> Response:
         status, body = self.document(error, request.url.path)
-        return ORJSONResponse(body, status, dict(headers or {}), media_type="application/problem+json")
+        return Response(orjson.dumps(body), status, dict(headers or {}), "application/problem+json")
 
     def install(self, app: FastAPI) -> None:
         """Make every error of `app` a problem document."""

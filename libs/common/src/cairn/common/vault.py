@@ -24,7 +24,7 @@ _NONCE: Final = 12
 _WRAP: Final = b"cairn/key/1"
 
 
-class Unreadable(Exception):  # noqa: N818 - erased data is a state, not always a fault
+class Unreadable(Exception):
     """The key is destroyed or wrong, or the sealed bytes were altered or moved."""
 
 

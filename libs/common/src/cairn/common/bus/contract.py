@@ -1,8 +1,8 @@
 """What every transport promises; `tests/bus` holds both to it.
 
 1. `publish` returns once every event is durable, and keeps the order of the events of one key.
-2. A subscription's group reads each event at least once, those of one key in the order of writing, by one member at a time.
-3. What was committed is not read again by that group; what was not committed is read again after a crash or a rebalance.
+2. A group reads each event at least once, those of one key in the order of writing, by one member at a time.
+3. What was committed is not read again by that group; what was not is read again after a crash or a rebalance.
 4. `commit` of a batch whose partition has moved to another member is refused by raising `Fenced`, never half-done.
 5. Only the owner of a topic can write to it (S33).
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cairn.common.settings import Settings
 
 
-class Fenced(Exception):  # noqa: N818 - a state, not a fault: the partition belongs to another member now
+class Fenced(Exception):
     """The partition of this batch was given to another member of the group; nothing was committed."""
 
 

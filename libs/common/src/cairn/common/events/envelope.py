@@ -1,4 +1,4 @@
-"""The event envelope: CloudEvents 1.0, structured mode, with the extension attributes `tenant`, `partitionkey` and `traceparent`.
+"""The event envelope: CloudEvents 1.0 in structured mode, with extension attributes of ours and of its own.
 
 Source: CloudEvents 1.0.2, sections 2 and 3.1; its partitioning and distributed-tracing extensions.
 """
@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 
@@ -78,11 +78,12 @@ def decode(body: bytes) -> Event:
     if len(body) > _MAX_BYTES:
         raise MalformedEvent(f"the event has {len(body)} bytes, more than {_MAX_BYTES}")
     try:
-        envelope: Any = orjson.loads(body)
+        parsed: Any = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise MalformedEvent(f"not JSON: {error}") from None
-    if not isinstance(envelope, dict):
+    if not isinstance(parsed, dict):
         raise MalformedEvent("not a JSON object")
+    envelope = cast("dict[str, Any]", parsed)
     if envelope.get("specversion") != "1.0":
         raise MalformedEvent("specversion is not 1.0")
 
@@ -106,7 +107,7 @@ def decode(body: bytes) -> Event:
         subject=text("subject"),
         tenant=text("tenant"),
         key=text("partitionkey"),
-        data=data,
+        data=cast("dict[str, Any]", data),
         time=time.astimezone(UTC),
         id=text("id"),
         traceparent=traceparent if isinstance(traceparent, str) else None,

@@ -1,7 +1,7 @@
 """The data of each event type: facts about a pseudonymous learner, never names or addresses (S29).
 
 On the wire, keys are camelCase, instants RFC 3339 and decimals strings. Unknown fields are tolerated, so that an older
-reader understands a newer writer (R11); `golden/` holds the frozen schemas that `python -m cairn.common.events check` compares with.
+reader understands a newer writer (R11). `golden/` holds the frozen schemas, with which the command `check` compares.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from cairn.common.events.envelope import Event, MalformedEvent
@@ -324,10 +324,9 @@ def fact_of(event: Event) -> Fact:
     model = MODELS[event.type]
     try:
         return model.model_validate(event.data)
-    except ValueError as error:
+    except ValidationError as error:
         raise MalformedEvent(_summary(error)) from None
 
 
-def _summary(error: ValueError) -> str:
-    errors: list[Any] = error.errors() if hasattr(error, "errors") else []  # pyright: ignore[reportAttributeAccessIssue]
-    return "; ".join(f"data.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors) or "data is malformed"
+def _summary(error: ValidationError) -> str:
+    return "; ".join(f"data.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))

@@ -27,7 +27,9 @@ class Topic:
 @cache
 def topics() -> Mapping[str, Topic]:
     """Every topic by name."""
-    table = cast("dict[str, dict[str, Any]]", yaml.safe_load((files(__package__) / "topics.yaml").read_text("utf-8")))
+    table = cast(
+        "dict[str, dict[str, Any]]", yaml.safe_load((files("cairn.common.events") / "topics.yaml").read_text("utf-8"))
+    )
     return {
         name: Topic(
             name=name,

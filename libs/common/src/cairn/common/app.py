@@ -1,0 +1,164 @@
+"""A service's HTTP application: the same edges everywhere, so that a service's own code is its routes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, set_span_in_context
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cairn.common.auth import Authenticator
+from cairn.common.db import Database
+from cairn.common.problem import DomainError, Problem, Problems
+from cairn.common.settings import Settings
+from cairn.common.telemetry import REQUEST_SECONDS, REQUESTS, span_context
+
+_tracer = trace.get_tracer(__name__)
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    settings: Settings,
+    database: Database,
+    *,
+    title: str,
+    description: str,
+    routers: Sequence[APIRouter],
+    problems: Mapping[str, Problem],
+    lifespan: Lifespan | None = None,
+    max_body: int = 16 * 1024 * 1024,
+) -> FastAPI:
+    """The application of one service, with problems, access tokens, telemetry and health.
+
+    `max_body` is in bytes: a longer request is refused before it is parsed (S20).
+    """
+    app = FastAPI(
+        title=title,
+        description=description,
+        version="1",
+        lifespan=lifespan,
+        openapi_url="/openapi.json",
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.state.authenticator = Authenticator(settings)
+    app.state.problems = Problems(settings.errors_url, problems)
+    app.state.problems.install(app)
+    app.include_router(health_router(database.ping))
+    for router in routers:
+        app.include_router(router)
+    app.add_middleware(_Limit, max_body=max_body, problems=app.state.problems)
+    app.add_middleware(_Observe, service=settings.service)
+    return app
+
+
+def health_router(ready: Callable[[], Awaitable[None]]) -> APIRouter:
+    """`/livez` depends on nothing; `/readyz` on `ready` alone, which is the service's own PostgreSQL; `/metrics`."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/livez", summary="The process runs")
+    async def livez() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz", summary="The service can do its work", responses={503: {"description": "Not now"}})
+    async def readyz() -> dict[str, str]:
+        try:
+            async with asyncio.timeout(3):
+                await ready()
+        except Exception as error:  # noqa: BLE001 - any reason not to be ready is an answer, not a fault
+            raise DomainError(f"Not ready: {type(error).__name__}.", code="unavailable") from None
+        return {"status": "ok"}
+
+    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+class _Limit:
+    """Refuses a body above the limit by its declared length, and cuts off one that lies about it."""
+
+    def __init__(self, app: ASGIApp, max_body: int, problems: Problems) -> None:
+        self._app, self._max, self._problems = app, max_body, problems
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        declared = request.headers.get("content-length", "0")
+        if declared.isascii() and declared.isdigit() and int(declared) > self._max:
+            await self._problems.response(self._too_large(), request)(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max:
+                raise self._too_large()
+            return message
+
+        await self._app(scope, counted, send)
+
+    def _too_large(self) -> DomainError:
+        return DomainError(
+            f"The body is longer than {self._max} bytes.", code="payload-too-large", fix="Send it in smaller parts."
+        )
+
+
+class _Observe:
+    """A span, a count and a duration for each request, by route rather than by path."""
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in {"/livez", "/readyz", "/metrics"}:
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        started = time.perf_counter()
+        parent = span_context(Request(scope).headers.get("traceparent"))
+        context = set_span_in_context(trace.NonRecordingSpan(parent)) if parent else None
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with _tracer.start_as_current_span(f"HTTP {scope['method']}", context=context, kind=SpanKind.SERVER) as span:
+            try:
+                await self._app(scope, receive, noting)
+            finally:
+                route: Any = scope.get("route")
+                path = getattr(route, "path", "unmatched")
+                method = scope["method"] if path != "unmatched" else "any"
+                span.set_attributes({"http.route": path, "http.response.status_code": status})
+                REQUESTS.labels(self._service, path, method, status).inc()
+                REQUEST_SECONDS.labels(self._service, path, method).observe(time.perf_counter() - started)
+
+
+def closing(*closers: Callable[[], Awaitable[None]]) -> Lifespan:
+    """A lifespan that calls each closer when the application stops."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        yield
+        for close in closers:
+            await close()
+
+    return lifespan

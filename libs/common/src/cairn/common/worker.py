@@ -1,0 +1,137 @@
+"""A service's worker: its consumers, its jobs and its outbox relay in one process, with a small health server.
+
+Every part is a loop that ends when asked to. One that dies takes the process down with it, so that the
+supervisor (onebox, Docker, Kubernetes) starts it afresh; work not committed is simply done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import Counter, Histogram
+
+from cairn.common.app import health_router
+from cairn.common.db import Database
+from cairn.common.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+JOB_ITEMS: Final = Counter("cairn_job_items_total", "Items that a job has done.", ["service", "job"])
+JOB_SECONDS: Final = Histogram("cairn_job_seconds", "Time for one batch of a job.", ["service", "job"])
+JOB_FAILURES: Final = Counter("cairn_job_failures_total", "Batches that failed; tried again.", ["service", "job"])
+
+Part = Callable[[asyncio.Event], Awaitable[None]]
+"""Runs until the event is set, then returns when it has finished what it was doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work inside one service. `step` does one batch and says how many items it did; zero means there is none now."""
+
+    name: str
+    step: Callable[[], Awaitable[int]]
+    idle_seconds: float = 0.25
+    """How long to wait when there was nothing to do."""
+
+
+def job_part(service: str, job: Job) -> Part:
+    """The job as a loop. A batch that fails is tried again, later and later, up to every ten seconds."""
+
+    async def run(stopping: asyncio.Event) -> None:
+        pause = 0.0
+        while not stopping.is_set():
+            started = time.perf_counter()
+            try:
+                done = await job.step()
+            except Exception as error:
+                JOB_FAILURES.labels(service, job.name).inc()
+                log.warning("job failed", job=job.name, error=type(error).__name__, exc_info=error)
+                pause = min(max(pause * 2, 0.2), 10)
+            else:
+                JOB_ITEMS.labels(service, job.name).inc(done)
+                if done:
+                    JOB_SECONDS.labels(service, job.name).observe(time.perf_counter() - started)
+                pause = 0.0 if done else job.idle_seconds
+            await pause_unless(stopping, pause)
+
+    return run
+
+
+async def pause_unless(stopping: asyncio.Event, seconds: float) -> None:
+    """Sleep, but wake at once when the process is asked to stop."""
+    if seconds <= 0:
+        await asyncio.sleep(0)
+        return
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)
+
+
+async def run_worker(settings: Settings, database: Database, parts: Sequence[tuple[str, Part]]) -> None:
+    """Run the parts until SIGTERM or SIGINT, then give them `drain_seconds` to finish.
+
+    Raises whatever a part raised, after the others have been stopped.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    health = asyncio.create_task(_serve_health(settings, database), name="health")
+    tasks = [asyncio.create_task(_guard(part(stopping), stopping), name=name) for name, part in parts]
+    log.info("worker started", parts=[name for name, _ in parts])
+    await stopping.wait()
+    _, late = await asyncio.wait(tasks, timeout=settings.drain_seconds)
+    for task in (*late, health):
+        task.cancel()
+    results = await asyncio.gather(*tasks, health, return_exceptions=True)
+    await database.close()
+    log.info("worker stopped", late=[task.get_name() for task in late])
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _guard(part: Awaitable[None], stopping: asyncio.Event) -> None:
+    try:
+        await part
+    finally:
+        stopping.set()
+
+
+async def _serve_health(settings: Settings, database: Database) -> None:
+    app = FastAPI(openapi_url=None)
+    app.include_router(health_router(database.ping))
+    server = uvicorn.Server(uvicorn_config(settings, app, settings.health_port))
+    # The worker's own handlers decide when to stop; uvicorn's would end the process's drain.
+    server.install_signal_handlers = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
+    server.capture_signals = contextlib.nullcontext  # pyright: ignore[reportAttributeAccessIssue]
+    await server.serve()
+
+
+def uvicorn_config(settings: Settings, app: Any, port: int) -> uvicorn.Config:
+    """How every server of ours is run."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.drain_seconds),
+        timeout_keep_alive=65,
+        limit_concurrency=1000,
+        backlog=2048,
+    )
+
+
+def serve(settings: Settings, app: FastAPI) -> None:
+    """Serve the API until SIGTERM, then finish what is in flight."""
+    uvicorn.Server(uvicorn_config(settings, app, settings.port)).run()
