@@ -3,27 +3,33 @@
 The address is checked when the connection is made, on the very address that is connected to, so that neither a
 name that resolves differently the second time nor an odd spelling of loopback gets through. Redirects are not followed,
 the proxy environment is ignored, the whole exchange has one deadline, and the body a cap.
+
+It stands on httpcore, whose connection pool takes the network it is to use as an argument. httpx has no such place.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
+import ssl
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import httpcore
-import httpx
-from httpcore._backends.anyio import AnyIOBackend
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Host and port to the addresses, as text."""
 
 _TYPES: Final = "application/did+json, application/json, application/vc, application/vc+jwt;q=0.9, */*;q=0.1"
+_URL: Final = re.compile(r"https://[!-~]{1,2048}")
+_REMEMBERED: Final = 1000
+_PER_HOST: Final = 4
 
 
 class Unreachable(Exception):
@@ -38,7 +44,8 @@ class Fetcher:
     """GET by https, within bounds.
 
     `origins` maps an exact origin to the one to ask instead (`https://cairn.localhost` to `http://127.0.0.1:8080`):
-    only onebox and tests have any, and nothing else on loopback is reachable. `deadline` is in seconds.
+    only onebox and tests have any, and nothing else on loopback is reachable. `deadline` is in seconds. `verify` is the
+    file of a private CA, or a TLS context, in place of the public CAs.
     """
 
     def __init__(
@@ -49,82 +56,106 @@ class Fetcher:
         max_bytes: int = 1_000_000,
         remember_failures: float = 30.0,
         resolve: Resolve | None = None,
-        verify: Any = True,
+        verify: ssl.SSLContext | str | None = None,
     ) -> None:
         self._origins = dict(origins or {})
         self._deadline = deadline
         self._max_bytes = max_bytes
         self._remember = remember_failures
         self._failures: OrderedDict[str, tuple[float, Unreachable]] = OrderedDict()
-        self._per_host: dict[str, asyncio.Semaphore] = {}
-        backend = _GuardedBackend(resolve or _resolve, {_host_port(origin) for origin in self._origins.values()})
-        transport = httpx.AsyncHTTPTransport(verify=verify, retries=0, trust_env=False)
-        # httpx offers no hook between resolution and connection; its pool does.
-        transport._pool = httpcore.AsyncConnectionPool(  # pyright: ignore[reportPrivateUsage]
-            ssl_context=httpx.create_ssl_context(verify=verify, trust_env=False),
-            max_connections=50,
-            network_backend=backend,
+        self._busy: dict[str, _Turns] = {}
+        context = ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+        context = context or httpcore.default_ssl_context()
+        self._public = httpcore.AsyncConnectionPool(
+            context, max_connections=50, network_backend=_PublicNetwork(resolve or _resolve)
         )
-        self._client = httpx.AsyncClient(
-            transport=transport, follow_redirects=False, trust_env=False, timeout=deadline, headers={"Accept": _TYPES}
-        )
+        # The mapped origins have connections of their own, so that being in the map opens nothing to anybody else.
+        self._mapped = httpcore.AsyncConnectionPool(context, max_connections=50) if self._origins else None
 
     async def get(self, url: str) -> bytes:
         """The body at `url`. Raises Unreachable; a failure is remembered for a while, and not tried again."""
         known = self._failures.get(url)
         if known and time.monotonic() - known[0] < self._remember:
-            raise known[1]
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname or parts.username or parts.password:
-            raise Unreachable("refused-address", "only plain https addresses are fetched")
-        origin = f"https://{parts.netloc}"
-        target = url.replace(origin, self._origins[origin], 1) if origin in self._origins else url
-        limit = self._per_host.setdefault(parts.netloc, asyncio.Semaphore(4))
-        if len(self._per_host) > 1000:
-            self._per_host.clear()
+            raise Unreachable(known[1].code, str(known[1]))
+        origin = url[:80]
         try:
-            async with asyncio.timeout(self._deadline), limit:
-                return await self._read(target)
+            origin, target = _split(url)
+            async with asyncio.timeout(self._deadline), self._turn(origin):
+                return await self._read(origin, target)
         except TimeoutError:
-            failure = Unreachable("timeout", f"{parts.hostname} did not answer within {self._deadline:g} s")
+            failure = Unreachable("timeout", f"{origin} did not answer within {self._deadline:g} s")
         except Unreachable as error:
             failure = error
-        except httpx.HTTPError as error:
-            refused = _cause(error, Unreachable)
-            failure = refused or Unreachable("connection", f"{parts.hostname}: {type(error).__name__}")
+        except (OSError, *_NETWORK_ERRORS) as error:
+            failure = Unreachable("connection", f"{origin}: {type(error).__name__}")
         self._failures[url] = (time.monotonic(), failure)
-        while len(self._failures) > 1000:
+        self._failures.move_to_end(url)
+        while len(self._failures) > _REMEMBERED:
             self._failures.popitem(last=False)
-        raise failure
+        raise failure from None
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._public.aclose()
+        if self._mapped is not None:
+            await self._mapped.aclose()
 
-    async def _read(self, url: str) -> bytes:
-        async with self._client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
-            if response.status_code != 200:
-                raise Unreachable("status", f"answered {response.status_code}")
-            if response.headers.get("content-encoding", "identity") != "identity":
+    async def _read(self, origin: str, target: str) -> bytes:
+        instead = self._origins.get(origin)
+        pool = self._mapped if instead and self._mapped else self._public
+        headers = [("Host", origin.removeprefix("https://")), ("Accept", _TYPES), ("Accept-Encoding", "identity")]
+        async with pool.stream("GET", (instead or origin) + target, headers=headers) as response:
+            if response.status != 200:
+                raise Unreachable("status", f"answered {response.status}")
+            if any(name.lower() == b"content-encoding" and value != b"identity" for name, value in response.headers):
                 raise Unreachable("too-large", "answered in an encoding that was not asked for")
             body = bytearray()
-            async for chunk in response.aiter_raw():
+            async for chunk in response.aiter_stream():
                 body += chunk
                 if len(body) > self._max_bytes:
                     raise Unreachable("too-large", f"more than {self._max_bytes} bytes")
             return bytes(body)
 
+    @asynccontextmanager
+    async def _turn(self, origin: str) -> AsyncGenerator[None]:
+        """At most four exchanges with one host at a time: nobody makes us flood another."""
+        turns = self._busy.setdefault(origin, _Turns())
+        turns.wanted += 1
+        try:
+            async with turns.free:
+                yield
+        finally:
+            turns.wanted -= 1
+            if not turns.wanted:
+                self._busy.pop(origin, None)
 
-def _cause(error: BaseException | None, kind: type[Unreachable]) -> Unreachable | None:
-    while error is not None:
-        if isinstance(error, kind):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+
+class _Turns:
+    def __init__(self) -> None:
+        self.free = asyncio.Semaphore(_PER_HOST)
+        self.wanted = 0
 
 
-def _host_port(origin: str) -> tuple[str, int]:
-    parts = urlsplit(origin)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+_NETWORK_ERRORS: Final = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.UnsupportedProtocol,
+)
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Origin and target of a plain https URL. Raises Unreachable for any other."""
+    refused = Unreachable("refused-address", "only plain https addresses are fetched")
+    if not _URL.fullmatch(url):
+        raise refused
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise refused from None
+    if not parts.hostname or "@" in parts.netloc or port == 0:
+        raise refused
+    return f"https://{parts.netloc}", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 async def _resolve(host: str, port: int) -> list[str]:
@@ -132,13 +163,15 @@ async def _resolve(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves by itself, refuses by address, and connects to the address it has checked."""
+class _PublicNetwork(httpcore.AsyncNetworkBackend):
+    """Resolves by itself, refuses by address, and connects to the address it has checked.
 
-    def __init__(self, resolve: Resolve, allowed: set[tuple[str, int]]) -> None:
-        self._inner = AnyIOBackend()
+    TLS is httpcore's: it still asks for, and checks, the name that was in the URL.
+    """
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
         self._resolve = resolve
-        self._allowed = allowed
 
     async def connect_tcp(
         self,
@@ -150,12 +183,16 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         try:
             addresses = await self._resolve(host, port)
-        except OSError:
+        except (OSError, UnicodeError):
             raise httpcore.ConnectError(f"{host} has no address") from None
-        for address in addresses:
-            if (host, port) in self._allowed or is_public(address):
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-        raise Unreachable("refused-address", f"{host} is not on the public internet")
+        public = [address for address in addresses if is_public(address)]
+        failure: httpcore.ConnectError | None = None
+        for address in public:
+            try:
+                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+            except httpcore.ConnectError as error:  # the next address may answer: IPv6 without a route, say
+                failure = error
+        raise failure or Unreachable("refused-address", f"{host} is not on the public internet")
 
     async def connect_unix_socket(
         self,
@@ -169,19 +206,23 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
+_GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """True for an address of the public internet, looking through IPv6 forms that embed an IPv4 address."""
+    """True for an address of the public internet.
+
+    In IPv6 that is what IANA has given out for it, less the tunnels (6to4, Teredo) that lead to an IPv4 address of
+    the sender's choice; the IPv4 address within a mapped or a NAT64 form is looked at itself.
+    """
     try:
         ip = ipaddress.ip_address(address.split("%")[0])
     except ValueError:
         return False
     if isinstance(ip, ipaddress.IPv6Address):
-        embedded = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in _NAT64:
-            embedded = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if embedded is not None:
-            return is_public(str(embedded))
+        if ip.ipv4_mapped or ip in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)))
+        if ip not in _GLOBAL_UNICAST or ip.sixtofour or ip.teredo:
+            return False
     return ip.is_global and not ip.is_multicast
