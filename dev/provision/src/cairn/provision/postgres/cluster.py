@@ -77,7 +77,7 @@ class Cluster:
     def __init__(self, admin_url: str, *, psql: Path, passwords: Passwords | None = None, prefix: str = "") -> None:
         self.admin_url = _plain(admin_url)
         self.prefix = prefix
-        self._psql = psql
+        self.psql = psql
         self._passwords = passwords or Passwords()
         self._databases: set[str] = set()
         self._roles: set[str] = set()
@@ -153,7 +153,7 @@ class Cluster:
         # The password goes by the environment: everybody can read a command line.
         secret = {"PGPASSWORD": unquote(parts.password)} if parts.password else {}
         done = subprocess.run(
-            [self._psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self._admin_without_password(name)],
+            [self.psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self._admin_without_password(name)],
             input=sql,
             capture_output=True,
             text=True,

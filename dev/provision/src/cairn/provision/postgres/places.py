@@ -32,7 +32,12 @@ def settle(home: Path, account: Account | None) -> Path:
         home.chmod(0o711 if account else 0o700)
         if account is None or _enterable(home, account):
             return home
-        home.rmdir()
+        try:
+            home.rmdir()
+        except OSError:
+            raise PostgresError(
+                f"{home} has data which the server's user cannot reach: `make clean` removes it"
+            ) from None
         home.symlink_to(place)
     for folder in (_REACHABLE, place):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,6 @@
+"""A real Apache Kafka for tests, with nothing but what pip installs."""
+
+from cairn.provision.kafka.broker import MECHANISM, USERS, KafkaBroker
+from cairn.provision.kafka.jars import KafkaError
+
+__all__ = ["MECHANISM", "USERS", "KafkaBroker", "KafkaError"]

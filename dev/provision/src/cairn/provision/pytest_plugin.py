@@ -1,0 +1,102 @@
+"""Fixtures of real servers for integration tests. A server that cannot be had is an error, never a skip.
+
+Each starts when a test first asks for it, and lasts for the session. Under pytest-xdist each worker has its own.
+`DATABASE_URL` (a superuser's) and `KAFKA_BOOTSTRAP_SERVERS` name servers to use instead of our own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cairn.provision.postgres import BusDatabase, Cluster, ServiceDatabase, temporary_postgres
+from cairn.provision.postgres.places import binaries
+
+if TYPE_CHECKING:
+    from cairn.provision.kafka import KafkaBroker
+
+SERVICES = ("issuance", "pathways", "verification")
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """A broker that asks for no name. Topics begin with `prefix`, since others may use the cluster too."""
+
+    bootstrap_servers: str
+    prefix: str
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Generator[Cluster]:
+    """A PostgreSQL server on which tests may make databases and roles."""
+    given = os.environ.get("DATABASE_URL")
+    if given is None:
+        with temporary_postgres() as cluster:
+            yield cluster
+        return
+    cluster = Cluster.external(given, psql=binaries(None) / "psql")
+    try:
+        yield cluster
+    finally:
+        cluster.drop_all()
+
+
+@pytest.fixture(scope="session")
+def fresh_service_database(postgres_server: Cluster) -> Callable[[str], ServiceDatabase]:
+    """`fresh_service_database("issuance")` is a new, empty database with the service's two roles."""
+    return postgres_server.fresh
+
+
+@pytest.fixture(scope="session")
+def fresh_bus_database(postgres_server: Cluster) -> Callable[[], BusDatabase]:
+    """`fresh_bus_database()` is a new, empty database for the embedded bus, open to the three run-time roles."""
+
+    def make(services: Sequence[str] = SERVICES) -> BusDatabase:
+        return postgres_server.fresh_bus(services)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def own_kafka() -> Generator[KafkaBroker]:
+    """A broker of our own, whatever the environment names: one which a test may stop, if it starts it again."""
+    from cairn.provision.kafka import KafkaBroker
+
+    home = Path(tempfile.mkdtemp(prefix="cairn-kafka-"))
+    broker = KafkaBroker(home / "broker")
+    try:
+        yield broker.start()
+    finally:
+        broker.destroy()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(request: pytest.FixtureRequest) -> Kafka:
+    """A broker for ordinary tests."""
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if given is None:
+        own: KafkaBroker = request.getfixturevalue("own_kafka")
+        given = own.bootstrap_servers
+    return Kafka(given, f"t{secrets.token_hex(4)}-")
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(own_kafka: KafkaBroker) -> KafkaBroker:
+    """A broker of our own with the topics of `topics.yaml`, on which each service may do only what that table says."""
+    from cairn.common.bus.kafka_topics import provide
+
+    # In a thread: a loop may be running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, provide(own_kafka.settings("admin"))).result()
+    return own_kafka
