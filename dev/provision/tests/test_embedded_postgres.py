@@ -220,5 +220,5 @@ def test_data_of_another_version_are_refused_with_the_way_out(home: Path):
     with EmbeddedPostgres(home, fast=True):
         pass
     (home.resolve() / "data" / "PG_VERSION").write_text("12\n")
-    with pytest.raises(PostgresError, match="PostgreSQL 12.*make clean"):
+    with pytest.raises(PostgresError, match=r"PostgreSQL 12.*make clean"):
         EmbeddedPostgres(home, fast=True).start()

@@ -96,6 +96,11 @@ class Child:
         return self._process.pid
 
     @property
+    def status(self) -> int | None:
+        """How it ended: its exit code, or the negative number of the signal that ended it; None while it runs."""
+        return self._process.poll()
+
+    @property
     def running(self) -> bool:
         if self._process.poll() is None:
             return True
