@@ -1,0 +1,61 @@
+"""The stacking engine: what a qualification asks, and whether a learner has earned it. Pure: no I/O, no clock."""
+
+from cairn.pathways.domain.audit import DEFAULT_STEPS, Audit, NodeResult, Remaining, Unused, audit
+from cairn.pathways.domain.errors import Problem, Refused
+from cairn.pathways.domain.explain import explain
+from cairn.pathways.domain.framework import Framework, Group, Leaf, LossPolicy, Node, parse_framework
+from cairn.pathways.domain.holding import (
+    Credits,
+    Grade,
+    Holding,
+    Standing,
+    State,
+    StatusEntry,
+    parse_holding,
+    parse_holdings,
+)
+from cairn.pathways.domain.index import ANYTHING, holding_keys, index_keys
+from cairn.pathways.domain.lint import Catalogue, lint, lint_catalogue
+from cairn.pathways.domain.request import AuditRequest, Decision, FrameworkRef, Spent, parse_audit_request
+from cairn.pathways.domain.transition import Award, Transition, award_id, transition
+
+__all__ = [
+    "ANYTHING",
+    "DEFAULT_STEPS",
+    "Audit",
+    "AuditRequest",
+    "Award",
+    "Catalogue",
+    "Credits",
+    "Decision",
+    "Framework",
+    "FrameworkRef",
+    "Grade",
+    "Group",
+    "Holding",
+    "Leaf",
+    "LossPolicy",
+    "Node",
+    "NodeResult",
+    "Problem",
+    "Refused",
+    "Remaining",
+    "Spent",
+    "Standing",
+    "State",
+    "StatusEntry",
+    "Transition",
+    "Unused",
+    "audit",
+    "award_id",
+    "explain",
+    "holding_keys",
+    "index_keys",
+    "lint",
+    "lint_catalogue",
+    "parse_audit_request",
+    "parse_framework",
+    "parse_holding",
+    "parse_holdings",
+    "transition",
+]

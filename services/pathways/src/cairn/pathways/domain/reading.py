@@ -1,0 +1,135 @@
+"""Reading JSON that strangers wrote: every problem is collected with its place, and nothing unknown is let through."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final, cast
+
+from cairn.common.instants import parse_instant
+from cairn.pathways.domain.errors import Kind, Problem, Refused
+
+DEEPEST: Final = 32
+LARGEST: Final = 1_000_000
+NO_INSTANT: Final = datetime(1, 1, 1, tzinfo=UTC)
+_DECIMAL: Final = re.compile(r"(0|[1-9]\d{0,11})(\.\d{1,12})?")
+
+JsonObject = dict[str, object]
+
+
+def step(path: str, key: str | int) -> str:
+    """The JSON pointer one step further down."""
+    return f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+class Reader:
+    """Collects problems while a document is read. A value that cannot be read comes back as a harmless stand-in, so that
+    reading goes on and the author sees all problems at once; `settle` then refuses the whole."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def refuse(self, code: str, path: str, detail: str, fix: str | None = None, kind: Kind = "shape") -> None:
+        self.problems.append(Problem(kind, code, path, detail, fix))
+
+    def not_yet(self, path: str, what: str) -> None:
+        """Refuse what the contract allows and this version does not do: it may never be ignored."""
+        self.refuse("not-yet-supported", path, f"{what} is not yet supported.", "Leave it out for now.", "unsupported")
+
+    def settle(self) -> None:
+        """Raises Refused if anything was wrong."""
+        if self.problems:
+            raise Refused(self.problems)
+
+    def object(self, value: object, path: str, known: Collection[str], required: Sequence[str] = ()) -> JsonObject:
+        """The object's non-null members; null is the same as absent."""
+        if not isinstance(value, dict):
+            self.refuse("wrong-type", path, f"Expected an object, found {_kind(value)}.")
+            return {}
+        members = cast("JsonObject", value)
+        for key in members:
+            if key not in known:
+                self.refuse(
+                    "unknown-key", step(path, key), f"{key!r} means nothing here.", f"Known: {', '.join(known)}."
+                )
+        for key in required:
+            if members.get(key) is None:
+                self.refuse("missing-key", step(path, key), f"{key!r} is required.")
+        return {key: member for key, member in members.items() if member is not None and key in known}
+
+    def list(self, value: object, path: str) -> Iterator[tuple[object, str]]:
+        """Each element with its path."""
+        if not isinstance(value, list | tuple):
+            self.refuse("wrong-type", path, f"Expected a list, found {_kind(value)}.")
+            return
+        for place, element in enumerate(cast("Sequence[object]", value)):
+            yield element, step(path, place)
+
+    def text(self, value: object, path: str) -> str:
+        if not isinstance(value, str) or not value:
+            self.refuse("wrong-type", path, f"Expected a non-empty string, found {_kind(value)}.")
+            return ""
+        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            self.refuse("wrong-type", path, "The string holds half of a surrogate pair.")
+            return ""
+        return value
+
+    def texts(self, value: object, path: str) -> tuple[str, ...]:
+        return tuple(self.text(element, place) for element, place in self.list(value, path))
+
+    def choice(self, value: object, path: str, known: Sequence[str]) -> str:
+        if not isinstance(value, str) or value not in known:
+            self.refuse("unknown-value", path, f"Expected one of {', '.join(known)}, found {_kind(value)}.")
+            return known[0]
+        return value
+
+    def flag(self, value: object, path: str) -> bool:
+        if not isinstance(value, bool):
+            self.refuse("wrong-type", path, f"Expected true or false, found {_kind(value)}.")
+            return False
+        return value
+
+    def integer(self, value: object, path: str, least: int = 0) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LARGEST:
+            self.refuse(
+                "bad-integer", path, f"Expected a whole number from {least} to {LARGEST}, found {_kind(value)}."
+            )
+            return least
+        return value
+
+    def decimal(self, value: object, path: str) -> Decimal:
+        if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+            fix = f'Write "{value}".' if isinstance(value, int | float) and not isinstance(value, bool) else None
+            self.refuse(
+                "bad-decimal", path, f'Expected a decimal as a string, such as "7.5", found {_kind(value)}.', fix
+            )
+            return Decimal(0)
+        return Decimal(value)
+
+    def instant(self, value: object, path: str) -> datetime:
+        """A date-time of RFC 3339, or a date, which is 00:00Z."""
+        if not isinstance(value, str):
+            self.refuse("bad-instant", path, f"Expected a date or a date-time as a string, found {_kind(value)}.")
+            return NO_INSTANT
+        try:
+            return parse_instant(value)
+        except ValueError as error:
+            self.refuse("bad-instant", path, f"{error}.")
+            return NO_INSTANT
+
+
+def _kind(value: object) -> str:
+    """A short, safe description of a JSON value: what it is, never a long echo of it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f'"{value[:40]}"' if value else "an empty string"
+        case dict():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return f"the number {str(value)[:40]}"
