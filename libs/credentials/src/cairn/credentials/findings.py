@@ -1,0 +1,90 @@
+"""What a verification says: one answer per check, with a stable code, a sentence, and where in the document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from cairn.credentials.openbadges.models import CredentialFacts
+
+
+class Outcome(StrEnum):
+    """`undetermined` is "could not be checked", which is neither valid nor invalid (S12)."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNDETERMINED = "undetermined"
+    SKIPPED = "skipped"
+
+
+class CheckName(StrEnum):
+    PROOF = "proof"
+    ISSUER = "issuer"
+    TRUST = "trust"
+    STATUS = "status"
+    VALIDITY = "validity"
+    SCHEMA = "schema"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found. `pointer` is an RFC 6901 pointer into the credential."""
+
+    code: str
+    detail: str
+    pointer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The answer of one check; `code`, `detail` and `pointer` of its first and gravest finding, then the others."""
+
+    outcome: Outcome
+    code: str
+    detail: str
+    pointer: str | None = None
+    also: tuple[Finding, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"outcome": str(self.outcome), "code": self.code, "detail": self.detail}
+        if self.pointer is not None:
+            body["pointer"] = self.pointer
+        if self.also:
+            body["also"] = [
+                {"code": one.code, "detail": one.detail} | ({"pointer": one.pointer} if one.pointer else {})
+                for one in self.also
+            ]
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All six answers, and the credential as it was read (None where it could not be)."""
+
+    checks: dict[CheckName, Check]
+    credential: dict[str, Any] | None = None
+    facts: CredentialFacts | None = None
+    form: str | None = None
+    """`data-integrity`, `vc+jwt`, or None where the input was neither."""
+    cryptosuite: str | None = None
+    issuer: str | None = None
+    contexts: dict[str, str] = field(default_factory=dict[str, str])
+    """URL -> sha256 of each bundled context the verdict rested on."""
+
+    @property
+    def verified(self) -> bool:
+        """Proof, issuer, validity, schema and status each passed, or were skipped; and the proof was not skipped."""
+        rests_on = (CheckName.PROOF, CheckName.ISSUER, CheckName.VALIDITY, CheckName.SCHEMA, CheckName.STATUS)
+        return all(self.checks[name].outcome in (Outcome.PASSED, Outcome.SKIPPED) for name in rests_on)
+
+    def to_json(self) -> dict[str, Any]:
+        """`{verified, form, cryptosuite, issuer, contexts, checks: {proof: {outcome, code, detail, …}, …}}`"""
+        return {
+            "verified": self.verified,
+            "form": self.form,
+            "cryptosuite": self.cryptosuite,
+            "issuer": self.issuer,
+            "contexts": self.contexts,
+            "checks": {str(name): check.to_json() for name, check in self.checks.items()},
+        }

@@ -1,0 +1,53 @@
+"""Open Badges 3.0: models, the builder, and the way back to facts."""
+
+from cairn.credentials.openbadges.builder import build_credential
+from cairn.credentials.openbadges.facts import read_facts
+from cairn.credentials.openbadges.models import (
+    Achievement,
+    Alignment,
+    Component,
+    CredentialDraft,
+    CredentialFacts,
+    Criteria,
+    EuropeanElements,
+    Evidence,
+    Identifier,
+    IdentifierEntry,
+    Image,
+    LearningOutcome,
+    Level,
+    Profile,
+    QualityAssurance,
+    Related,
+    Result,
+    ResultDescription,
+    RubricCriterionLevel,
+    Stack,
+    StatusEntry,
+)
+
+__all__ = [
+    "Achievement",
+    "Alignment",
+    "Component",
+    "CredentialDraft",
+    "CredentialFacts",
+    "Criteria",
+    "EuropeanElements",
+    "Evidence",
+    "Identifier",
+    "IdentifierEntry",
+    "Image",
+    "LearningOutcome",
+    "Level",
+    "Profile",
+    "QualityAssurance",
+    "Related",
+    "Result",
+    "ResultDescription",
+    "RubricCriterionLevel",
+    "Stack",
+    "StatusEntry",
+    "build_credential",
+    "read_facts",
+]
