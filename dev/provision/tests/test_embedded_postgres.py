@@ -16,6 +16,9 @@ from cairn.provision.postgres import Cluster, EmbeddedPostgres, PostgresError, d
 from cairn.provision.processes import command_line
 
 
+pytestmark = pytest.mark.integration
+
+
 @pytest.fixture
 def home(tmp_path: Path):
     yield tmp_path / "postgres"

@@ -15,6 +15,8 @@ from cairn.provision.kafka import USERS, KafkaBroker
 from cairn.provision.kafka.jars import amiss, jars
 from cairn.provision.pytest_plugin import Kafka
 
+pytestmark = pytest.mark.integration
+
 SERVICES = [user for user in USERS if user != "admin"]
 
 

@@ -25,6 +25,15 @@ from cairn.provision.postgres.places import binaries
 if TYPE_CHECKING:
     from cairn.provision.kafka import KafkaBroker
 
+# A test that uses one of these, however indirectly, is an integration test.
+_REAL = frozenset({"postgres_server", "own_kafka", "kafka_broker"})
+
+_KINDS = {
+    "unit": "pure code: no server, no process",
+    "integration": "needs PostgreSQL or Kafka",
+    "e2e": "a journey across services, or a fault",
+}
+
 SERVICES = ("issuance", "pathways", "verification")
 
 
@@ -34,6 +43,36 @@ class Kafka:
 
     bootstrap_servers: str
     prefix: str
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for kind, meaning in _KINDS.items():
+        config.addinivalue_line("markers", f"{kind}: {meaning}; set by itself from place and fixtures, unless by hand")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with its kind, and run the quick kinds first."""
+    order = list(_KINDS)
+    kinds: dict[pytest.Item, int] = {}
+    for item in items:
+        kind = _kind(item, config.rootpath / "tests")
+        if item.get_closest_marker(kind) is None:
+            item.add_marker(kind)
+        if kind == "e2e":
+            item.add_marker(pytest.mark.xdist_group("e2e"))  # ports, processes and clocks: one after the other
+        kinds[item] = order.index(kind)
+    items.sort(key=lambda item: kinds[item])
+
+
+def _kind(item: pytest.Item, journeys: Path) -> str:
+    for kind in _KINDS:
+        if item.get_closest_marker(kind) is not None:
+            return kind
+    if item.path.is_relative_to(journeys):
+        return "e2e"
+    fixtures: Sequence[str] = getattr(item, "fixturenames", ())
+    return "unit" if _REAL.isdisjoint(fixtures) else "integration"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,77 @@
+# `make help` says what there is to do. Every target installs what it needs first, and nothing when that is there.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+# Tests run in this many processes; 0 is this one.
+WORKERS ?= 0
+PYTEST := $(BIN)/pytest $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup)
+
+##@ Using it
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+run: install-run ## start everything on this machine and play the story (STORY=0: only serve; CAIRN_PORT=8080)
+	@exec $(BIN)/python -m cairn.onebox
+
+clean: ## stop what runs from this checkout and remove its data
+	@if [ -e .cairn ]; then dev/install.sh run && $(BIN)/python -m cairn.onebox clean; fi
+
+distclean: clean ## and remove .venv and every cache of the tools
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+##@ Changing it
+install: ## everything that running, testing and building need, into .venv
+	@dev/install.sh run test
+
+install-run:
+	@dev/install.sh run
+
+format: install ## put the code into its one form
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lock: ## resolve the pyprojects again into requirements.lock (LOCK_ARGS=--upgrade: newest versions)
+	@dev/install.sh build
+	@$(BIN)/python dev/requirements.py wanted build run test > .venv/wanted.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header $(LOCK_ARGS) .venv/wanted.txt -o requirements.lock
+
+openapi: install ## write the services' OpenAPI documents to docs/openapi
+	$(BIN)/python dev/openapi.py
+
+##@ Checking it
+test: lint types walls events-check ## everything: the checks, then every test on real PostgreSQL and Kafka
+	$(PYTEST)
+
+lint: install ## style, and the form of the code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+
+types: install ## types, strictly
+	$(BIN)/pyright
+
+walls: install ## who may import whom
+	$(BIN)/lint-imports --no-logo
+
+events-check: install ## no event may change in a way that breaks its readers
+	$(BIN)/python -m cairn.common.events check
+
+unit: install ## tests of pure code only: seconds
+	$(PYTEST) -m unit
+
+integration: install ## tests that need PostgreSQL or Kafka
+	$(PYTEST) -m integration
+
+e2e: install ## journeys across all services, and faults
+	$(PYTEST) -m e2e
+
+##@ Measuring it
+bench-%: install ## one benchmark, as in docs/benchmarks.md: make bench-system
+	$(BIN)/python -m bench.$*
+
+##@ Shipping it
+compose: ## write .env with fresh secrets for docker compose, unless there is one
+	@sh deploy/compose/env.sh
+
+.PHONY: help run clean distclean install install-run format lock openapi test lint types walls events-check unit \
+  integration e2e compose
