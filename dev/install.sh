@@ -56,5 +56,6 @@ say "installing:$missing"
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r "$venv/wanted.txt" -c requirements.lock
 # shellcheck disable=SC2086
 "$python" dev/requirements.py workspace $missing | sed 's/^/-e /' > "$venv/ours.txt"
-"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --offline --no-deps --no-build-isolation -r "$venv/ours.txt"
+[ ! -s "$venv/ours.txt" ] ||
+  "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --offline --no-deps --no-build-isolation -r "$venv/ours.txt"
 for group in $missing; do echo "$state" > "$venv/.installed-$group"; done

@@ -76,7 +76,8 @@ def main(command: str, *groups: str) -> None:
         lines = pinned(others)
     else:
         lines = others
-    print("\n".join(str(line) for line in dict.fromkeys(lines)))
+    for line in dict.fromkeys(lines):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import pytest
 from cairn.provision.postgres import Cluster, EmbeddedPostgres, PostgresError, destroy
 from cairn.provision.processes import command_line
 
-
 pytestmark = pytest.mark.integration
 
 
