@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, set_span_in_context
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cairn.common.auth import Authenticator
@@ -91,6 +92,7 @@ class _Limit:
 
     def __init__(self, app: ASGIApp, max_body: int, problems: Problems) -> None:
         self._app, self._max, self._problems = app, max_body, problems
+        self._detail = f"The body is longer than {max_body} bytes."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -99,7 +101,8 @@ class _Limit:
         request = Request(scope)
         declared = request.headers.get("content-length", "0")
         if declared.isascii() and declared.isdigit() and int(declared) > self._max:
-            await self._problems.response(self._too_large(), request)(scope, receive, send)
+            refusal = DomainError(self._detail, code="payload-too-large", fix="Send it in smaller parts.")
+            await self._problems.response(refusal, request)(scope, receive, send)
             return
         seen = 0
 
@@ -108,15 +111,11 @@ class _Limit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._max:
-                raise self._too_large()
+                # Starlette and FastAPI let this kind through wherever they read a body; others they wrap.
+                raise HTTPException(413, self._detail)
             return message
 
         await self._app(scope, counted, send)
-
-    def _too_large(self) -> DomainError:
-        return DomainError(
-            f"The body is longer than {self._max} bytes.", code="payload-too-large", fix="Send it in smaller parts."
-        )
 
 
 class _Observe:

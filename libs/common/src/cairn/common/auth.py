@@ -7,6 +7,7 @@ hold public keys only, so none of them can make a token. A caller without one ha
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import sys
 from collections.abc import Awaitable, Callable
@@ -26,10 +27,12 @@ from cairn.common.instants import utc_now
 from cairn.common.problem import DomainError
 from cairn.common.settings import Settings
 
+# EdDSA is the older name of the same algorithm (RFC 9864); identity providers still write it.
 _ALGORITHMS: Final = ["Ed25519", "EdDSA"]
 _AUDIENCE: Final = "cairn"
 _LEEWAY: Final = 60
 _MAX_TOKEN: Final = 8192
+_TENANT: Final = re.compile(r"[a-z][a-z0-9-]{1,38}[a-z0-9]")
 
 SCOPES: Final = {
     "platform:admin": "register institutions; see what belongs to no tenant",
@@ -78,8 +81,11 @@ class Authenticator:
     """Checks access tokens: one algorithm a key, and no key is ever taken from the token (S4, S5)."""
 
     def __init__(self, settings: Settings) -> None:
-        self._keys = KeySet.import_key_set(json.loads(_read(settings.auth_jwks)))
-        if any(key.is_private or not isinstance(key, OKPKey) for key in self._keys.keys):
+        try:
+            self._keys = KeySet.import_key_set(json.loads(_read(settings.auth_jwks)))
+        except (OSError, JoseError, ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"CAIRN_AUTH_JWKS is not a JWK set ({type(error).__name__})") from None
+        if any(key.is_private or not isinstance(key, OKPKey) or key.curve_name != "Ed25519" for key in self._keys.keys):
             raise ValueError("CAIRN_AUTH_JWKS must hold public Ed25519 keys only")
         self._claims = jwt.JWTClaimsRegistry(
             leeway=_LEEWAY,
@@ -103,9 +109,10 @@ class Authenticator:
             raise Unauthenticated(f"The access token was refused ({type(error).__name__}).") from None
         claims = decoded.claims
         tenant, scope = claims.get("tenant"), claims.get("scope", "")
-        if not isinstance(tenant, str) or not tenant or not isinstance(scope, str):
+        # A tenant becomes part of the setting that row-level security reads, where `*` and `,` have a meaning.
+        if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant) or not isinstance(scope, str):
             raise Unauthenticated("The access token lacks a tenant or a scope.")
-        return Principal(str(claims["sub"]), tenant, frozenset(scope.split()) | self._public.scopes)
+        return Principal(str(claims["sub"]), tenant, frozenset(scope.split()) & SCOPES.keys() | self._public.scopes)
 
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token of the operator.")
@@ -168,7 +175,7 @@ def mint(
         "exp": int((now + valid).timestamp()),
         "jti": secrets.token_hex(8),
     }
-    return jwt.encode({"alg": "EdDSA", "kid": key.kid, "typ": "at+jwt"}, claims, key, algorithms=_ALGORITHMS)
+    return jwt.encode({"alg": "Ed25519", "kid": key.kid, "typ": "at+jwt"}, claims, key, algorithms=_ALGORITHMS)
 
 
 def _read(value: str) -> str:

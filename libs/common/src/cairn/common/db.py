@@ -16,9 +16,11 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import asyncpg
 import orjson
 from sqlalchemy import CursorResult, Executable, RowMapping, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from cairn.common import outbox
@@ -31,6 +33,10 @@ EVERY_TENANT: Final = "*"
 """The scope of jobs that carry work of all tenants alike: the relay, the signer, housekeeping. No request has it."""
 
 _SET_SCOPE: Final = text("SELECT set_config('cairn.tenants', :tenants, true)")
+
+
+class Unavailable(RuntimeError):
+    """PostgreSQL gave no connection: it is down, starting, or every connection was busy for ten seconds."""
 
 
 class UnsafeRole(RuntimeError):
@@ -93,6 +99,7 @@ class Database:
             pool_pre_ping=True,
             json_serializer=_to_json,
             json_deserializer=orjson.loads,
+            hide_parameters=True,  # an error's text goes to the log, and parameters are personal data or secrets (S30)
             connect_args={
                 "timeout": 5,
                 "server_settings": {
@@ -107,18 +114,33 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, tenants: str | Iterable[str]) -> AsyncGenerator[Transaction]:
-        """A transaction that sees and writes only rows of `tenants`. The setting dies with it (S22)."""
+        """A transaction that sees and writes only rows of `tenants`. The setting dies with it (S22).
+
+        Raises Unavailable where there is no connection to be had.
+        """
         scope = _scope([tenants] if isinstance(tenants, str) else tenants)
         if scope == EVERY_TENANT and not self._worker:
             raise ValueError("only a worker acts for every tenant")
-        async with self.engine.connect() as connection:
+        async with self._connection() as connection:
             await connection.execute(_SET_SCOPE, {"tenants": scope})
             yield Transaction(connection)
 
     async def ping(self) -> None:
         """Raises where the database does not answer."""
-        async with self.engine.connect() as connection:
+        async with self._connection() as connection:
             await connection.execute(text("SELECT 1"))
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[AsyncConnection]:
+        connection = self.engine.connect()
+        try:
+            await connection.start()
+        except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Unavailable(f"PostgreSQL gave no connection ({type(error).__name__})") from error
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -15,9 +15,10 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from opentelemetry import trace
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
+
+from cairn.common.db import Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -115,60 +116,88 @@ class Problems:
 
         async def domain(request: Request, error: Exception) -> Response:
             assert isinstance(error, DomainError)
-            headers = {"WWW-Authenticate": "Bearer"} if error.code == "unauthenticated" else None
-            return self.response(error, request, headers)
+            return self.response(error, request, _HEADERS.get(error.code))
 
         async def malformed(request: Request, error: Exception) -> Response:
             assert isinstance(error, RequestValidationError)
-            return self.response(
-                DomainError("The payload was refused.", code="malformed", faults=faults_of(error.errors())), request
-            )
+            refusal = DomainError("The payload was refused.", code="malformed", faults=faults_of(error.errors()))
+            return await domain(request, refusal)
 
         async def http(request: Request, error: Exception) -> Response:
             assert isinstance(error, HTTPException)
-            code = _HTTP_CODES.get(error.status_code, "bad-request")
+            code, fix = _HTTP_CODES.get(error.status_code, ("bad-request", ""))
             detail = error.detail or HTTPStatus(error.status_code).description
-            return self.response(DomainError(detail, code=code), request, error.headers)
+            return self.response(DomainError(detail, code=code, fix=fix), request, error.headers)
 
         async def unavailable(request: Request, error: Exception) -> Response:
-            log.warning("unavailable", error=type(error).__name__)
-            refusal = DomainError("The database does not answer. Nothing was stored; try again.", code="unavailable")
-            return self.response(refusal, request, {"Retry-After": "2"})
+            log.warning("unavailable", error=str(error) if isinstance(error, Unavailable) else type(error).__name__)
+            detail = "The database does not answer."
+            if isinstance(error, Unavailable):
+                detail += " Nothing was done."
+            return await domain(request, DomainError(detail, code="unavailable", fix="Try again in a moment."))
+
+        async def database(request: Request, error: Exception) -> Response:
+            assert isinstance(error, DBAPIError)
+            state = str(getattr(error.orig, "sqlstate", None) or "")
+            if error.connection_invalidated or state in _PASSING or state[:2] in _PASSING:
+                return await unavailable(request, error)
+            if state in _NUL:
+                return await domain(
+                    request,
+                    DomainError("A text holds the character NUL.", code="malformed", fix="Leave the character out."),
+                )
+            return await broken(request, error)
 
         async def broken(request: Request, error: Exception) -> Response:
-            if isinstance(error, DBAPIError) and error.connection_invalidated:
-                return await unavailable(request, error)
             log.error("unhandled", exc_info=error)
-            return self.response(
-                DomainError("The service failed; the trace id finds the cause in its log.", code="internal"), request
+            return await domain(
+                request,
+                DomainError("The service failed; the trace id finds the cause in its log.", code="internal"),
             )
 
         app.add_exception_handler(DomainError, domain)
         app.add_exception_handler(RequestValidationError, malformed)
         app.add_exception_handler(HTTPException, http)
-        for kind in (OperationalError, InterfaceError, PoolTimeout, ConnectionError, TimeoutError):
+        for kind in (Unavailable, ConnectionError, TimeoutError):
             app.add_exception_handler(kind, unavailable)
-        app.add_exception_handler(DBAPIError, broken)
+        app.add_exception_handler(DBAPIError, database)
         app.add_exception_handler(Exception, broken)
 
 
+_HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "unauthenticated": {"WWW-Authenticate": "Bearer"},
+    "unavailable": {"Retry-After": "2"},
+}
+
+# SQLSTATE, PostgreSQL's appendix A: what passes, so that the same request may succeed in a moment. Connections (08),
+# resources such as a full disk (53), serialisation, deadlock, lock and statement timeouts, a server that stops.
+_PASSING: Final = frozenset({"08", "53", "40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"})
+# PostgreSQL's texts and JSON hold every character but NUL.
+_NUL: Final = frozenset({"22021", "22P05"})
+
 _HTTP_CODES: Final = {
-    401: "unauthenticated",
-    403: "forbidden",
-    404: "not-found",
-    405: "method-not-allowed",
-    413: "payload-too-large",
-    415: "unsupported-media-type",
-    503: "unavailable",
+    401: ("unauthenticated", "Send 'Authorization: Bearer <token>'."),
+    403: ("forbidden", ""),
+    404: ("not-found", ""),
+    405: ("method-not-allowed", ""),
+    413: ("payload-too-large", "Send it in smaller parts."),
+    415: ("unsupported-media-type", ""),
+    503: ("unavailable", "Try again in a moment."),
 }
 
 
 def faults_of(errors: Sequence[Any]) -> list[Fault]:
     """pydantic's errors as faults. The input itself is left out: it may be personal or secret (S30)."""
-    return [
-        Fault(pointer(part for part in error["loc"] if part != "body"), str(error["msg"]), _fix(error))
-        for error in errors
-    ]
+    return [_fault(error) for error in errors]
+
+
+def _fault(error: Mapping[str, Any]) -> Fault:
+    if error["type"] == "json_invalid":
+        where = error.get("ctx", {}).get("error", "")
+        return Fault("", f"This is not JSON: {where} at character {error['loc'][-1]}.", "Correct the syntax.")
+    # `body` is the payload itself, to which pointers are relative; `path`, `query` and `header` lie outside of it.
+    path = error["loc"][1:] if error["loc"][:1] == ("body",) else error["loc"]
+    return Fault(pointer(path), str(error["msg"]), _fix(error))
 
 
 def pointer(path: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ def set_up(settings: Settings, role: str) -> None:
     ]
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, structlog.processors.format_exc_info, _hide_rows, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -59,7 +60,17 @@ def set_up(settings: Settings, role: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
     # The libraries' own logs take the same form, and are quieter than ours.
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                _hide_rows,
+                renderer,
+            ],
+            foreign_pre_chain=shared,
+        )
+    )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
 
 
@@ -76,6 +87,16 @@ def span_context(parent: str | None) -> SpanContext | None:
         return None
     context = trace.get_current_span(_propagator.extract({"traceparent": parent})).get_span_context()
     return context if context.is_valid else None
+
+
+# PostgreSQL repeats the row at fault: "DETAIL:  Failing row contains (...)".
+_ROWS: Final = re.compile(r"^(DETAIL|CONTEXT|QUERY):.*$", re.MULTILINE)
+
+
+def _hide_rows(_: Any, __: str, entry: Any) -> Any:
+    if "exception" in entry:
+        entry["exception"] = _ROWS.sub(r"\1: (hidden)", str(entry["exception"]))
+    return entry
 
 
 def _add_trace(_: Any, __: str, entry: Any) -> Any:

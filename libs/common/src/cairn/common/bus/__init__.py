@@ -1,5 +1,5 @@
 """The bus: one contract, two transports."""
 
-from cairn.common.bus.contract import Bus, Record, Subscription, open_bus
+from cairn.common.bus.contract import Bus, Fenced, Record, Refused, Subscription, Unreachable, open_bus
 
-__all__ = ["Bus", "Record", "Subscription", "open_bus"]
+__all__ = ["Bus", "Fenced", "Record", "Refused", "Subscription", "Unreachable", "open_bus"]

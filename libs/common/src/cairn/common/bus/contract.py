@@ -4,7 +4,9 @@
 2. A group reads each event at least once, those of one key in the order of writing, by one member at a time.
 3. What was committed is not read again by that group; what was not is read again after a crash or a rebalance.
 4. `commit` of a batch whose partition has moved to another member is refused by raising `Fenced`, never half-done.
-5. Only the owner of a topic can write to it (S33).
+   What the member still holds of that batch, it will fetch again.
+5. Only the owner of a topic can write to it, and only those listed can read it (S33): others get `Refused`.
+6. A bus that does not answer raises `Unreachable`, within a bounded time; the same call works when the bus is back.
 """
 
 from __future__ import annotations
@@ -23,6 +25,14 @@ class Fenced(Exception):
     """The partition of this batch was given to another member of the group; nothing was committed."""
 
 
+class Unreachable(ConnectionError):
+    """The bus does not answer just now. Nothing is lost by trying again later."""
+
+
+class Refused(PermissionError):
+    """The bus itself says that this role may not do that. Trying again will not help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One message as it lies on the bus. `body` is not yet trusted to be an event."""
@@ -35,14 +45,17 @@ class Record:
 
 
 class Subscription(Protocol):
-    """One member of a consumer group."""
+    """One member of a consumer group. For one task: its calls are made one after another."""
 
     async def fetch(self, limit: int, wait: float) -> Sequence[Record]:
-        """Up to `limit` records that this member has not fetched yet, waiting up to `wait` seconds for the first."""
+        """Up to `limit` records that this member has not fetched yet, waiting up to `wait` seconds for the first.
+
+        Raises Unreachable and Refused.
+        """
         ...
 
     async def commit(self, records: Sequence[Record]) -> None:
-        """The group is done with these and all before them in their partitions. Raises Fenced."""
+        """The group is done with these and all before them in their partitions. Raises Fenced and Unreachable."""
         ...
 
     async def rewind(self, records: Sequence[Record]) -> None:
@@ -60,7 +73,10 @@ class Bus(Protocol):
     """A connection of one service (its role) to the bus."""
 
     async def publish(self, topic: str, events: Sequence[Event]) -> None:
-        """Append in order; return when durable. All or a prefix per key is appended when it raises; publish again."""
+        """Append in order; return when durable. All or a prefix per key is appended when it raises; publish again.
+
+        Raises Unreachable and Refused.
+        """
         ...
 
     async def subscribe(self, topics: Sequence[str], group: str, *, from_start: bool = True) -> Subscription: ...
