@@ -8,13 +8,13 @@ venv=$PWD/.venv
 fail() { echo "cairn: $1" >&2; exit 1; }
 
 python=
-for name in "${PYTHON:-python3}" python3.13 python3.12 python3.11; do
+for name in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
   if command -v "$name" >/dev/null && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     python=$name
     break
   fi
 done
-[ -n "$python" ] || fail "Python 3.11 or later is missing: apt install python3 python3-venv (Debian 12, Ubuntu 24.04 or later), or brew install python"
+[ -n "$python" ] || fail "Python 3.11 or later is missing${PYTHON:+ ($PYTHON is none)}: apt install python3 python3-venv (Debian 12, Ubuntu 24.04 or later), or brew install python"
 "$python" -c 'import venv, ensurepip' 2>/dev/null ||
   fail "Python's venv is missing: apt install $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
 
