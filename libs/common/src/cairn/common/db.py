@@ -163,29 +163,29 @@ async def refuse_unsafe_role(database: Database) -> None:
     Raises UnsafeRole, which names the role or the table.
     """
     async with database.engine.connect() as connection:
-        role = (
-            (
-                await connection.execute(
-                    text("SELECT rolname, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user")
-                )
-            )
-            .mappings()
-            .one()
-        )
-        if role["rolsuper"] or role["rolbypassrls"]:
-            raise UnsafeRole(f"the role {role['rolname']} is a superuser or bypasses row-level security")
+        role = (await connection.execute(_ROLE)).mappings().one()
         tables = (await connection.execute(_UNPROTECTED)).mappings().all()
+    if role["above"]:
+        raise UnsafeRole(f"the role {role['name']} is, or may become, {role['above']}, who bypasses row-level security")
     for table in tables:
         if table["owned"]:
-            raise UnsafeRole(f"the role {role['rolname']} owns, or is a member of the owner of, {table['name']}")
+            raise UnsafeRole(f"the role {role['name']} owns, or is a member of the owner of, {table['name']}")
         raise UnsafeRole(f"the table {table['name']} lacks tenant_id, forced row-level security or a policy")
 
 
-# Every table of the service's schema but Alembic's own, where something is amiss.
+# A superuser, or a role that ignores row-level security: this one itself, or one that it may turn into.
+_ROLE: Final = text("""
+    SELECT current_user AS name,
+           (SELECT min(rolname) FROM pg_roles
+             WHERE (rolsuper OR rolbypassrls) AND pg_has_role(current_user, oid, 'MEMBER')) AS above
+""")
+# Every table of the service's schema but Alembic's own, where something is amiss. A view reads as its owner does.
 _UNPROTECTED: Final = text("""
     SELECT c.relname AS name, pg_has_role(current_user, c.relowner, 'MEMBER') AS owned
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND c.relname <> 'alembic_version'
+     WHERE n.nspname = 'public' AND c.relname <> 'alembic_version'
+       AND (c.relkind IN ('r', 'p', 'm', 'f')
+            OR c.relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false))
        AND (pg_has_role(current_user, c.relowner, 'MEMBER')
             OR NOT (c.relrowsecurity AND c.relforcerowsecurity)
             OR NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)

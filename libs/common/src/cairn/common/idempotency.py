@@ -12,7 +12,8 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.auth import Principal
 from cairn.common.db import Transaction
@@ -91,8 +92,8 @@ _FIND: Final = text("""
 """)
 _SAVE: Final = text("""
     INSERT INTO saved_answers (tenant_id, principal, route, key, request_digest, status, headers, body, expires_at)
-    VALUES (:tenant, :principal, :route, :key, :digest, :status, cast(:headers AS jsonb), :body, now() + :kept)
+    VALUES (:tenant, :principal, :route, :key, :digest, :status, :headers, :body, now() + :kept)
     ON CONFLICT (tenant_id, principal, route, key) DO UPDATE
        SET request_digest = excluded.request_digest, status = excluded.status, headers = excluded.headers,
            body = excluded.body, expires_at = excluded.expires_at
-""")
+""").bindparams(bindparam("headers", type_=JSONB))

@@ -42,7 +42,10 @@ def set_up(settings: Settings, role: str) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # the default one prints every local variable
+        )
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -89,13 +92,13 @@ def span_context(parent: str | None) -> SpanContext | None:
     return context if context.is_valid else None
 
 
-# PostgreSQL repeats the row at fault: "DETAIL:  Failing row contains (...)".
-_ROWS: Final = re.compile(r"^(DETAIL|CONTEXT|QUERY):.*$", re.MULTILINE)
+# PostgreSQL repeats the row at fault ("DETAIL:  Failing row contains (...)"), asyncpg the argument.
+_ROWS: Final = re.compile(r"^(DETAIL|CONTEXT|QUERY):.*$|(?<=invalid input for query argument )(.*)$", re.MULTILINE)
 
 
 def _hide_rows(_: Any, __: str, entry: Any) -> Any:
     if "exception" in entry:
-        entry["exception"] = _ROWS.sub(r"\1: (hidden)", str(entry["exception"]))
+        entry["exception"] = _ROWS.sub("(hidden)", str(entry["exception"]))
     return entry
 
 

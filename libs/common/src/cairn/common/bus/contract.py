@@ -84,6 +84,15 @@ class Bus(Protocol):
     async def close(self) -> None: ...
 
 
+def batch_ends(records: Sequence[Record]) -> dict[tuple[str, int], int]:
+    """For each topic and partition in a batch, the offset after its last record: what a commit of it writes."""
+    ends: dict[tuple[str, int], int] = {}
+    for record in records:
+        place = record.topic, record.partition
+        ends[place] = max(ends.get(place, 0), record.offset + 1)
+    return ends
+
+
 async def open_bus(settings: Settings) -> Bus:
     """The transport which the settings name, connected. Retries until the first connection is made."""
     if settings.bus == "kafka":

@@ -12,17 +12,20 @@ position on" misses nothing; a sequence shared by concurrent transactions would 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
 from cairn.common.events.topics import Topic, topics
 
+driver: Final[Any] = asyncpg
+"""asyncpg, which ships no types."""
+
 CHANNEL: Final = "cairn_bus"
 """Where `append` says the topic's name, and a member that left its group says `@` and the group's name."""
 
 # The functions run as the owner, so that a writer needs no right on the tables; who calls is the role that logged in.
-_SCHEMA: Final = f"""
+_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS topics (
     name text PRIMARY KEY,
     writer name NOT NULL,
@@ -70,7 +73,7 @@ DROP POLICY IF EXISTS own ON positions;
 CREATE POLICY own ON positions USING (reader = current_user) WITH CHECK (reader = current_user);
 
 CREATE OR REPLACE FUNCTION append(
-    wanted text, partitions integer[], keys text[], ids uuid[], tenants text[], bodies bytea[]
+    wanted text, parts integer[], keys text[], ids uuid[], tenants text[], bodies bytea[]
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM topics t WHERE t.name = wanted AND t.writer = session_user) THEN
@@ -78,11 +81,11 @@ BEGIN
     END IF;
     -- In the order of their numbers, so that two writers never wait for each other. A statement of its own, because
     -- the next one must see the offsets as they are once the locks are held.
-    PERFORM FROM partitions p WHERE p.topic = wanted AND p.partition = ANY (append.partitions)
+    PERFORM FROM partitions p WHERE p.topic = wanted AND p.partition = ANY (parts)
       ORDER BY p.partition FOR UPDATE;
     WITH given AS (
         SELECT *, row_number() OVER (PARTITION BY g.partition ORDER BY g.n) - 1 AS nth
-          FROM unnest(append.partitions, keys, ids, tenants, bodies)
+          FROM unnest(parts, keys, ids, tenants, bodies)
                WITH ORDINALITY AS g (partition, key, id, tenant, body, n)
     ), counted AS (
         SELECT partition, count(*) AS count FROM given GROUP BY partition
@@ -94,7 +97,7 @@ BEGIN
     INSERT INTO log (topic, partition, "offset", key, event_id, tenant_id, body)
     SELECT wanted, g.partition, m.first + g.nth, g.key, g.id, g.tenant, g.body
       FROM given g LEFT JOIN moved m USING (partition);
-    PERFORM pg_notify('{CHANNEL}', wanted);
+    PERFORM pg_notify('cairn_bus', wanted);
 END $$;
 
 CREATE OR REPLACE FUNCTION prune(wanted text) RETURNS bigint
@@ -102,7 +105,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
     kept interval;
     gone bigint := 0;
-    some bigint;
+    deleted bigint;
     part integer;
 BEGIN
     SELECT t.retention INTO kept FROM topics t WHERE t.name = wanted AND t.writer = session_user;
@@ -117,8 +120,8 @@ BEGIN
                  ORDER BY o."offset" LIMIT 1000
             ) low WHERE low.at < clock_timestamp() - kept
         ) old WHERE l.topic = wanted AND l.partition = part AND l."offset" = old."offset";
-        GET DIAGNOSTICS some = ROW_COUNT;
-        gone := gone + some;
+        GET DIAGNOSTICS deleted = ROW_COUNT;
+        gone := gone + deleted;
     END LOOP;
     RETURN gone;
 END $$;
@@ -140,7 +143,7 @@ async def provide(
     """
     rows = list(topics().values() if table is None else table)
     role_of = {name: (roles or {}).get(name, name) for row in rows for name in (row.owner, *row.readers)}
-    connection = await asyncpg.connect(owner_url)
+    connection = await driver.connect(owner_url)
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('cairn.bus.provide', 0))")
@@ -161,7 +164,7 @@ async def provide(
     ]
 
 
-async def _provide_topic(connection: asyncpg.Connection, row: Topic, role_of: Mapping[str, str]) -> None:
+async def _provide_topic(connection: Any, row: Topic, role_of: Mapping[str, str]) -> None:
     has = await connection.fetchval("SELECT partitions FROM topics WHERE name = $1", row.name)
     if has is not None and has != row.partitions:
         # More partitions would part the events of one key: that is a migration, not a setting.
@@ -180,7 +183,9 @@ async def _provide_topic(connection: asyncpg.Connection, row: Topic, role_of: Ma
         row.partitions,
     )
     readers = [role_of[name] for name in row.readers]
-    await connection.execute("DELETE FROM readers WHERE topic = $1 AND NOT reader = ANY ($2::name[])", row.name, readers)
+    await connection.execute(
+        "DELETE FROM readers WHERE topic = $1 AND NOT reader = ANY ($2::name[])", row.name, readers
+    )
     await connection.execute(
         "INSERT INTO readers (topic, reader) SELECT $1, unnest($2::name[]) ON CONFLICT DO NOTHING", row.name, readers
     )
