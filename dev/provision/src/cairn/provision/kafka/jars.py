@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -70,7 +70,7 @@ def _fetch(folder: Path, scratch: Path) -> None:
     if mvn:
         _fetch_by_maven(mvn, folder, scratch)
     else:
-        _fetch_by_jgo(folder, scratch)
+        _fetch_by_jgo(folder)
 
 
 def _fetch_by_maven(mvn: str, folder: Path, scratch: Path) -> None:
@@ -90,12 +90,12 @@ def _fetch_by_maven(mvn: str, folder: Path, scratch: Path) -> None:
         raise KafkaError(f"mvn could not fetch Kafka:\n{(done.stdout + done.stderr).strip()[-2000:]}")
 
 
-def _fetch_by_jgo(folder: Path, scratch: Path) -> None:
+def _fetch_by_jgo(folder: Path) -> None:
     try:
         import jgo
     except ModuleNotFoundError:
         raise KafkaError("neither `mvn` nor the package jgo is here: `make install` installs jgo") from None
-    endpoint = "+".join(":".join(coordinates) for coordinates in _COORDINATES)
-    resolved: Iterable[Path] = jgo.build(endpoint, cache_dir=scratch / "jgo").all_jars
-    for jar in resolved:
+    # Not `build`, which would look for a Java of its own.
+    for artifact in jgo.resolve("+".join(":".join(coordinates) for coordinates in _COORDINATES)):
+        jar = artifact.resolve()
         shutil.copy(jar, folder / jar.name)
