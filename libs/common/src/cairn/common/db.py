@@ -20,7 +20,7 @@ import asyncpg
 import orjson
 from sqlalchemy import CursorResult, Executable, RowMapping, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from cairn.common import outbox
@@ -44,8 +44,11 @@ class UnsafeRole(RuntimeError):
 
 
 def async_url(url: str) -> URL:
-    """The URL with the asyncpg driver, whatever driver or none it named."""
-    return make_url(url).set(drivername="postgresql+asyncpg")
+    """The URL with the asyncpg driver, whatever driver or none it named. Raises ValueError, without the URL (S30)."""
+    try:
+        return make_url(url).set(drivername="postgresql+asyncpg")
+    except (ValueError, ArgumentError):
+        raise ValueError("the address of the database is not of the form postgresql://user:password@host/name") from None
 
 
 class Transaction:
@@ -124,6 +127,14 @@ class Database:
         async with self._connection() as connection:
             await connection.execute(_SET_SCOPE, {"tenants": scope})
             yield Transaction(connection)
+
+    @staticmethod
+    def role_of(url: str) -> str:
+        """The role that the URL logs in as."""
+        role = make_url(url).username
+        if not role:
+            raise ValueError("the database's URL names no role")
+        return role
 
     async def ping(self) -> None:
         """Raises where the database does not answer."""

@@ -1,0 +1,34 @@
+"""The issuance API."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from cairn.common.app import closing, create_app
+from cairn.issuance.deps import Deps
+from cairn.issuance.http import achievements, completions, credentials, institutions, learners, public
+from cairn.issuance.problems import PROBLEMS
+from cairn.issuance.settings import IssuanceSettings
+
+
+def issuance_app(settings: IssuanceSettings, deps: Deps | None = None) -> FastAPI:
+    """The application; opens no connection until it is asked something."""
+    deps = deps or Deps.wire(settings)
+    app = create_app(
+        settings,
+        deps.database,
+        title="Cairn issuance",
+        description="Register achievements and learners, post completions, and get signed Open Badges 3.0 credentials.",
+        routers=[
+            institutions.router,
+            achievements.router,
+            learners.router,
+            completions.router,
+            credentials.router,
+            public.router,
+        ],
+        problems=PROBLEMS,
+        lifespan=closing(deps.database.close),
+    )
+    app.state.deps = deps
+    return app

@@ -1,0 +1,30 @@
+"""What the use cases are given: one place that wires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cairn.common.db import Database
+from cairn.common.instants import utc_now
+from cairn.common.vault import Vault
+from cairn.issuance.settings import IssuanceSettings
+from cairn.issuance.signing import KeyHolder, LocalKeyHolder
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    settings: IssuanceSettings
+    database: Database
+    vault: Vault
+    keys: KeyHolder
+    now: Callable[[], datetime] = utc_now
+
+    @classmethod
+    def wire(cls, settings: IssuanceSettings, *, worker: bool = False) -> Deps:
+        """The real parts. A worker may act for every tenant, an API for one."""
+        vault = Vault(settings.kek)
+        url = settings.database_url.get_secret_value()
+        database = Database(url, pool=settings.database_pool, worker=worker)
+        return cls(settings, database, vault, LocalKeyHolder(vault))

@@ -1,0 +1,122 @@
+"""`/v1/credentials`: what was issued, and its status."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from cairn.common.auth import Principal, requires
+from cairn.common.events.models import Instant
+from cairn.issuance.deps import Deps
+from cairn.issuance.domain.model import LongText, Model
+from cairn.issuance.domain.rules import Action
+from cairn.issuance.http.shared import After, Limit, deps_of
+from cairn.issuance.use_cases import credentials
+
+router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
+
+CredentialPath = Annotated[str, Path(description="The credential's id, a urn:uuid.", max_length=100)]
+
+
+class StatusReason(Model):
+    """Why: kept with the credential's record, not published."""
+
+    reason: LongText
+
+
+class StatusChange(Model):
+    status: Literal["valid", "suspended", "revoked"]
+    reason: str
+    at: Instant
+
+
+class CredentialShown(Model):
+    """A credential as issued. `credential` is the signed document; null until it is signed, and once erased."""
+
+    id: str
+    learner: str
+    achievement: str
+    award: str | None = None
+    state: Literal["intended", "issued", "abandoned"]
+    status: Literal["valid", "suspended", "revoked"]
+    issued_at: Instant | None = None
+    credential: dict[str, Any] | None = None
+    changes: tuple[StatusChange, ...] = ()
+
+
+class CredentialListed(Model):
+    """A line of a list: the signed document is read one by one."""
+
+    id: str
+    learner: str
+    achievement: str
+    award: str | None = None
+    state: Literal["intended", "issued", "abandoned"]
+    status: Literal["valid", "suspended", "revoked"]
+    issued_at: Instant | None = None
+
+
+def _shown(found: credentials.Found) -> CredentialShown:
+    row = found.row
+    return CredentialShown(
+        id=row["id"],
+        learner=row["learner_id"],
+        achievement=row["achievement_id"],
+        award=row["award_id"],
+        state=row["state"],
+        status=row["status"],
+        issued_at=row["issued_at"],
+        credential=found.document,
+        changes=tuple(StatusChange(status=c["status"], reason=c["reason"], at=c["at"]) for c in found.changes),
+    )
+
+
+@router.get("", summary="List credentials")
+async def page(
+    deps: Annotated[Deps, Depends(deps_of)],
+    principal: Annotated[Principal, Depends(requires("credentials:read"))],
+    learner: Annotated[str | None, Query(description="Only this learner's.", max_length=100)] = None,
+    after: After = "",
+    limit: Limit = 100,
+) -> list[CredentialListed]:
+    """In order of their ids; `after` is the last id of the page before."""
+    return [
+        CredentialListed(
+            id=row["id"],
+            learner=row["learner_id"],
+            achievement=row["achievement_id"],
+            award=row["award_id"],
+            state=row["state"],
+            status=row["status"],
+            issued_at=row["issued_at"],
+        )
+        for row in await credentials.page(deps, principal, learner, after, limit)
+    ]
+
+
+@router.get("/{credential}", summary="Read a credential")
+async def show(
+    credential: CredentialPath,
+    deps: Annotated[Deps, Depends(deps_of)],
+    principal: Annotated[Principal, Depends(requires("credentials:read"))],
+) -> CredentialShown:
+    return _shown(await credentials.show(deps, principal, credential))
+
+
+def _status_route(action: Action, summary: str, description: str) -> None:
+    @router.post(f"/{{credential}}/{action}", summary=summary, description=description, name=action)
+    async def change(
+        credential: CredentialPath,
+        request: StatusReason,
+        deps: Annotated[Deps, Depends(deps_of)],
+        principal: Annotated[Principal, Depends(requires("credentials:write"))],
+    ) -> CredentialShown:
+        return _shown(await credentials.change_status(deps, principal, credential, action, request.reason))
+
+    assert change  # FastAPI holds it
+
+
+_status_route("revoke", "Revoke a credential", "For ever: a revoked credential never becomes valid again.")
+_status_route("suspend", "Suspend a credential", "Until it is reinstated or revoked.")
+_status_route("reinstate", "Reinstate a credential", "Ends a suspension.")

@@ -1,0 +1,23 @@
+"""Settings of the issuance service."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from cairn.common.settings import Settings
+
+
+class IssuanceSettings(Settings):
+    service: str = "issuance"
+    cryptosuite: Literal["eddsa-rdfc-2022", "eddsa-jcs-2022"] = "eddsa-rdfc-2022"
+    draft_batch: int = Field(default=200, ge=1, le=1000)
+    """Pending completions that one step of the drafting job takes."""
+    sign_batch: int = Field(default=50, ge=1, le=500)
+    """Credentials signed in one transaction."""
+    award_patience_seconds: float = Field(default=60, ge=0)
+    """How long an award may wait for the activation of its framework, which travels on another partition."""
+    status_list_size: int = Field(default=131_072, ge=131_072)
+    """Entries of a status list: below 131,072 the index would betray the holder (S15)."""
+    status_list_ttl_seconds: int = Field(default=300, ge=0)

@@ -1,0 +1,126 @@
+"""Completions and the receipts for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import RowMapping, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from cairn.common.db import Transaction
+
+
+async def add(tx: Transaction, tenant: str, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+    """Insert what is new, in one statement; the ids of those."""
+    statement = text("""
+        INSERT INTO completions (tenant_id, id, learner_id, achievement_id, facts)
+        SELECT :tenant, id, learner, facts ->> 'achievement', facts
+          FROM unnest(cast(:ids AS uuid[]), cast(:learners AS text[]), cast(:facts AS jsonb[]))
+            AS u (id, learner, facts)
+        ON CONFLICT (id) DO NOTHING RETURNING id
+    """)
+    if not rows:
+        return set()
+    added = await tx.rows(
+        statement,
+        {
+            "tenant": tenant,
+            "ids": [row["id"] for row in rows],
+            "learners": [row["facts"]["learner"] for row in rows],
+            "facts": [orjson.dumps(row["facts"]).decode() for row in rows],
+        },
+    )
+    return {row["id"] for row in added}
+
+
+async def facts_of(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    if not ids:
+        return {}
+    statement = text("SELECT id, facts FROM completions WHERE id = ANY (:ids)").columns(facts=JSONB())
+    return {row["id"]: row["facts"] for row in await tx.rows(statement, {"ids": list(ids)})}
+
+
+async def add_receipt(
+    tx: Transaction,
+    tenant: str,
+    receipt: UUID,
+    principal: str,
+    lines: int,
+    rejected: Sequence[Mapping[str, Any]],
+    accepted: Sequence[tuple[int, UUID]],
+) -> None:
+    await tx.execute(
+        text("""
+            INSERT INTO receipts (tenant_id, id, principal, lines, rejected)
+            VALUES (:tenant, :id, :principal, :lines, :rejected)
+        """).bindparams(bindparam("rejected", type_=JSONB())),
+        {"tenant": tenant, "id": receipt, "principal": principal, "lines": lines, "rejected": list(rejected)},
+    )
+    await tx.execute(
+        text("""
+            INSERT INTO receipt_lines (tenant_id, receipt_id, line, completion_id)
+            SELECT :tenant, :receipt, line, completion
+              FROM unnest(cast(:lines AS int[]), cast(:ids AS uuid[])) AS u (line, completion)
+        """),
+        {
+            "tenant": tenant,
+            "receipt": receipt,
+            "lines": [line for line, _ in accepted],
+            "ids": [completion for _, completion in accepted],
+        },
+    )
+
+
+async def receipt(tx: Transaction, receipt_id: UUID) -> RowMapping | None:
+    return await tx.row(
+        text("SELECT id, lines, rejected, received_at FROM receipts WHERE id = :id").columns(rejected=JSONB()),
+        {"id": receipt_id},
+    )
+
+
+async def receipt_lines(tx: Transaction, receipt_id: UUID) -> Sequence[RowMapping]:
+    """Each accepted line with its completion's state and, once there is one, its credential."""
+    statement = text("""
+        SELECT r.line, r.completion_id, c.state AS completion, c.reason, v.id AS credential, v.state
+          FROM receipt_lines r
+          JOIN completions c ON c.id = r.completion_id
+          LEFT JOIN credentials v ON v.completion_id = c.id
+         WHERE r.receipt_id = :id ORDER BY r.line
+    """)
+    return await tx.rows(statement, {"id": receipt_id})
+
+
+async def take_pending(tx: Transaction, limit: int) -> Sequence[RowMapping]:
+    """Pending completions with all that a credential needs; other workers pass over the rows taken here."""
+    statement = text("""
+        SELECT c.tenant_id, c.id, c.learner_id, c.facts, a.id AS achievement_id, a.body AS achievement,
+               l.key, l.profile, i.did, i.body AS institution
+          FROM completions c
+          JOIN achievements a ON a.id = c.achievement_id
+          JOIN learners l ON l.id = c.learner_id
+          JOIN institutions i ON i.tenant_id = c.tenant_id
+         WHERE c.state = 'pending' ORDER BY c.recorded_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
+    """).columns(facts=JSONB(), achievement=JSONB(), institution=JSONB())
+    return await tx.rows(statement, {"limit": limit})
+
+
+async def settle(tx: Transaction, outcomes: Sequence[tuple[UUID, str, str | None]]) -> None:
+    """Set state and reason of each completion."""
+    if not outcomes:
+        return
+    await tx.execute(
+        text("""
+            UPDATE completions c SET state = u.state, reason = u.reason
+              FROM unnest(cast(:ids AS uuid[]), cast(:states AS text[]), cast(:reasons AS text[]))
+                AS u (id, state, reason)
+             WHERE c.id = u.id
+        """),
+        {
+            "ids": [id_ for id_, _, _ in outcomes],
+            "states": [state for _, state, _ in outcomes],
+            "reasons": [reason for _, _, reason in outcomes],
+        },
+    )

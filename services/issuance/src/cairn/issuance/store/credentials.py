@@ -1,0 +1,138 @@
+"""Credentials, from the intent to sign to the signature, their status, and the lists that publish it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import RowMapping, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from cairn.common.db import Transaction
+
+_COLUMNS: Final = """
+    tenant_id, id, learner_id, achievement_id, completion_id, award_id, state, status, list_id, list_index,
+    holding, body, intended_at, issued_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A credential that is about to be signed: `digest` is the SHA-256 of the document, `body` the document sealed."""
+
+    tenant: str
+    id: str
+    learner: str
+    achievement: str
+    completion: UUID | None
+    award: str | None
+    list_id: int
+    list_index: int
+    holding: Mapping[str, Any]
+    digest: bytes
+    body: bytes
+
+
+async def add_intents(tx: Transaction, intents: Sequence[Intent]) -> None:
+    """Record what is about to be signed. A second intent for one completion or award violates a unique key."""
+    statement = text("""
+        INSERT INTO credentials (tenant_id, id, learner_id, achievement_id, completion_id, award_id, state, status,
+                                 list_id, list_index, holding, intent, body)
+        SELECT tenant, id, learner, achievement, completion, award, 'intended', 'valid',
+               list_id, list_index, holding, digest, body
+          FROM unnest(cast(:tenant AS text[]), cast(:id AS text[]), cast(:learner AS text[]),
+                      cast(:achievement AS text[]), cast(:completion AS uuid[]), cast(:award AS text[]),
+                      cast(:list_id AS int[]), cast(:list_index AS int[]), cast(:holding AS jsonb[]),
+                      cast(:digest AS bytea[]), cast(:body AS bytea[]))
+            AS u (tenant, id, learner, achievement, completion, award, list_id, list_index, holding, digest, body)
+    """)
+    names = ("tenant", "id", "learner", "achievement", "completion", "award", "list_id", "list_index", "digest", "body")
+    columns: dict[str, Any] = {name: [getattr(intent, name) for intent in intents] for name in names}
+    columns["holding"] = [orjson.dumps(intent.holding).decode() for intent in intents]
+    await tx.execute(statement, columns)
+
+
+async def take_intended(tx: Transaction, limit: int) -> Sequence[RowMapping]:
+    """Credentials to sign, each with its learner's key (null: erased meanwhile); others pass over these rows."""
+    statement = text("""
+        SELECT c.tenant_id, c.id, c.learner_id, c.award_id, c.status, c.holding, c.intent, c.body, l.key
+          FROM credentials c JOIN learners l ON l.id = c.learner_id
+         WHERE c.state = 'intended' ORDER BY c.intended_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
+    """).columns(holding=JSONB())
+    return await tx.rows(statement, {"limit": limit})
+
+
+async def mark_issued(tx: Transaction, signed: Sequence[tuple[str, bytes]], now: datetime) -> None:
+    """Store the signed bodies, sealed."""
+    await tx.execute(
+        text("""
+            UPDATE credentials c SET state = 'issued', body = u.body, issued_at = :now
+              FROM unnest(cast(:ids AS text[]), cast(:bodies AS bytea[])) AS u (id, body) WHERE c.id = u.id
+        """),
+        {"ids": [id_ for id_, _ in signed], "bodies": [body for _, body in signed], "now": now},
+    )
+
+
+async def mark_abandoned(tx: Transaction, ids: Sequence[str]) -> None:
+    """The learner was erased between intent and signature: nothing will be signed."""
+    if ids:
+        await tx.execute(text("UPDATE credentials SET state = 'abandoned' WHERE id = ANY (:ids)"), {"ids": list(ids)})
+
+
+async def credential(tx: Transaction, credential_id: str, *, lock: bool = False) -> RowMapping | None:
+    statement = f"SELECT {_COLUMNS} FROM credentials WHERE id = :id{' FOR UPDATE' if lock else ''}"  # noqa: S608
+    return await tx.row(text(statement).columns(holding=JSONB()), {"id": credential_id})
+
+
+async def credential_of_award(tx: Transaction, award: str) -> RowMapping | None:
+    statement = f"SELECT {_COLUMNS} FROM credentials WHERE award_id = :award FOR UPDATE"  # noqa: S608
+    return await tx.row(text(statement).columns(holding=JSONB()), {"award": award})
+
+
+async def credentials_named(tx: Transaction, ids: Sequence[str]) -> Sequence[RowMapping]:
+    statement = f"SELECT {_COLUMNS} FROM credentials WHERE id = ANY (:ids)"  # noqa: S608
+    return await tx.rows(text(statement).columns(holding=JSONB()), {"ids": list(ids)})
+
+
+async def page(tx: Transaction, learner: str | None, after: str, limit: int) -> Sequence[RowMapping]:
+    statement = f"""
+        SELECT {_COLUMNS} FROM credentials
+         WHERE id > :after AND (cast(:learner AS text) IS NULL OR learner_id = :learner) ORDER BY id LIMIT :limit
+    """  # noqa: S608
+    return await tx.rows(text(statement).columns(holding=JSONB()), {"after": after, "learner": learner, "limit": limit})
+
+
+async def set_status(
+    tx: Transaction, row: RowMapping, status: str, *, reason: str, principal: str, at: datetime
+) -> None:
+    """The new status, its record, and a new version of the list that publishes it; the list's row is locked by that."""
+    await tx.execute(
+        text("UPDATE credentials SET status = :status WHERE id = :id"), {"status": status, "id": row["id"]}
+    )
+    await tx.execute(
+        text("""
+            INSERT INTO status_changes (tenant_id, credential_id, status, reason, principal, at)
+            VALUES (:tenant, :id, :status, :reason, :principal, :at)
+        """),
+        {
+            "tenant": row["tenant_id"],
+            "id": row["id"],
+            "status": status,
+            "reason": reason,
+            "principal": principal,
+            "at": at,
+        },
+    )
+    await tx.execute(
+        text("UPDATE status_lists SET version = version + 1 WHERE tenant_id = :tenant AND id = :list"),
+        {"tenant": row["tenant_id"], "list": row["list_id"]},
+    )
+
+
+async def status_changes(tx: Transaction, credential_id: str) -> Sequence[RowMapping]:
+    statement = text("SELECT status, reason, at FROM status_changes WHERE credential_id = :id ORDER BY seq")
+    return await tx.rows(statement, {"id": credential_id})

@@ -1,0 +1,150 @@
+"""Institutions, learners, their identifiers, link codes and merges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from cairn.common.db import Transaction
+
+_BODY: Final = {"body": JSONB()}
+
+
+async def add_institution(tx: Transaction, tenant: str, did: str, body: Mapping[str, Any]) -> bool:
+    """False where the tenant or its DID is registered already."""
+    statement = text("""
+        INSERT INTO institutions (tenant_id, did, body) VALUES (:tenant, :did, :body)
+        ON CONFLICT DO NOTHING RETURNING tenant_id
+    """)
+    row = await tx.row(
+        statement.bindparams(bindparam("body", type_=JSONB())), {"tenant": tenant, "did": did, "body": body}
+    )
+    return row is not None
+
+
+async def institution(tx: Transaction, tenant: str) -> RowMapping | None:
+    return await tx.row(
+        text("SELECT tenant_id, did, body, registered_at FROM institutions WHERE tenant_id = :tenant").columns(**_BODY),
+        {"tenant": tenant},
+    )
+
+
+async def institutions(tx: Transaction) -> Sequence[RowMapping]:
+    return await tx.rows(
+        text("SELECT tenant_id, did, body, registered_at FROM institutions ORDER BY tenant_id").columns(**_BODY)
+    )
+
+
+async def add_learner(tx: Transaction, tenant: str, learner: str, key: bytes, profile: bytes) -> None:
+    await tx.execute(
+        text("INSERT INTO learners (tenant_id, id, key, profile) VALUES (:tenant, :id, :key, :profile)"),
+        {"tenant": tenant, "id": learner, "key": key, "profile": profile},
+    )
+
+
+async def learner(tx: Transaction, learner_id: str, *, lock: bool = False) -> RowMapping | None:
+    """The learner's row; with `lock`, held until the transaction ends."""
+    statement = "SELECT tenant_id, id, key, profile, registered_at, erased_at FROM learners WHERE id = :id"
+    return await tx.row(text(statement + (" FOR UPDATE" if lock else "")), {"id": learner_id})
+
+
+async def learners_named(tx: Transaction, ids: Sequence[str], digests: Sequence[bytes]) -> Sequence[RowMapping]:
+    """Learners by id or by identifier: `digest` is null for those found by id. One query for a batch."""
+    statement = text("""
+        SELECT id, NULL::bytea AS digest, erased_at IS NOT NULL AS erased FROM learners WHERE id = ANY (:ids)
+         UNION ALL
+        SELECT l.id, i.digest, l.erased_at IS NOT NULL
+          FROM identifiers i JOIN learners l ON l.id = i.learner_id WHERE i.digest = ANY (:digests)
+    """)
+    return await tx.rows(statement, {"ids": list(ids), "digests": list(digests)})
+
+
+async def page_of_learners(tx: Transaction, after: str, limit: int) -> Sequence[RowMapping]:
+    statement = text("""
+        SELECT id, key, profile, registered_at, erased_at FROM learners WHERE id > :after ORDER BY id LIMIT :limit
+    """)
+    return await tx.rows(statement, {"after": after, "limit": limit})
+
+
+async def add_identifiers(tx: Transaction, tenant: str, learner_id: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Attach identifiers. False where one belongs to another learner; again for the same learner changes nothing."""
+    statement = text("""
+        INSERT INTO identifiers (tenant_id, digest, learner_id, kind, sealed)
+        VALUES (:tenant, :digest, :learner, :kind, :sealed)
+        ON CONFLICT (tenant_id, digest) DO UPDATE SET kind = excluded.kind
+         WHERE identifiers.learner_id = excluded.learner_id RETURNING learner_id
+    """)
+    for row in rows:
+        if await tx.row(statement, {"tenant": tenant, "learner": learner_id, **row}) is None:
+            return False
+    return True
+
+
+async def identifiers(tx: Transaction, learner_id: str) -> Sequence[RowMapping]:
+    return await tx.rows(
+        text("SELECT digest, kind, sealed FROM identifiers WHERE learner_id = :learner ORDER BY kind, digest"),
+        {"learner": learner_id},
+    )
+
+
+async def erase(tx: Transaction, learner_id: str, now: datetime) -> None:
+    """Destroy the key, and with it everything that was sealed under it; forget the identifiers."""
+    await tx.execute(text("DELETE FROM identifiers WHERE learner_id = :learner"), {"learner": learner_id})
+    await tx.execute(text("DELETE FROM link_codes WHERE learner_id = :learner"), {"learner": learner_id})
+    await tx.execute(
+        text("UPDATE learners SET key = NULL, profile = NULL, erased_at = :now WHERE id = :learner"),
+        {"learner": learner_id, "now": now},
+    )
+
+
+async def add_link_code(tx: Transaction, tenant: str, digest: bytes, learner_id: str, expires: datetime) -> None:
+    await tx.execute(
+        text("INSERT INTO link_codes (tenant_id, digest, learner_id, expires_at) VALUES (:tenant, :digest, :id, :exp)"),
+        {"tenant": tenant, "digest": digest, "id": learner_id, "exp": expires},
+    )
+
+
+async def use_link_code(tx: Transaction, tenant: str, digest: bytes, now: datetime) -> str | None:
+    """The learner for whom the code was made, if it is unused and in time; it is used up by this."""
+    row = await tx.row(
+        text("""
+            UPDATE link_codes SET used_at = :now
+             WHERE tenant_id = :tenant AND digest = :digest AND used_at IS NULL AND expires_at > :now
+            RETURNING learner_id
+        """),
+        {"tenant": tenant, "digest": digest, "now": now},
+    )
+    return row["learner_id"] if row else None
+
+
+async def add_merge(tx: Transaction, row: Mapping[str, Any]) -> bool:
+    """False where the learner is merged into somebody already."""
+    statement = text("""
+        INSERT INTO merges (tenant_id, id, learner_id, merged_tenant, merged_id, consent, recorded_by, merged_at)
+        VALUES (:tenant, :id, :learner, :merged_tenant, :merged, :consent, :by, :at)
+        ON CONFLICT (merged_id) WHERE unmerged_at IS NULL DO NOTHING RETURNING id
+    """)
+    return await tx.row(statement, row) is not None
+
+
+async def end_merge(tx: Transaction, learner_id: str, merged_id: str, now: datetime) -> RowMapping | None:
+    """The merge that this ends, or None."""
+    statement = text("""
+        UPDATE merges SET unmerged_at = :now
+         WHERE learner_id = :learner AND merged_id = :merged AND unmerged_at IS NULL
+        RETURNING id, merged_tenant
+    """)
+    return await tx.row(statement, {"learner": learner_id, "merged": merged_id, "now": now})
+
+
+async def merges(tx: Transaction, learner_ids: Sequence[str]) -> Sequence[RowMapping]:
+    """Standing merges in which any of the learners survives or was merged."""
+    statement = text("""
+        SELECT id, learner_id, merged_tenant, merged_id, merged_at FROM merges
+         WHERE unmerged_at IS NULL AND (learner_id = ANY (:ids) OR merged_id = ANY (:ids)) ORDER BY merged_at
+    """)
+    return await tx.rows(statement, {"ids": list(learner_ids)})

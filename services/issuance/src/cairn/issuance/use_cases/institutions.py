@@ -1,0 +1,77 @@
+"""Institutions: a tenant, its issuer DID and the first key that signs for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from cairn.common.auth import Principal
+from cairn.common.events import Event
+from cairn.common.events.models import InstitutionAccredited
+from cairn.common.problem import DomainError
+from cairn.issuance.deps import Deps
+from cairn.issuance.domain import names
+from cairn.issuance.domain.model import Institution
+from cairn.issuance.store import people
+
+
+async def register(deps: Deps, institution: Institution) -> RowMapping:
+    """Raises DomainError `institution-exists`."""
+    tenant, now = institution.id, deps.now()
+    if tenant == "platform":
+        raise DomainError("`platform` is reserved.", field="/id", fix="Choose another id.")
+    did = names.issuer_did(deps.settings.public_url, tenant)
+    async with deps.database.transaction(tenant) as tx:
+        if not await people.add_institution(tx, tenant, did, institution.to_json()):
+            raise DomainError(
+                f"The institution {tenant} is registered.",
+                code="institution-exists",
+                field="/id",
+                fix="Choose another id.",
+            )
+        await deps.keys.create(tx, tenant, did)
+        fact = InstitutionAccredited(
+            institution=tenant, issuer=did, name=institution.name, accredited_by=institution.accredited_by, at=now
+        )
+        await tx.publish(
+            Event(
+                type="institution.accredited.v1",
+                source="/issuance",
+                subject=did,
+                tenant=tenant,
+                key=tenant,
+                data=fact.to_json(),
+                time=now,
+            )
+        )
+        row = await people.institution(tx, tenant)
+        await tx.commit()
+    assert row is not None
+    return row
+
+
+async def show(deps: Deps, principal: Principal, tenant: str) -> RowMapping:
+    """Raises DomainError `not-found`, also for another tenant unless the caller is the operator."""
+    if tenant != principal.tenant and "platform:admin" not in principal.scopes:
+        raise DomainError("There is no such institution here.", code="not-found")
+    async with deps.database.transaction(tenant) as tx:
+        row = await people.institution(tx, tenant)
+    if row is None:
+        raise DomainError("There is no such institution here.", code="not-found")
+    return row
+
+
+async def every(deps: Deps, principal: Principal) -> list[RowMapping]:
+    """All of them, for the operator."""
+    async with deps.database.transaction(principal.tenant) as tx:
+        return list(await people.institutions(tx))
+
+
+async def did_document(deps: Deps, tenant: str) -> dict[str, Any]:
+    """The DID document, which anybody may read. Raises DomainError `not-found`."""
+    async with deps.database.transaction(tenant) as tx:
+        row = await people.institution(tx, tenant)
+        if row is None:
+            raise DomainError("There is no such institution here.", code="not-found")
+        return await deps.keys.did_document(tx, tenant, row["did"])
