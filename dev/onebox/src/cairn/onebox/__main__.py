@@ -1,0 +1,50 @@
+"""`python -m cairn.onebox`: start everything, play the story, serve. `python -m cairn.onebox clean` removes the data.
+
+Environment: `CAIRN_PORT` (8080), `CAIRN_DATA` (`.cairn` in the current folder), `STORY=0` to serve only,
+`CAIRN_STORY_LEARNERS` (240); `CAIRN_BUS=kafka` with `CAIRN_KAFKA_BOOTSTRAP_SERVERS` to use a Kafka of one's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from cairn.onebox.home import AlreadyRunning, Home
+from cairn.onebox.layout import kafka_of
+from cairn.onebox.run import Options, run
+
+
+def main(arguments: list[str]) -> int:
+    folder = Path(os.environ.get("CAIRN_DATA", ".cairn"))
+    try:
+        match arguments:
+            case []:
+                console = Console(highlight=False)
+                return asyncio.run(run(_options(folder), console))
+            case ["clean"]:
+                Home(folder).remove()
+                return 0
+            case _:
+                sys.stderr.write(f"{__doc__}\n")
+                return 2
+    except AlreadyRunning as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _options(folder: Path) -> Options:
+    plays = os.environ.get("STORY", "1") not in {"0", "no", "off", "false"}
+    return Options(
+        folder,
+        port=int(os.environ.get("CAIRN_PORT", "8080")),
+        learners=int(os.environ.get("CAIRN_STORY_LEARNERS", "240")) if plays else 0,
+        kafka=kafka_of(os.environ),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

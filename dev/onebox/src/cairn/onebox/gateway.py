@@ -1,0 +1,201 @@
+"""The one address of a onebox: a reverse proxy that routes by the first segment of the path.
+
+It does what a Kubernetes gateway does in production, and no more: strip the prefix, drop hop-by-hop headers (RFC 9110
+section 7.6.1), stream both bodies, and answer with a problem document where a service is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from cairn.onebox.page import page
+
+_HOP_BY_HOP: Final = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer".split()
+) | {b"transfer-encoding", b"upgrade"}
+# A caller cannot say these of itself: the services believe them.
+_OURS: Final = frozenset(b"x-forwarded-for x-forwarded-host x-forwarded-prefix x-forwarded-proto forwarded".split())
+_TIMEOUT: Final = httpx.Timeout(60, connect=2)
+_METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the supervisor tells the gateway, as JSON in `CAIRN_GATEWAY`."""
+
+    port: int
+    routes: Mapping[str, str]
+    """Prefix such as `/issuance` to the origin of the API behind it."""
+    workers: Mapping[str, str]
+    """Name to the origin where it answers `/readyz`."""
+
+
+def create_app(told: Told, *, transport: httpx.AsyncBaseTransport | None = None) -> Starlette:
+    """The gateway's application. `transport` takes the place of the network in tests."""
+    limits = httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=30)
+    client = httpx.AsyncClient(
+        transport=transport, trust_env=False, follow_redirects=False, timeout=_TIMEOUT, limits=limits
+    )
+    checks = {f"{prefix[1:]}-api": origin for prefix, origin in told.routes.items()} | dict(told.workers)
+
+    async def forward(request: Request) -> Response:
+        prefix = "/" + request.scope["raw_path"].split(b"/", 2)[1].decode("ascii", "replace")
+        if prefix not in told.routes:
+            return _problem(request, 404, "There is no such thing here", f"The paths begin with {_list(told.routes)}.")
+        return await _forward(client, request, prefix, told.routes[prefix])
+
+    async def readyz(_: Request) -> Response:
+        states = await _states(client, checks)
+        ready = all(state == "ok" for state in states.values())
+        return JSONResponse({"status": "ok" if ready else "waiting", "parts": states}, 200 if ready else 503)
+
+    async def livez(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def front(request: Request) -> Response:
+        states = await _states(client, checks)
+        return HTMLResponse(page(str(request.base_url).rstrip("/"), told.routes, states), headers=_PAGE_HEADERS)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        yield
+        await client.aclose()
+
+    routes = [
+        Route("/", front),
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        Route("/{path:path}", forward, methods=_METHODS),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+_PAGE_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+async def _states(client: httpx.AsyncClient, checks: Mapping[str, str]) -> dict[str, str]:
+    """Each part's own word on whether it is ready: `ok`, or why not."""
+
+    async def ask(origin: str) -> str:
+        try:
+            answer = await client.get(f"{origin}/readyz", timeout=3)
+        except httpx.TimeoutException:
+            return "does not answer"
+        except httpx.HTTPError:
+            return "is away"
+        return "ok" if answer.status_code == 200 else "is not ready"
+
+    return dict(zip(checks, await asyncio.gather(*map(ask, checks.values())), strict=True))
+
+
+async def _forward(client: httpx.AsyncClient, request: Request, prefix: str, origin: str) -> Response:
+    service = prefix[1:]
+    try:
+        answer = await client.send(_upstream(client, request, prefix, origin), stream=True)
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        return _problem(request, 502, "The service is away", f"{service} cannot be reached; it is being started again.")
+    except httpx.TimeoutException:
+        return _problem(
+            request, 504, "The service does not answer", f"{service} did not answer in {_TIMEOUT.read:g} s."
+        )
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody is left to read it
+    except httpx.TransportError as error:
+        detail = f"{service} broke off before it answered ({type(error).__name__}); whether it acted is not known."
+        return _problem(request, 502, "The service broke off", detail)
+    response = StreamingResponse(_body(answer), status_code=answer.status_code)
+    response.raw_headers = [(name.lower(), value) for name, value in _end_to_end(answer.headers.raw)]
+    return response
+
+
+def _upstream(client: httpx.AsyncClient, request: Request, prefix: str, origin: str) -> httpx.Request:
+    # The bytes as they came: an id may hold an encoded slash, which must stay one.
+    path: bytes = request.scope["raw_path"][len(prefix) :] or b"/"
+    query: bytes = request.scope["query_string"]
+    url = httpx.URL(origin).copy_with(raw_path=path + (b"?" + query if query else b""))
+    caller = request.client.host if request.client else ""
+    ours = {
+        "X-Forwarded-For": caller,
+        "X-Forwarded-Host": request.headers.get("host", ""),
+        "X-Forwarded-Prefix": prefix,
+        "X-Forwarded-Proto": request.url.scheme,
+    }
+    kept = [(name, value) for name, value in _end_to_end(request.headers.raw) if name not in _OURS]
+    headers = [*kept, *((name.encode(), value.encode()) for name, value in ours.items())]
+    has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
+    return client.build_request(request.method, url, headers=headers, content=request.stream() if has_body else None)
+
+
+async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in answer.aiter_raw():
+            yield chunk
+    finally:
+        await answer.aclose()
+
+
+def _end_to_end(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Without those that concern one connection, which `Connection` may name too."""
+    named = {
+        token.strip().lower() for name, value in headers if name.lower() == b"connection" for token in value.split(b",")
+    }
+    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | named]
+
+
+def _problem(request: Request, status: int, title: str, detail: str) -> Response:
+    document: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    headers = {"Retry-After": "1"} if status in {502, 504} else None
+    body = document | {"instance": request.url.path}
+    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+
+
+def _list(prefixes: Mapping[str, str]) -> str:
+    *first, last = prefixes
+    return f"{', '.join(first)} or {last}"
+
+
+def server(app: Starlette, port: int) -> uvicorn.Server:
+    """On loopback. `Date` and `Server` are the services' own."""
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        # Nobody stands before this proxy whose word on the caller could be believed.
+        proxy_headers=False,
+        timeout_graceful_shutdown=3,
+        timeout_keep_alive=65,
+    )
+    return uvicorn.Server(config)
+
+
+def main() -> None:
+    told = Told(**json.loads(os.environ["CAIRN_GATEWAY"]))
+    server(create_app(told), told.port).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""What runs in a onebox: which processes, on which ports, and what each of them is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cairn.common.auth import public_jwks
+from cairn.onebox.home import SERVICES, Secrets
+from cairn.onebox.supervisor import Part
+from cairn.provision.postgres import BusDatabase, ServiceDatabase
+from cairn.provision.processes import free_port
+
+PUBLIC_ORIGIN: Final = "https://cairn.localhost"
+"""Issuer DIDs are made of it, so that they outlive a change of ports. Inside, it stands for the gateway."""
+
+_PASSED_ON: Final = ("CAIRN_LOG_LEVEL", "CAIRN_OTLP_ENDPOINT")
+_DRAIN_SECONDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    gateway: int
+    apis: Mapping[str, int]
+    workers: Mapping[str, int]
+    """Where workers answer health checks."""
+    replaced: Mapping[int, int]
+    """Ports that were wanted but taken, and those used in their place."""
+
+
+def choose_ports(wanted: int) -> Ports:
+    """`wanted` for the gateway, the next three for the APIs, free ones for the workers and wherever one is taken."""
+    used: set[int] = set()
+    replaced: dict[int, int] = {}
+
+    def take(preferred: int | None) -> int:
+        port = free_port(preferred)
+        while port in used:
+            port = free_port()
+        used.add(port)
+        if preferred is not None and port != preferred:
+            replaced[preferred] = port
+        return port
+
+    gateway = take(wanted)
+    apis = {service: take(wanted + place) for place, service in enumerate(SERVICES, 1)}
+    return Ports(gateway, apis, {service: take(None) for service in SERVICES}, replaced)
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaAccess:
+    """A cluster of one's own instead of the embedded log; `passwords` by service, empty where it asks for none."""
+
+    servers: str
+    passwords: Mapping[str, str]
+
+    def env(self, service: str) -> dict[str, str]:
+        env = {"CAIRN_BUS": "kafka", "CAIRN_KAFKA_BOOTSTRAP_SERVERS": self.servers, "CAIRN_KAFKA_REPLICATION": "1"}
+        if service in self.passwords:
+            env |= {
+                "CAIRN_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+                "CAIRN_KAFKA_USERNAME": service,
+                "CAIRN_KAFKA_PASSWORD": self.passwords[service],
+            }
+        return env
+
+
+def kafka_of(environ: Mapping[str, str]) -> KafkaAccess | None:
+    """From `CAIRN_BUS=kafka`, `CAIRN_KAFKA_BOOTSTRAP_SERVERS`, and `CAIRN_KAFKA_PASSWORDS`, JSON by service."""
+    if environ.get("CAIRN_BUS", "postgres") != "kafka":
+        return None
+    servers = environ.get("CAIRN_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092")
+    return KafkaAccess(servers, json.loads(environ.get("CAIRN_KAFKA_PASSWORDS", "{}")))
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    ports: Ports
+    secrets: Secrets
+    databases: Mapping[str, ServiceDatabase]
+    bus: BusDatabase
+    kafka: KafkaAccess | None = None
+
+    def migration(self, service: str) -> Part:
+        """The only process that is given the role which owns the tables. It ends by itself."""
+        owner = {"CAIRN_DATABASE_OWNER_URL": self.databases[service].owner_url}
+        return Part(f"{service}-migrate", _module(f"cairn.{service}", "migrate"), self._service(service) | owner)
+
+    def bus_setup(self) -> Part:
+        """Makes the tables of the embedded log. It ends by itself."""
+        owner = {"CAIRN_BUS_OWNER_URL": self.bus.owner_url}
+        return Part("bus-setup", _module("cairn.common.bus", "setup"), self._service("issuance") | owner)
+
+    def api(self, service: str) -> Part:
+        return Part(f"{service}-api", _module(f"cairn.{service}", "api"), self._service(service))
+
+    def worker(self, service: str) -> Part:
+        return Part(f"{service}-worker", _module(f"cairn.{service}", "worker"), self._service(service))
+
+    def gateway(self) -> Part:
+        told = {
+            "port": self.ports.gateway,
+            "routes": {f"/{service}": _loopback(port) for service, port in self.ports.apis.items()},
+            "workers": {f"{service}-worker": _loopback(port) for service, port in self.ports.workers.items()},
+        }
+        return Part("gateway", _module("cairn.onebox.gateway"), _base() | {"CAIRN_GATEWAY": json.dumps(told)})
+
+    def _service(self, service: str) -> dict[str, str]:
+        bus = {"CAIRN_BUS": "postgres", "CAIRN_BUS_URL": self.bus.urls[service]}
+        return {
+            **_base(),
+            **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            **(self.kafka.env(service) if self.kafka else bus),
+            "CAIRN_ENVIRONMENT": "onebox",
+            "CAIRN_DATABASE_URL": self.databases[service].url,
+            "CAIRN_KEK": self.secrets.keks[service],
+            "CAIRN_AUTH_JWKS": public_jwks(self.secrets.auth_key),
+            "CAIRN_PUBLIC_URL": f"{PUBLIC_ORIGIN}/issuance",
+            "CAIRN_PUBLIC_SCOPES": json.dumps(["audits:evaluate", "verifications:create"]),
+            "CAIRN_FETCH_ORIGINS": json.dumps({PUBLIC_ORIGIN: _loopback(self.ports.gateway)}),
+            "CAIRN_HOST": "127.0.0.1",
+            "CAIRN_PORT": str(self.ports.apis[service]),
+            "CAIRN_HEALTH_PORT": str(self.ports.workers[service]),
+            "CAIRN_DRAIN_SECONDS": str(_DRAIN_SECONDS),
+            "CAIRN_LOG_FORMAT": "text",
+        }
+
+
+def _base() -> dict[str, str]:
+    """The person's environment without what they told us: each process learns only what it needs."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
+
+
+def _module(name: str, *words: str) -> list[str]:
+    return [sys.executable, "-m", name, *words]
+
+
+def _loopback(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
