@@ -48,7 +48,7 @@ def async_url(url: str) -> URL:
     try:
         return make_url(url).set(drivername="postgresql+asyncpg")
     except (ValueError, ArgumentError):
-        raise ValueError("the address of the database is not of the form postgresql://user:password@host/name") from None
+        raise ValueError("the address of the database is not like postgresql://user:password@host/name") from None
 
 
 class Transaction:
