@@ -21,6 +21,7 @@ from prometheus_client import Counter, Histogram
 
 from cairn.common.app import health_router
 from cairn.common.db import Database
+from cairn.common.problem import Problems
 from cairn.common.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -108,6 +109,7 @@ async def _guard(part: Awaitable[None], stopping: asyncio.Event) -> None:
 
 async def _serve_health(settings: Settings, database: Database) -> None:
     app = FastAPI(openapi_url=None)
+    Problems(settings.errors_url, {}).install(app)
     app.include_router(health_router(database.ping))
     server = uvicorn.Server(uvicorn_config(settings, app, settings.health_port))
     # The worker's own handlers decide when to stop; uvicorn's would end the process's drain.
