@@ -20,6 +20,6 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "too-many-lines": Problem(413, "There are too many lines"),
     "link-code-refused": Problem(403, "The link code is not valid"),
     "merge-refused": Problem(409, "The learners cannot be merged"),
+    "award-refused": Problem(400, "The award does not add up"),
     "status-refused": Problem(409, "The credential's status does not allow this"),
-    "credential-not-ready": Problem(409, "The credential is not signed yet"),
 }
