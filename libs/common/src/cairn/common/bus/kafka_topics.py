@@ -1,13 +1,11 @@
 """Topics on Kafka as `topics.yaml` has them, and who may write and read each (S33).
 
-`python -m cairn.common.bus.kafka_topics` does it once for a cluster, as a user that may administer it; running it again
+`python -m cairn.common.bus setup` does it once for a cluster, as a user that may administer it; running it again
 changes nothing. The services themselves may neither create topics nor change grants.
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,7 +13,7 @@ from typing import Any, Final, Literal, cast
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import for_code
 from aiokafka.helpers import create_ssl_context
 from aiokafka.protocol.admin import CreateAclsRequest
 from pydantic import Field, SecretStr
@@ -162,17 +160,3 @@ async def _make_grants(client: AIOKafkaClient, wanted: Iterable[Grant]) -> list[
             raise Unprovided(f"grant on {grant.name} to {grant.user}: {message or for_code(code).__name__}")
         said.append(f"{grant.user} may {grant.operation.name.lower()} {grant.resource.name.lower()} {grant.name}")
     return said
-
-
-def main() -> int:
-    try:
-        said = asyncio.run(provide(KafkaSettings()))
-    except (Unprovided, KafkaError) as error:
-        print(f"cairn: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
-        return 1
-    print("\n".join(said))  # noqa: T201 - a command's answer
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -143,7 +143,7 @@ async def provide(
     """
     rows = list(topics().values() if table is None else table)
     role_of = {name: (roles or {}).get(name, name) for row in rows for name in (row.owner, *row.readers)}
-    connection = await driver.connect(owner_url)
+    connection = await driver.connect(owner_url.replace("postgresql+asyncpg://", "postgresql://", 1))
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('cairn.bus.provide', 0))")
