@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from cairn.common.auth import new_signing_key, public_jwks
-from cairn.common.db import Database, UnsafeRole, refuse_unsafe_role
+from cairn.common.db import Database, Unavailable, UnsafeRole, refuse_unsafe_role
 from cairn.common.migrations import migrate
 from cairn.common.settings import DEVELOPMENT_KEK, Settings
 from cairn.common.telemetry import set_up
@@ -47,7 +47,7 @@ def main(
         if command == "migrate":
             return _migrate(settings)
         uvloop.run(_refuse_unsafe(settings))
-    except (ValidationError, UnsafeRole, ValueError) as error:
+    except (ValidationError, UnsafeRole, Unavailable, ValueError) as error:
         sys.stderr.write(f"cairn does not start: {error}\n")
         return 78  # EX_CONFIG of sysexits.h
     if command == "api":
@@ -78,7 +78,7 @@ async def _refuse_unsafe(settings: Settings) -> None:
         for attempt in range(60):
             try:
                 await refuse_unsafe_role(database)
-            except (OSError, TimeoutError):
+            except Unavailable:
                 if attempt == 59:
                     raise
                 await asyncio.sleep(0.5)

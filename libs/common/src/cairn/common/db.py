@@ -124,7 +124,7 @@ class Database:
         scope = _scope([tenants] if isinstance(tenants, str) else tenants)
         if scope == EVERY_TENANT and not self._worker:
             raise ValueError("only a worker acts for every tenant")
-        async with self._connection() as connection:
+        async with self.connection() as connection:
             await connection.execute(_SET_SCOPE, {"tenants": scope})
             yield Transaction(connection)
 
@@ -138,11 +138,12 @@ class Database:
 
     async def ping(self) -> None:
         """Raises where the database does not answer."""
-        async with self._connection() as connection:
+        async with self.connection() as connection:
             await connection.execute(text("SELECT 1"))
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[AsyncConnection]:
+    async def connection(self) -> AsyncGenerator[AsyncConnection]:
+        """A connection without a scope, which sees no tenant's rows: for checks of the database itself."""
         connection = self.engine.connect()
         try:
             await connection.start()
@@ -171,9 +172,9 @@ def _scope(tenants: Iterable[str]) -> str:
 async def refuse_unsafe_role(database: Database) -> None:
     """Start-up check (S21): row-level security is void for owners and superusers, and on tables that lack it.
 
-    Raises UnsafeRole, which names the role or the table.
+    Raises UnsafeRole, which names the role or the table, and Unavailable where there is no connection.
     """
-    async with database.engine.connect() as connection:
+    async with database.connection() as connection:
         role = (await connection.execute(_ROLE)).mappings().one()
         tables = (await connection.execute(_UNPROTECTED)).mappings().all()
     if role["above"]:
