@@ -53,28 +53,40 @@ def choose_ports(wanted: int) -> Ports:
 
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:
-    """A cluster of one's own instead of the embedded log; `passwords` by service, empty where it asks for none."""
+    """A cluster of one's own instead of the embedded log.
+
+    `passwords` are those of the users `issuance`, `pathways`, `verification` and `admin`; none where it asks for none.
+    """
 
     servers: str
+    prefix: str
     passwords: Mapping[str, str]
 
-    def env(self, service: str) -> dict[str, str]:
-        env = {"CAIRN_BUS": "kafka", "CAIRN_KAFKA_BOOTSTRAP_SERVERS": self.servers, "CAIRN_KAFKA_REPLICATION": "1"}
-        if service in self.passwords:
+    def env(self, user: str) -> dict[str, str]:
+        env = {
+            "CAIRN_BUS": "kafka",
+            "CAIRN_KAFKA_BOOTSTRAP_SERVERS": self.servers,
+            "CAIRN_KAFKA_TOPIC_PREFIX": self.prefix,
+            "CAIRN_KAFKA_REPLICATION": "1",
+        }
+        if user in self.passwords:
             env |= {
                 "CAIRN_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
-                "CAIRN_KAFKA_USERNAME": service,
-                "CAIRN_KAFKA_PASSWORD": self.passwords[service],
+                "CAIRN_KAFKA_USERNAME": user,
+                "CAIRN_KAFKA_PASSWORD": self.passwords[user],
             }
         return env
 
 
 def kafka_of(environ: Mapping[str, str]) -> KafkaAccess | None:
-    """From `CAIRN_BUS=kafka`, `CAIRN_KAFKA_BOOTSTRAP_SERVERS`, and `CAIRN_KAFKA_PASSWORDS`, JSON by service."""
+    """From `CAIRN_BUS=kafka`, `CAIRN_KAFKA_BOOTSTRAP_SERVERS`, and `CAIRN_KAFKA_PASSWORDS`, JSON by user."""
     if environ.get("CAIRN_BUS", "postgres") != "kafka":
         return None
-    servers = environ.get("CAIRN_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092")
-    return KafkaAccess(servers, json.loads(environ.get("CAIRN_KAFKA_PASSWORDS", "{}")))
+    return KafkaAccess(
+        environ.get("CAIRN_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092"),
+        environ.get("CAIRN_KAFKA_TOPIC_PREFIX", ""),
+        json.loads(environ.get("CAIRN_KAFKA_PASSWORDS", "{}")),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +103,14 @@ class Layout:
         return Part(f"{service}-migrate", _module(f"cairn.{service}", "migrate"), self._service(service) | owner)
 
     def bus_setup(self) -> Part:
-        """Makes the tables of the embedded log. It ends by itself."""
-        owner = {"CAIRN_BUS_OWNER_URL": self.bus.owner_url}
-        return Part("bus-setup", _module("cairn.common.bus", "setup"), self._service("issuance") | owner)
+        """Makes the tables of the embedded log, or Kafka's topics. It ends by itself."""
+        embedded = {
+            "CAIRN_BUS": "postgres",
+            "CAIRN_BUS_OWNER_URL": self.bus.owner_url,
+            "CAIRN_BUS_ROLES": json.dumps(dict(self.bus.roles)),
+        }
+        told = self.kafka.env("admin") if self.kafka else embedded
+        return Part("bus-setup", _module("cairn.common.bus", "setup"), _base() | told)
 
     def api(self, service: str) -> Part:
         return Part(f"{service}-api", _module(f"cairn.{service}", "api"), self._service(service))

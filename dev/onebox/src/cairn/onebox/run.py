@@ -22,6 +22,8 @@ from cairn.onebox.supervisor import PartFailed, Patience, PostgresKeeper, Proces
 from cairn.provision.postgres import EmbeddedPostgres
 from cairn.provision.processes import tail
 
+SERVING: Final = "Ctrl-C stops"
+"""The last line that is printed before it serves."""
 _READY_SECONDS: Final = 60
 _PATIENCE: Final = Patience()
 
@@ -111,9 +113,7 @@ class _Run:
 
     async def _migrate(self, layout: Layout) -> None:
         """All at once: each has a database of its own."""
-        parts = [layout.migration(service) for service in SERVICES]
-        if layout.kafka is None:
-            parts.append(layout.bus_setup())
+        parts = [layout.bus_setup(), *(layout.migration(service) for service in SERVICES)]
         await asyncio.gather(*(run_to_end(part, self._home.log(part.name)) for part in parts))
         self._say("databases up to date")
 
@@ -170,7 +170,7 @@ class _Run:
         self._console.print()
         for name, value in rows.items():
             self._console.print(f"{name:>18}  {value}", highlight=False, soft_wrap=True)
-        self._console.print("\n[bold]Ctrl-C stops[/]", highlight=False)
+        self._console.print(f"\n[bold]{SERVING}[/]", highlight=False)
 
 
 def _provide(server: EmbeddedPostgres):

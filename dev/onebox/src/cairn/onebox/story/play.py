@@ -22,6 +22,7 @@ from cairn.onebox.story.reckoning import (
     credentials,
     differences,
     expected,
+    learner_ids,
     reckon,
     summary,
 )
@@ -99,7 +100,7 @@ class _Story:
 
     async def reckoning(self) -> dict[str, Reckoning]:
         """Read everything back, and hold it against what must be."""
-        await self._known()
+        self._ids = self._ids or await learner_ids(self._api, self._people)
         must = expected(self._people, self._revoked)
         found: dict[str, Reckoning] = {}
 
@@ -352,18 +353,6 @@ class _Story:
             return None if seen == status else seen
 
         await until(f"{person.name}'s credential {credential} is {status}", probe)
-
-    async def _known(self) -> None:
-        """Learner ids, where an earlier run registered them."""
-        wanted = [(HOME, person.user) for person in self._people]
-        wanted += [(AWAY, person.away_user) for person in self._people if person.away]
-
-        async def find(entry: tuple[str, str]) -> None:
-            tenant, user = entry
-            path = f"/issuance/v1/learners?kind=lms-user&value={user}"
-            self._ids[user] = (await self._api.get(path, by=tenant))["id"]
-
-        await each([entry for entry in wanted if entry[1] not in self._ids], find, lambda: None)
 
     async def _all(self, title: str, items: list[Any], do: Callable[[Any], Awaitable[None]]) -> None:
         count = 0

@@ -61,6 +61,19 @@ def _expected(person: Person) -> Reckoning:
     )
 
 
+async def learner_ids(api: Api, people: Sequence[Person]) -> dict[str, str]:
+    """LMS user to learner id, at both universities."""
+    users = [(HOME, person.user) for person in people]
+    users += [(cast.AWAY, person.away_user) for person in people if person.away]
+
+    async def find(entry: tuple[str, str]) -> tuple[str, str]:
+        tenant, user = entry
+        found = await api.get(f"/issuance/v1/learners?kind=lms-user&value={user}", by=tenant)
+        return user, found["id"]
+
+    return dict(await each(users, find, lambda: None))
+
+
 async def credentials(api: Api) -> dict[str, list[dict[str, Any]]]:
     """Every signed credential of both universities, by learner id; `tenant` says whose it is."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -1,0 +1,146 @@
+"""`make run`: the story end to end through real processes on the embedded log, and what is left of it afterwards."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+
+import httpx
+import pytest
+
+from cairn.onebox.box import Box
+from cairn.onebox.story import Access, cast
+from cairn.onebox.story.api import Api
+from cairn.onebox.story.reckoning import Reckoning, differences, expected, learner_ids, reckon
+from cairn.provision.processes import command_line, free_port
+
+PARTS = {
+    "postgres",
+    "gateway",
+    *(f"{service}-{role}" for service in ("issuance", "pathways", "verification") for role in ("api", "worker")),
+}
+
+
+@pytest.fixture(scope="module")
+def box(boxes: Callable[..., Box], learners: int) -> Box:
+    return boxes(learners=learners).serving()
+
+
+async def reckoned(access: Access, learners: int) -> Mapping[str, Reckoning]:
+    people = cast.people(learners)
+    async with Api(access) as api:
+        return await reckon(api, people, await learner_ids(api, people))
+
+
+def as_it_must_be(found: Mapping[str, Reckoning], learners: int) -> str | None:
+    people = cast.people(learners)
+    return differences(expected(people, people[0]), found)
+
+
+async def test_the_story_ends_as_it_must(box: Box, learners: int) -> None:
+    assert as_it_must_be(await reckoned(box.access, learners), learners) is None
+    for line in box.said.splitlines():
+        assert len(line) <= 100 or str(box.folder) in line, line
+    for sentence in ("What happened", "proof failed", "http://127.0.0.1:"):
+        assert sentence in box.said
+
+
+def test_each_part_is_a_process_of_its_own_and_none_shows_a_secret(box: Box) -> None:
+    pids = box.pids()
+    assert set(pids) == PARTS
+    assert len(set(pids.values())) == len(PARTS)
+    tokens = box.access.tokens.values()
+    for pid in pids.values():
+        shown = command_line(pid)
+        assert shown
+        assert "postgresql://" not in shown
+        assert not any(token in shown for token in tokens)
+
+
+def test_the_gateway_serves_the_pages(box: Box) -> None:
+    with httpx.Client(base_url=box.access.address, trust_env=False) as client:
+        assert client.get("/readyz").status_code == 200
+        assert set(client.get("/readyz").json()["parts"]) == PARTS - {"postgres", "gateway"}
+        assert client.get("/").status_code == 200
+        for service in ("issuance", "pathways", "verification"):
+            assert f"/{service}/openapi.json" in client.get(f"/{service}/docs").text
+            assert client.get(f"/{service}/openapi.json").json()["servers"] == [{"url": f"/{service}"}]
+
+
+def test_a_second_run_from_the_same_folder_says_so_in_one_line(box: Box) -> None:
+    env = {"CAIRN_DATA": str(box.folder), "PATH": ""}
+    second = subprocess.run(
+        [sys.executable, "-m", "cairn.onebox"], capture_output=True, text=True, env=env, check=False
+    )
+    assert second.returncode == 1
+    assert second.stdout == ""
+    assert second.stderr.count("\n") == 1
+    assert box.access.address in second.stderr
+
+
+async def test_two_run_side_by_side_on_other_ports(box: Box, boxes: Callable[..., Box]) -> None:
+    """The second is told the ports of the first, finds them taken, and says which it uses instead."""
+    wanted = int(box.access.address.rpartition(":")[2])
+    other = boxes(port=wanted).serving()
+    assert f"port {wanted} is taken" in other.said
+    assert other.access.address != box.access.address
+    async with Api(other.access) as api:
+        institution = cast.INSTITUTIONS[0]
+        await api.call("POST", "/issuance/v1/institutions", by="operator", body=institution)
+        # The tokens of one are worth nothing at the other.
+    async with Api(Access(other.access.address, box.access.tokens)) as stranger:
+        answer = await stranger.call("GET", "/issuance/v1/institutions", by="operator", accept=[401])
+        assert answer.status == 401
+    assert other.stop() == 0
+    async with Api(box.access) as api:
+        assert (await api.get("/readyz", by=None))["status"] == "ok"
+
+
+async def test_data_survive_a_restart_and_a_second_run_needs_no_network(
+    box: Box, boxes: Callable[..., Box], learners: int
+) -> None:
+    before = await reckoned(box.access, learners)
+    pids = box.pids()
+    assert box.stop() == 0
+    assert "Stopped." in box.said
+    assert {name: command_line(pid) for name, pid in pids.items()} == dict.fromkeys(PARTS, "")
+    dead = f"http://127.0.0.1:{free_port()}"
+    proxies = {name: dead for word in ("http", "https", "all") for name in (f"{word}_proxy", f"{word}_PROXY".upper())}
+    again = boxes(box.folder, learners=learners, env=proxies | {"NO_PROXY": "", "no_proxy": ""}).serving()
+    assert "The story was played here before" in again.said
+    assert await reckoned(again.access, learners) == before
+    assert again.stop(signal.SIGTERM) == 0
+
+
+async def test_a_killed_supervisor_leaves_no_mess(box: Box, boxes: Callable[..., Box], learners: int) -> None:
+    folder = box.folder
+    killed = boxes(folder, learners=learners).serving()
+    pids = killed.pids()
+    killed.process.kill()
+    killed.process.wait()
+    again = boxes(folder, learners=learners).serving()
+    assert not set(pids.values()) & {pid for pid in pids.values() if "cairn." in command_line(pid)}
+    assert as_it_must_be(await reckoned(again.access, learners), learners) is None
+    assert again.stop() == 0
+
+
+def test_a_part_that_cannot_start_is_told_with_its_log(
+    boxes: Callable[..., Box], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad setting reaches the service, which refuses it; the supervisor says what it said, and ends."""
+    failing = boxes(env={"CAIRN_LOG_LEVEL": "shouting"})
+    assert failing.process.wait(60) == 1
+    assert "log_level" in failing.said
+
+
+def test_an_occupied_port_is_told(boxes: Callable[..., Box]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        box = boxes(port=port).serving()
+        assert f"port {port} is taken: using {box.access.address.rpartition(':')[2]}" in box.said
+        assert box.stop() == 0
