@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVELOPMENT_KEK = "ZGV2ZWxvcG1lbnQta2V5LWRvLW5vdC11c2UtaXQhISE="
-"""Known to everybody; refused outside `onebox` and `test`."""
+"""Known to everybody; refused in `production`."""
 
 
 class Settings(BaseSettings):
@@ -20,8 +20,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CAIRN_", extra="ignore", hide_input_in_errors=True)
 
     service: str = ""
-    environment: Literal["onebox", "test", "production"] = "production"
-    """`onebox` is one person's machine: loopback only, generated keys, some routes open. `test` is a test run."""
+    environment: Literal["onebox", "test", "development", "production"] = "production"
+    """`onebox` is one person's machine: loopback only, generated keys, some routes open. `test` is a test run.
+    `development` is containers for trying things: known secrets and mapped origins are let through, routes are not."""
 
     database_url: SecretStr
     """The service's own database, as its run-time role: neither owner nor superuser."""
