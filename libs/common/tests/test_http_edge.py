@@ -264,6 +264,15 @@ class TestS20:
         assert answer.status_code in {400, 422}
 
 
+async def test_behind_a_gateway_that_strips_a_prefix_the_pages_link_with_it(client) -> None:
+    headers = {"X-Forwarded-Prefix": "/issuance"}
+    assert "/issuance/openapi.json" in (await client.get("/docs", headers=headers)).text
+    assert (await client.get("/openapi.json", headers=headers)).json()["servers"] == [{"url": "/issuance"}]
+    assert "servers" not in (await client.get("/openapi.json")).json()
+    for odd in ("//evil.example", "/<script>", "https://evil.example", "/a/../b"):
+        assert odd not in (await client.get("/docs", headers={"X-Forwarded-Prefix": odd})).text
+
+
 async def test_livez_answers_with_the_database_down(client) -> None:
     assert (await client.get("/livez")).json() == {"status": "ok"}
     assert "cairn_http_requests_total" in (await client.get("/metrics")).text

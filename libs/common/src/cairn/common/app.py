@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from opentelemetry import trace
@@ -22,6 +23,8 @@ from cairn.common.settings import Settings
 from cairn.common.telemetry import REQUEST_SECONDS, REQUESTS, span_context
 
 _tracer = trace.get_tracer(__name__)
+
+_PREFIX: Final = re.compile(r"(/[a-z0-9-]{1,40}){1,4}")
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -60,6 +63,7 @@ def create_app(
         app.include_router(router)
     app.add_middleware(_Limit, max_body=max_body, problems=app.state.problems)
     app.add_middleware(_Observe, service=settings.service)
+    app.add_middleware(_Prefix)
     return app
 
 
@@ -116,6 +120,20 @@ class _Limit:
             return message
 
         await self._app(scope, counted, send)
+
+
+class _Prefix:
+    """Behind a gateway that strips a prefix, the API's own pages must still link to where the caller sees them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            prefix = Request(scope).headers.get("x-forwarded-prefix", "")
+            if _PREFIX.fullmatch(prefix):
+                scope = {**scope, "root_path": prefix}
+        await self._app(scope, receive, send)
 
 
 class _Observe:
