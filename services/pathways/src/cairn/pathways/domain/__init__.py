@@ -1,8 +1,9 @@
 """The stacking engine: what a qualification asks, and whether a learner has earned it. Pure: no I/O, no clock."""
 
-from cairn.pathways.domain.audit import DEFAULT_STEPS, Audit, NodeResult, Remaining, Unused, audit
+from cairn.pathways.domain.audit import DEFAULT_STEPS, Audit, audit
 from cairn.pathways.domain.errors import Problem, Refused
 from cairn.pathways.domain.explain import explain
+from cairn.pathways.domain.findings import NodeResult, Remaining, Unused
 from cairn.pathways.domain.framework import Framework, Group, Leaf, LossPolicy, Node, parse_framework
 from cairn.pathways.domain.holding import (
     Credits,

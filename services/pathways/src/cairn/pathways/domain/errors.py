@@ -27,7 +27,7 @@ class Problem:
 
 
 class Refused(Exception):
-    """A document was refused. `problems` holds everything found wrong with it, in document order, and is never empty."""
+    """A document was refused. `problems` holds everything found wrong with it, and is never empty."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)

@@ -1,13 +1,16 @@
 """Frameworks: one immutable published version of the rules of a qualification, as values that the engine works on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal
+from functools import cached_property
+from typing import Final, Literal, cast
 
-from cairn.pathways.domain.selector import GradeFloor, Selector
+from cairn.pathways.domain.canonical import canonical
+from cairn.pathways.domain.reading import DEEPEST, JsonObject, Reader, step
+from cairn.pathways.domain.selector import ANY_HOLDING, GradeFloor, Selector, read_grade_floor, read_selector
 
 OnLoss = Literal["revoke", "suspend", "review"]
 
@@ -16,7 +19,7 @@ OnLoss = Literal["revoke", "suspend", "review"]
 class Leaf:
     """A node that credentials are allocated to: so many of them, or so many credits, from those that fit.
 
-    `qualification` is set on a leaf filled by an award of that qualification; it then counts one.
+    `qualification` is set on a leaf filled by one award of that qualification (then `count` 1, at most 1).
     `spendable` lets that award's own components be allocated elsewhere as well.
     """
 
@@ -25,7 +28,7 @@ class Leaf:
     measure: Literal["count", "credits"]
     min: Decimal
     max: Decimal | None
-    selector: Selector
+    selector: Selector = ANY_HOLDING
     grade: GradeFloor | None = None
     qualification: str | None = None
     spendable: bool = False
@@ -33,7 +36,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A node met when at least `n` of its children are. `all` asks for every child and `any` for one."""
+    """A node met when at least `n` of its children are: `all` asks for every child, `any` for one."""
 
     id: str
     path: str
@@ -47,13 +50,13 @@ Node = Group | Leaf
 
 @dataclass(frozen=True, slots=True)
 class LossPolicy:
-    """What becomes of an award whose rules hold no longer. `grace_days` delays a suspension only."""
+    """What becomes of an award whose rules hold no longer. `grace_days` delays a suspension."""
 
     on_loss: OnLoss = "review"
     grace_days: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Framework:
     """A framework, read. `document` is the JSON it was read from. Selectors already know the declared equivalents."""
 
@@ -71,18 +74,201 @@ class Framework:
     loss: LossPolicy = LossPolicy()
     document: Mapping[str, object] = field(default_factory=dict[str, object], compare=False, repr=False)
 
-    @property
+    @cached_property
+    def canonical(self) -> bytes:
+        """The document in RFC 8785, for digests."""
+        return canonical(self.document)
+
+    @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """Every node, parents before children, in the order written."""
-        raise NotImplementedError
+        return tuple(walk(self.root))
 
-    @property
+    @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
         """Every leaf, in the order written."""
-        raise NotImplementedError
+        return tuple(node for node in walk(self.root) if isinstance(node, Leaf))
+
+    def factor(self, unit: str) -> Fraction | None:
+        """What one credit of a unit is worth in the framework's own, or None without a declared conversion."""
+        return Fraction(1) if unit == self.credit_unit else self.conversions.get(unit)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """A node and all below it, parents before children, in the order written."""
+    yield node
+    if isinstance(node, Group):
+        for child in node.children:
+            yield from walk(child)
+
+
+_KEYS: Final = (
+    *("qualification", "version", "title", "award", "effective", "creditUnit", "requirement", "limits", "reuse"),
+    *("validity", "onLoss", "graceDays", "conversions", "gradeTables", "equivalents", "repeatable"),
+)
+_NODE_KEYS: Final = (
+    *("id", "all", "any", "atLeast", "of", "count", "credits", "from", "grade"),
+    *("qualification", "spendable"),
+)
+# What makes a node one of its six kinds, and the keys that go with it.
+_FORMS: Final[Mapping[str, Sequence[str]]] = {
+    "all": (),
+    "any": (),
+    "atLeast": ("of",),
+    "count": ("from", "grade"),
+    "credits": ("from", "grade"),
+    "qualification": ("spendable", "grade"),
+}
 
 
 def parse_framework(document: object, path: str = "") -> Framework:
     """A framework from its JSON. Raises Refused for malformed documents (kind `shape`) and for what the contract allows
     and this version does not do (kind `unsupported`). Structure is judged by `lint`, so that a draft can be kept."""
-    raise NotImplementedError
+    reader = Reader()
+    framework = read_framework(reader, document, path)
+    reader.settle()
+    return framework
+
+
+def read_framework(reader: Reader, document: object, path: str) -> Framework:
+    """As `parse_framework`, collecting problems in `reader`."""
+    members = reader.members(document, path, _KEYS, ("qualification", "version", "requirement"))
+
+    def text(key: str) -> str | None:
+        return reader.text(members[key], step(path, key)) if key in members else None
+
+    _refuse_unbuilt(reader, members, path)
+    equivalents = _read_equivalents(reader, members.get("equivalents", []), step(path, "equivalents"))
+    same = {achievement: alike for alike in equivalents for achievement in alike}
+    award = step(path, "award")
+    awarded = reader.members(members["award"], award, ("achievement",), ("achievement",)) if "award" in members else {}
+    effective = reader.members(members.get("effective", {}), step(path, "effective"), ("from", "to"))
+    span = {key: reader.instant(value, step(step(path, "effective"), key)) for key, value in effective.items()}
+    requirement = members.get("requirement")
+    root: Node = Group("", path, "all", 0, ())
+    if requirement is not None:
+        root = _read_node(reader, requirement, step(path, "requirement"), same, 0)
+    on_loss = reader.choice(members.get("onLoss", "review"), step(path, "onLoss"), ("review", "revoke", "suspend"))
+    return Framework(
+        qualification=text("qualification") or "",
+        version=text("version") or "",
+        root=root,
+        title=text("title"),
+        award=reader.text(awarded["achievement"], step(award, "achievement")) if "achievement" in awarded else None,
+        effective_from=span.get("from"),
+        effective_to=span.get("to"),
+        credit_unit=text("creditUnit"),
+        conversions=_read_conversions(reader, members.get("conversions", []), step(path, "conversions")),
+        equivalents=equivalents,
+        repeatable=frozenset(reader.texts(members.get("repeatable", []), step(path, "repeatable"))),
+        loss=LossPolicy(cast("OnLoss", on_loss), reader.integer(members.get("graceDays", 0), step(path, "graceDays"))),
+        document=cast("JsonObject", document) if isinstance(document, dict) else {},
+    )
+
+
+def _refuse_unbuilt(reader: Reader, members: JsonObject, path: str) -> None:
+    for key, what in (("limits", "A limit"), ("gradeTables", "A grade table")):
+        for _, place in reader.each(members.get(key, []), step(path, key)):
+            reader.not_yet(place, what)
+    validity = reader.choice(members.get("validity", "award"), step(path, "validity"), ("award", "always", "never"))
+    if validity != "award":
+        reader.not_yet(step(path, "validity"), f"Validity {validity!r}")
+    place = step(path, "reuse")
+    reuse = reader.members(members.get("reuse", {}), place, ("scope", "across", "pairs"))
+    scope = reader.choice(reuse.get("scope", "none"), step(place, "scope"), ("none", "framework", "pairs"))
+    if scope != "none":
+        reader.not_yet(step(place, "scope"), f"Reuse {scope!r}")
+    across = reader.choice(reuse.get("across", "any"), step(place, "across"), ("any", "none"))
+    if across != "any":
+        reader.not_yet(step(place, "across"), f"Across {across!r}")
+    for _, pair in reader.each(reuse.get("pairs", []), step(place, "pairs")):
+        reader.not_yet(pair, "A pair of leaves that share")
+
+
+def _read_node(reader: Reader, document: object, path: str, same: Mapping[str, frozenset[str]], depth: int) -> Node:
+    nothing = Group("", path, "all", 0, ())
+    if depth > DEEPEST:
+        reader.refuse("too-deep", path, f"Requirements nest at most {DEEPEST} deep.")
+        return nothing
+    members = reader.members(document, path, _NODE_KEYS, ("id",))
+    forms = [form for form in _FORMS if form in members]
+    if len(forms) != 1:
+        found = "has none of them" if not forms else f"has {' and '.join(forms)}"
+        reader.refuse("bad-node", path, f"A node is exactly one of {', '.join(_FORMS)}; this one {found}.")
+        return nothing
+    form = forms[0]
+    for key in members.keys() - {"id", form, *_FORMS[form]}:
+        reader.refuse("unknown-key", step(path, key), f"{key!r} means nothing beside {form!r}.")
+    name = reader.text(members.get("id", "-"), step(path, "id"))
+    match form:
+        case "all" | "any" | "atLeast":
+            listed = "of" if form == "atLeast" else form
+            if listed not in members:
+                reader.refuse("missing-key", step(path, listed), f"{listed!r} is required.")
+            children = tuple(
+                _read_node(reader, child, place, same, depth + 1)
+                for child, place in reader.each(members.get(listed, []), step(path, listed))
+            )
+            n = len(children) if form == "all" else 1
+            if form == "atLeast":
+                n = reader.integer(members[form], step(path, form))
+            return Group(name, path, form, n, children)
+        case "count" | "credits":
+            return _read_leaf(reader, members, path, same, form, name)
+        case _:
+            spendable = reader.flag(members.get("spendable", False), step(path, "spendable"))
+            grade = read_grade_floor(reader, members["grade"], step(path, "grade")) if "grade" in members else None
+            of = reader.text(members[form], step(path, form))
+            one = Decimal(1)
+            return Leaf(name, path, "count", one, one, grade=grade, qualification=of, spendable=spendable)
+
+
+def _read_leaf(
+    reader: Reader,
+    members: JsonObject,
+    path: str,
+    same: Mapping[str, frozenset[str]],
+    measure: Literal["count", "credits"],
+    name: str,
+) -> Leaf:
+    place = step(path, measure)
+    bounds = reader.members(members[measure], place, ("min", "max"))
+    if not bounds:
+        reader.refuse("missing-key", place, "A bound has a min, a max or both.")
+    read = {
+        key: Decimal(reader.integer(bound, step(place, key)))
+        if measure == "count"
+        else reader.decimal(bound, step(place, key))
+        for key, bound in bounds.items()
+    }
+    if "from" not in members:
+        reader.refuse("missing-key", step(path, "from"), "'from' is required.", "Write {} to take anything.")
+    selector = read_selector(reader, members.get("from", {}), step(path, "from"), same)
+    grade = read_grade_floor(reader, members["grade"], step(path, "grade")) if "grade" in members else None
+    return Leaf(name, path, measure, read.get("min", Decimal(0)), read.get("max"), selector, grade)
+
+
+def _read_conversions(reader: Reader, document: object, path: str) -> dict[str, Fraction]:
+    conversions: dict[str, Fraction] = {}
+    for entry, place in reader.each(document, path):
+        members = reader.members(entry, place, ("from", "factor"), ("from", "factor"))
+        unit = reader.text(members.get("from", "-"), step(place, "from"))
+        factor = Fraction(reader.decimal(members.get("factor", "1"), step(place, "factor")))
+        if unit in conversions:
+            reader.refuse("duplicate-conversion", place, f"{unit!r} is converted twice.", kind="structure")
+        if not factor:
+            reader.refuse("bad-factor", step(place, "factor"), "A factor is more than zero.", kind="structure")
+        conversions[unit] = factor
+    return conversions
+
+
+def _read_equivalents(reader: Reader, document: object, path: str) -> tuple[frozenset[str], ...]:
+    """Sets of achievements that are one another's equivalents, closed: no two sets share a member."""
+    closed: list[frozenset[str]] = []
+    for entry, place in reader.each(document, path):
+        alike = frozenset(reader.texts(entry, place))
+        for other in [known for known in closed if known & alike]:
+            closed.remove(other)
+            alike |= other
+        closed.append(alike)
+    return tuple(closed)

@@ -1,17 +1,21 @@
 """Holdings: what pathways knows of a learner's credentials, and the state each is in at an instant."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
+from functools import cached_property
 from typing import Final
 
-from cairn.pathways.domain.reading import Reader
+from cairn.common.instants import format_instant
+from cairn.pathways.domain.canonical import canonical
+from cairn.pathways.domain.reading import Reader, step
 
 
 class State(StrEnum):
-    """What a credential is worth at an instant."""
+    """What a credential is worth at an instant, from the most severe to the least: the order that settles ties."""
 
     REVOKED = "revoked"
     SUSPENDED = "suspended"
@@ -21,10 +25,10 @@ class State(StrEnum):
     VALID = "valid"
 
 
-# From the most severe to the least: what rules when a credential got two states at one instant.
-_SEVERITY: Final = {state: place for place, state in enumerate(State)}
-# Losing one of these takes the credential away from an award that already rests on it.
+_RANK: Final = {state: rank for rank, state in enumerate(State)}
+# Each of these takes a credential away even from an award earned before it came about.
 LOST: Final = frozenset({State.REVOKED, State.SUSPENDED, State.SUPERSEDED})
+SOURCES: Final = ("lms", "external", "rpl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,17 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """A stretch of time [start, end); `end` None is without end."""
+
+    start: datetime
+    end: datetime | None
+
+    def covers(self, at: datetime) -> bool:
+        return self.start <= at and (self.end is None or at < self.end)
+
+
+@dataclass(frozen=True)
 class Holding:
     """One credential of one learner, in the shape of STACKING.md. `id` is the credential's id."""
 
@@ -80,14 +95,105 @@ class Holding:
     components: tuple[str, ...] = ()
     status: tuple[StatusEntry, ...] = ()
 
+    @cached_property
+    def canonical(self) -> bytes:
+        """The normal form in RFC 8785, for digests."""
+        return canonical(self.to_json())
+
     def standing(self, at: datetime) -> Standing:
-        """The state at an instant: the last entry up to then, with the more severe of a tie. A first entry `valid`
-        reaches back to `earned`; revoked is final; past `validUntil` a credential is expired unless something worse."""
-        raise NotImplementedError
+        """The state at an instant: the last entry up to then, the more severe of a tie. A first entry `valid` reaches
+        back to `earned`; revoked is final; from `validUntil` on it is expired, unless something worse."""
+        entries = sorted(self.status, key=lambda entry: (entry.at, -_RANK[entry.state]))
+        current = Standing(State.UNKNOWN)
+        if entries and all(e.state is State.VALID for e in entries if e.at == entries[0].at):
+            current = Standing(State.VALID)
+        for entry in entries:
+            if entry.at > at:
+                break
+            if current.state is State.REVOKED:
+                break
+            if entry.state is not current.state or entry.at == current.since:
+                current = Standing(entry.state, entry.at)
+        if self.valid_until is not None and self.valid_until <= at and _RANK[current.state] > _RANK[State.EXPIRED]:
+            return Standing(State.EXPIRED, self.valid_until)
+        return current
+
+    def valid_periods(self, *, trusting: bool) -> tuple[Period, ...]:
+        """When it is earned and valid, in order of time. `trusting` takes unknown for valid."""
+        good = (State.VALID, State.UNKNOWN) if trusting else (State.VALID,)
+        turns = {entry.at for entry in self.status if entry.at > self.earned}
+        if self.valid_until is not None and self.valid_until > self.earned:
+            turns.add(self.valid_until)
+        periods: list[Period] = []
+        start: datetime | None = None
+        for turn in (self.earned, *sorted(turns)):
+            fine = self.standing(turn).state in good
+            if fine and start is None:
+                start = turn
+            elif not fine and start is not None:
+                periods.append(Period(start, turn))
+                start = None
+        if start is not None:
+            periods.append(Period(start, None))
+        return tuple(periods)
 
     def to_json(self) -> dict[str, object]:
-        """The normal form: as in STACKING.md, without what is empty, decimals without trailing zeros."""
-        raise NotImplementedError
+        """The normal form: as in STACKING.md without what is empty, lists sorted, decimals without trailing zeros.
+        Two holdings mean the same if and only if their normal forms are equal."""
+        assessment = {"supervised": self.supervised, "identityVerified": self.identity_verified}
+        whole: dict[str, object] = {
+            "id": self.id,
+            "achievement": self.achievement,
+            "issuer": self.issuer,
+            "earned": format_instant(self.earned),
+            "type": sorted(set(self.type)),
+            "credits": self.credits and {"value": plain(self.credits.value), "unit": self.credits.unit},
+            "level": dict(self.level),
+            "grade": self.grade and _grade_to_json(self.grade),
+            "area": sorted(set(self.area)),
+            "tag": sorted(set(self.tag)),
+            "skill": sorted(set(self.skill)),
+            "assessment": {key: value for key, value in assessment.items() if value is not None},
+            "mode": self.mode,
+            "source": self.source,
+            "accreditedBy": sorted(set(self.accredited_by)),
+            "validUntil": self.valid_until and format_instant(self.valid_until),
+            "attemptOf": self.attempt_of,
+            "components": sorted(set(self.components)),
+            "status": [
+                {"at": format_instant(at), "state": str(state)}
+                for at, state in sorted({(entry.at, entry.state) for entry in self.status})
+            ],
+        }
+        return {key: value for key, value in whole.items() if value not in (None, [], {})}
+
+
+def plain(value: Decimal) -> str:
+    """A decimal without exponent or trailing zeros."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def plain_fraction(value: Fraction) -> str:
+    """A sum of products of decimals, exactly, as a decimal without trailing zeros."""
+    places = 0
+    while (value * 10**places).denominator != 1:
+        places += 1
+    digits = str(int(value * 10**places)).rjust(places + 1, "0")
+    return f"{digits[:-places]}.{digits[-places:]}" if places else digits
+
+
+def merge_duplicates(holdings: Iterable[Holding], path: str = "/holdings") -> tuple[Holding, ...]:
+    """Holdings by id. Equal duplicates are merged; unequal ones are refused with the path of the second."""
+    reader = Reader()
+    by_id: dict[str, Holding] = {}
+    for place, holding in enumerate(holdings):
+        known = by_id.setdefault(holding.id, holding)
+        if known is not holding and known.canonical != holding.canonical:
+            problem = f"Two different holdings have the id {holding.id!r}."
+            reader.refuse("conflicting-duplicate", step(path, place), problem, kind="structure")
+    reader.settle()
+    return tuple(by_id[key] for key in sorted(by_id))
 
 
 def parse_holding(document: object, path: str = "") -> Holding:
@@ -99,9 +205,100 @@ def parse_holding(document: object, path: str = "") -> Holding:
 
 
 def parse_holdings(documents: object, path: str = "/holdings") -> tuple[Holding, ...]:
-    """A list of holdings. Equal duplicates are merged; unequal ones under one id are refused."""
-    raise NotImplementedError
+    """A list of holdings, sorted by id. Equal duplicates are merged; unequal ones under one id are refused."""
+    reader = Reader()
+    holdings = [read_holding(reader, document, place) for document, place in reader.each(documents, path)]
+    reader.settle()
+    return merge_duplicates(holdings, path)
+
+
+_KEYS: Final = (
+    *("id", "achievement", "issuer", "type", "credits", "level", "grade", "area", "tag", "skill", "assessment"),
+    *("mode", "source", "accreditedBy", "earned", "validUntil", "attemptOf", "components", "status"),
+)
 
 
 def read_holding(reader: Reader, document: object, path: str) -> Holding:
-    raise NotImplementedError
+    """As `parse_holding`, collecting problems in `reader`."""
+    members = reader.members(document, path, _KEYS, ("id", "achievement", "issuer", "earned"))
+
+    def text(key: str) -> str | None:
+        return reader.text(members[key], step(path, key)) if key in members else None
+
+    def texts(key: str) -> tuple[str, ...]:
+        return reader.texts(members[key], step(path, key)) if key in members else ()
+
+    def instant(key: str) -> datetime | None:
+        return reader.instant(members[key], step(path, key)) if key in members else None
+
+    assessed = step(path, "assessment")
+    assessment = reader.members(members.get("assessment", {}), assessed, ("supervised", "identityVerified"))
+    flags = {key: reader.flag(value, step(assessed, key)) for key, value in assessment.items()}
+    if "source" in members:
+        reader.choice(members["source"], step(path, "source"), SOURCES)
+    earned = instant("earned")
+    return Holding(
+        id=text("id") or "",
+        achievement=text("achievement") or "",
+        issuer=text("issuer") or "",
+        earned=earned if earned is not None else reader.instant("0001-01-01", path),
+        type=texts("type"),
+        credits=_read_credits(reader, members["credits"], step(path, "credits")) if "credits" in members else None,
+        level=_read_level(reader, members.get("level", {}), step(path, "level")),
+        grade=_read_grade(reader, members["grade"], step(path, "grade")) if "grade" in members else None,
+        area=texts("area"),
+        tag=texts("tag"),
+        skill=texts("skill"),
+        supervised=flags.get("supervised"),
+        identity_verified=flags.get("identityVerified"),
+        mode=text("mode"),
+        source=text("source"),
+        accredited_by=texts("accreditedBy"),
+        valid_until=instant("validUntil"),
+        attempt_of=text("attemptOf"),
+        components=texts("components"),
+        status=tuple(
+            _read_entry(reader, entry, place)
+            for entry, place in reader.each(members.get("status", []), step(path, "status"))
+        ),
+    )
+
+
+def _read_credits(reader: Reader, document: object, path: str) -> Credits:
+    members = reader.members(document, path, ("value", "unit"), ("value", "unit"))
+    value = reader.decimal(members.get("value", "0"), step(path, "value"))
+    return Credits(value, reader.text(members.get("unit", "-"), step(path, "unit")))
+
+
+def _read_level(reader: Reader, document: object, path: str) -> dict[str, int]:
+    if not isinstance(document, dict):
+        reader.members(document, path, ())
+        return {}
+    levels = reader.members(document, path, [str(key) for key in document])  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return {scale: reader.integer(value, step(path, scale)) for scale, value in levels.items()}
+
+
+def _read_grade(reader: Reader, document: object, path: str) -> Grade | None:
+    members = reader.members(document, path, ("score", "points", "scale"))
+    if ("score" in members) == ("points" in members) or ("points" in members) != ("scale" in members):
+        reader.refuse("bad-grade", path, 'A grade is {"score": "0..1"} or {"points": "...", "scale": "..."}.')
+        return None
+    if "score" in members:
+        score = reader.decimal(members["score"], step(path, "score"))
+        if score > 1:
+            reader.refuse("bad-grade", step(path, "score"), "A score is from 0 to 1.")
+        return Grade(score)
+    points = reader.decimal(members["points"], step(path, "points"))
+    return Grade(points, reader.text(members["scale"], step(path, "scale")))
+
+
+def _read_entry(reader: Reader, document: object, path: str) -> StatusEntry:
+    members = reader.members(document, path, ("at", "state"), ("at", "state"))
+    at = reader.instant(members.get("at", "0001-01-01"), step(path, "at"))
+    return StatusEntry(at, State(reader.choice(members.get("state", "unknown"), step(path, "state"), tuple(State))))
+
+
+def _grade_to_json(grade: Grade) -> dict[str, str]:
+    if grade.scale is None:
+        return {"score": plain(grade.value)}
+    return {"points": plain(grade.value), "scale": grade.scale}

@@ -1,21 +1,66 @@
 """Keys of an inverted index: which frameworks a holding can touch."""
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
+from cairn.pathways.domain.classes import attempt_classes
 from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.holding import Holding
+from cairn.pathways.domain.selector import LIST_KEYS, AnyOf, Criterion, LevelRange, Listed, Selector, listed_values
 
-ANYTHING = "*"
+ANYTHING: Final = "*"
+
+# The most telling first: of a conjunction, one key is enough, and should bring in as few holdings as possible.
+_TELLING: Final = (
+    *("achievement", "skill", "tag", "area", "accreditedBy", "type", "issuer", "level", "mode", "source"),
+    ANYTHING,
+)
 
 
 def index_keys(framework: Framework, awards: Mapping[str, Collection[str]] | None = None) -> frozenset[str]:
     """Keys under which to index a framework. A holding none of whose `holding_keys` is among them cannot change its
-    audit's answer. `awards` as for `audit`; a nested qualification also gives the key `qualification:<id>`, by which
-    to find the framework when the awards of that qualification change. `*` when a selector cannot be indexed."""
-    raise NotImplementedError
+    audits, but for the list of what did not count. `awards` as for `audit`; a nested qualification also gives the key
+    `qualification:<id>`, by which to find the framework when that qualification gets other awards. `*` stands for a
+    selector that cannot be indexed."""
+    keys: set[str] = {_key("achievement", name) for alike in framework.equivalents for name in alike}
+    for leaf in framework.leaves:
+        if leaf.qualification is not None:
+            keys.add(_key("qualification", leaf.qualification))
+            keys.update(_key("achievement", name) for name in (awards or {}).get(leaf.qualification, ()))
+        else:
+            keys |= _keys(leaf.selector)
+    return frozenset(keys)
 
 
 def holding_keys(holding: Holding, others: Iterable[Holding] = ()) -> frozenset[str]:
-    """Keys that a holding touches, `*` always among them. `others` are the learner's other holdings: those it is tied to
-    by attempts are touched with it."""
-    raise NotImplementedError
+    """Keys that a holding touches, `*` always among them. `others` are the learner's other holdings: those that it is
+    an attempt of, or that are attempts of it, are touched with it."""
+    tied = attempt_classes([holding, *(other for other in others if other.id != holding.id)])[holding.id]
+    keys = {ANYTHING}
+    for each in tied:
+        keys.update(_key(key, value) for key in LIST_KEYS for value in listed_values(key, each))
+        keys.update(_key("level", scale) for scale in each.level)
+    return frozenset(keys)
+
+
+def _key(key: str, value: str) -> str:
+    return f"{key}:{value}"
+
+
+def _keys(criterion: Criterion) -> frozenset[str]:
+    """Keys of which every holding that fits has at least one."""
+    match criterion:
+        case Listed(key=key, values=values):
+            return frozenset(_key(key, value) for value in values)
+        case LevelRange(framework=scale):
+            return frozenset({_key("level", scale)})
+        case Selector(criteria=parts) if parts:
+            return min(map(_keys, parts), key=_cost)
+        case AnyOf(selectors=parts):
+            return frozenset(key for part in parts for key in _keys(part))
+        case _:
+            return frozenset({ANYTHING})
+
+
+def _cost(keys: frozenset[str]) -> tuple[int, int]:
+    return max((_TELLING.index(key.split(":", 1)[0]) for key in keys), default=-1), len(keys)

@@ -23,8 +23,8 @@ def step(path: str, key: str | int) -> str:
 
 
 class Reader:
-    """Collects problems while a document is read. A value that cannot be read comes back as a harmless stand-in, so that
-    reading goes on and the author sees all problems at once; `settle` then refuses the whole."""
+    """Collects problems while a document is read. A value that cannot be read comes back as a harmless stand-in, so
+    that reading goes on and the author sees all problems at once; `settle` then refuses the whole."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -41,7 +41,7 @@ class Reader:
         if self.problems:
             raise Refused(self.problems)
 
-    def object(self, value: object, path: str, known: Collection[str], required: Sequence[str] = ()) -> JsonObject:
+    def members(self, value: object, path: str, known: Collection[str], required: Sequence[str] = ()) -> JsonObject:
         """The object's non-null members; null is the same as absent."""
         if not isinstance(value, dict):
             self.refuse("wrong-type", path, f"Expected an object, found {_kind(value)}.")
@@ -57,7 +57,7 @@ class Reader:
                 self.refuse("missing-key", step(path, key), f"{key!r} is required.")
         return {key: member for key, member in members.items() if member is not None and key in known}
 
-    def list(self, value: object, path: str) -> Iterator[tuple[object, str]]:
+    def each(self, value: object, path: str) -> Iterator[tuple[object, str]]:
         """Each element with its path."""
         if not isinstance(value, list | tuple):
             self.refuse("wrong-type", path, f"Expected a list, found {_kind(value)}.")
@@ -75,7 +75,7 @@ class Reader:
         return value
 
     def texts(self, value: object, path: str) -> tuple[str, ...]:
-        return tuple(self.text(element, place) for element, place in self.list(value, path))
+        return tuple(self.text(element, place) for element, place in self.each(value, path))
 
     def choice(self, value: object, path: str, known: Sequence[str]) -> str:
         if not isinstance(value, str) or value not in known:

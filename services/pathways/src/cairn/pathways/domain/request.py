@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, cast
 
-from cairn.pathways.domain.framework import Framework
-from cairn.pathways.domain.holding import Holding
+from cairn.pathways.domain.framework import Framework, read_framework
+from cairn.pathways.domain.holding import Holding, merge_duplicates, read_holding
+from cairn.pathways.domain.lint import lint
+from cairn.pathways.domain.reading import JsonObject, Reader, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class FrameworkRef:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """A holding already spent on another qualification."""
+    """A holding already spent on another qualification. It bars nothing while `across` is `any`."""
 
     holding: str
     qualification: str
@@ -45,6 +48,49 @@ class AuditRequest:
     spent: tuple[Spent, ...]
 
 
+_KEYS: Final = ("framework", "asOf", "enrolled", "awards", "spent", "holdings", "decisions")
+
+
 def parse_audit_request(document: object) -> AuditRequest:
-    """Raises Refused: of shape (HTTP 422), otherwise of structure or not yet supported (HTTP 400)."""
-    raise NotImplementedError
+    """Read a whole request, the framework's structure included. Raises Refused: of shape (HTTP 422), otherwise of
+    structure or not yet supported (HTTP 400)."""
+    reader = Reader()
+    members = reader.members(document, "", _KEYS, ("framework", "holdings"))
+    framework: Framework | FrameworkRef = FrameworkRef("", "")
+    if "framework" in members:
+        framework = _read_framework(reader, members["framework"])
+    holdings = [
+        read_holding(reader, holding, at) for holding, at in reader.each(members.get("holdings", []), "/holdings")
+    ]
+    for _, place in reader.each(members.get("decisions", []), "/decisions"):
+        reader.not_yet(place, "A decision")
+    as_of = reader.instant(members["asOf"], "/asOf") if "asOf" in members else None
+    enrolled = reader.instant(members["enrolled"], "/enrolled") if "enrolled" in members else None
+    awards = _read_awards(reader, members.get("awards", {}))
+    spent = tuple(_read_spent(reader, entry, at) for entry, at in reader.each(members.get("spent", []), "/spent"))
+    reader.settle()
+    if isinstance(framework, Framework):
+        reader.problems.extend(lint(framework))
+    reader.settle()
+    return AuditRequest(framework, merge_duplicates(holdings), (), as_of, enrolled, awards, spent)
+
+
+def _read_framework(reader: Reader, document: object) -> Framework | FrameworkRef:
+    named = ("qualification", "version")
+    if isinstance(document, dict) and document and not cast("JsonObject", document).keys() - set(named):
+        members = reader.members(cast("JsonObject", document), "/framework", named, named)
+        read = {key: reader.text(value, step("/framework", key)) for key, value in members.items()}
+        return FrameworkRef(read.get("qualification", ""), read.get("version", ""))
+    return read_framework(reader, cast("object", document), "/framework")
+
+
+def _read_awards(reader: Reader, document: object) -> dict[str, tuple[str, ...]]:
+    known = tuple(cast("JsonObject", document)) if isinstance(document, dict) else ()
+    members = reader.members(cast("object", document), "/awards", known)
+    return {key: reader.texts(value, step("/awards", key)) for key, value in members.items()}
+
+
+def _read_spent(reader: Reader, document: object, path: str) -> Spent:
+    members = reader.members(document, path, ("holding", "qualification"), ("holding", "qualification"))
+    read = {key: reader.text(value, step(path, key)) for key, value in members.items()}
+    return Spent(read.get("holding", ""), read.get("qualification", ""))

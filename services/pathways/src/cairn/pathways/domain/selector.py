@@ -1,9 +1,23 @@
-"""Selectors: which holdings fit. A conjunction of tests; an absent or null key of the holding matches nothing."""
+"""Selectors: which holdings fit. A conjunction of criteria; an absent or null key of the holding matches nothing."""
 
+from abc import ABC, abstractmethod
+from calendar import monthrange
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Final
 
-from cairn.pathways.domain.holding import Grade
+from cairn.pathways.domain.holding import SOURCES, Grade, Holding, plain
+from cairn.pathways.domain.reading import DEEPEST, Reader, step
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a fit is judged: the instant `s` at which the rules are to hold, and the learner's enrolment if known."""
+
+    at: datetime
+    enrolled: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +31,256 @@ class GradeFloor:
         """A grade on another scale does not meet it: scales never convert without a table."""
         return grade is not None and grade.scale == self.scale and grade.value >= self.min
 
+    def to_json(self) -> dict[str, str]:
+        return {"min": plain(self.min)} | ({} if self.scale is None else {"scale": self.scale})
+
+
+class Criterion(ABC):
+    """One key of a selector. `key` is its name in the contract, and the reason given where nothing else stood in the
+    way."""
+
+    __slots__ = ()
+    key: str
+
+    @abstractmethod
+    def fits(self, holding: Holding, moment: Moment) -> bool: ...
+
+    @property
+    def timed(self) -> bool:
+        """Whether the answer depends on the moment and not on the holding alone."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
-class Selector:
-    """A conjunction of tests. `{}` matches all."""
+class Selector(Criterion):
+    """A conjunction of criteria. `{}` matches all."""
+
+    criteria: tuple[Criterion, ...] = ()
+    key = "allOf"
+
+    def fits(self, holding: Holding, moment: Moment) -> bool:
+        return all(criterion.fits(holding, moment) for criterion in self.criteria)
+
+    @property
+    def timed(self) -> bool:
+        return any(criterion.timed for criterion in self.criteria)
+
+    def conjuncts(self) -> Iterator[Criterion]:
+        """Every criterion that must hold, those of nested conjunctions included."""
+        for criterion in self.criteria:
+            if isinstance(criterion, Selector):
+                yield from criterion.conjuncts()
+            else:
+                yield criterion
+
+
+ANY_HOLDING: Final = Selector()
+
+# How a holding answers a key whose criterion is a list of strings.
+_LISTS: Final[Mapping[str, Callable[[Holding], tuple[str | None, ...]]]] = {
+    "achievement": lambda holding: (holding.achievement,),
+    "issuer": lambda holding: (holding.issuer,),
+    "accreditedBy": lambda holding: holding.accredited_by,
+    "type": lambda holding: holding.type,
+    "tag": lambda holding: holding.tag,
+    "area": lambda holding: holding.area,
+    "skill": lambda holding: holding.skill,
+    "mode": lambda holding: (holding.mode,),
+    "source": lambda holding: (holding.source,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Criterion):
+    """Lists match on overlap."""
+
+    key: str
+    values: frozenset[str]
+
+    def fits(self, holding: Holding, moment: Moment) -> bool:
+        return not self.values.isdisjoint(_LISTS[self.key](holding))
+
+
+def listed_values(key: str, holding: Holding) -> tuple[str, ...]:
+    """What a holding answers to a key whose criterion is a list."""
+    return tuple(value for value in _LISTS[key](holding) if value is not None)
+
+
+LIST_KEYS: Final = tuple(_LISTS)
+
+
+@dataclass(frozen=True, slots=True)
+class LevelRange(Criterion):
+    framework: str
+    min: int | None
+    max: int | None
+    key = "level"
+
+    def fits(self, holding: Holding, moment: Moment) -> bool:
+        return self.admits(holding.level.get(self.framework))
+
+    def admits(self, level: int | None) -> bool:
+        return level is not None and (self.min is None or level >= self.min) and (self.max is None or level <= self.max)
+
+
+@dataclass(frozen=True, slots=True)
+class GradeAtLeast(Criterion):
+    floor: GradeFloor
+    key = "grade"
+
+    def fits(self, holding: Holding, moment: Moment) -> bool:
+        return self.floor.met_by(holding.grade)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed(Criterion):
+    supervised: bool | None
+    identity_verified: bool | None
+    key = "assessment"
+
+    def fits(self, holding: Holding, moment: Moment) -> bool:
+        return (self.supervised is None or holding.supervised is self.supervised) and (
+            self.identity_verified is None or holding.identity_verified is self.identity_verified
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EarnedWhen(Criterion):
+    """`months` counts back, both ends included, from the moment or from enrolment; [`after`, `before`) is absolute."""
+
+    months: int | None
+    from_enrolment: bool
+    after: datetime | None
+    before: datetime | None
+    key = "earned"
+
+    def fits(self, holding: Holding, moment: Moment) -> bool:
+        if self.after is not None and holding.earned < self.after:
+            return False
+        if self.before is not None and holding.earned >= self.before:
+            return False
+        if self.months is None:
+            return True
+        origin = moment.enrolled if self.from_enrolment else moment.at
+        return origin is not None and origin <= add_months(holding.earned, self.months)
+
+    @property
+    def timed(self) -> bool:
+        return self.months is not None and not self.from_enrolment
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf(Criterion):
+    selectors: tuple[Selector, ...]
+    key = "anyOf"
+
+    def fits(self, holding: Holding, moment: Moment) -> bool:
+        return any(selector.fits(holding, moment) for selector in self.selectors)
+
+    @property
+    def timed(self) -> bool:
+        return any(selector.timed for selector in self.selectors)
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Criterion):
+    selector: Selector
+    key = "not"
+
+    def fits(self, holding: Holding, moment: Moment) -> bool:
+        return not self.selector.fits(holding, moment)
+
+    @property
+    def timed(self) -> bool:
+        return self.selector.timed
+
+
+_END: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def add_months(instant: datetime, months: int) -> datetime:
+    """So many months later in UTC, the day clamped to the month. Past the calendar's end it is the calendar's end."""
+    year, month = divmod(instant.year * 12 + instant.month - 1 + months, 12)
+    if year > _END.year:
+        return _END
+    return instant.replace(year=year, month=month + 1, day=min(instant.day, monthrange(year, month + 1)[1]))
+
+
+_KEYS: Final = (*LIST_KEYS, "level", "grade", "assessment", "earned", "allOf", "anyOf", "not")
+
+
+def read_selector(
+    reader: Reader, document: object, path: str, same: Mapping[str, frozenset[str]], depth: int = 0
+) -> Selector:
+    """A selector from its JSON. `same` gives, for an achievement, all that are declared equivalent to it: asking for
+    one asks for any of them."""
+    if depth > DEEPEST:
+        reader.refuse("too-deep", path, f"Selectors nest at most {DEEPEST} deep.")
+        return Selector()
+    members = reader.members(document, path, _KEYS)
+
+    def nested(value: object, place: str) -> Selector:
+        return read_selector(reader, value, place, same, depth + 1)
+
+    criteria: list[Criterion] = []
+    for key, value in members.items():
+        place = step(path, key)
+        match key:
+            case "level":
+                criteria.append(_read_level(reader, value, place))
+            case "grade":
+                criteria.append(GradeAtLeast(read_grade_floor(reader, value, place)))
+            case "assessment":
+                flags = reader.members(value, place, ("supervised", "identityVerified"))
+                read = {name: reader.flag(flag, step(place, name)) for name, flag in flags.items()}
+                criteria.append(Assessed(read.get("supervised"), read.get("identityVerified")))
+            case "earned":
+                criteria.append(_read_earned(reader, value, place))
+            case "allOf":
+                criteria.extend(nested(each, at) for each, at in reader.each(value, place))
+            case "anyOf":
+                criteria.append(AnyOf(tuple(nested(each, at) for each, at in reader.each(value, place))))
+            case "not":
+                criteria.append(Not(nested(value, place)))
+            case _:
+                values = frozenset(reader.texts(value, place))
+                if key == "source":
+                    for source, at in reader.each(value, place):
+                        reader.choice(source, at, SOURCES)
+                if key == "achievement":
+                    values = frozenset(each for value in values for each in same.get(value, (value,)))
+                criteria.append(Listed(key, values))
+    return Selector(tuple(criteria))
+
+
+def read_grade_floor(reader: Reader, document: object, path: str) -> GradeFloor:
+    members = reader.members(document, path, ("min", "scale"), ("min",))
+    least = reader.decimal(members.get("min", "0"), step(path, "min"))
+    scale = reader.text(members["scale"], step(path, "scale")) if "scale" in members else None
+    if scale is None and least > 1:
+        reader.refuse("bad-grade", step(path, "min"), "A score is from 0 to 1.", 'Name the "scale" for points.')
+    return GradeFloor(least, scale)
+
+
+def _read_level(reader: Reader, document: object, path: str) -> LevelRange:
+    members = reader.members(document, path, ("framework", "min", "max"), ("framework",))
+    if members and "min" not in members and "max" not in members:
+        reader.refuse("missing-key", path, "A level has a min, a max or both.")
+    bounds = {key: reader.integer(members[key], step(path, key)) for key in ("min", "max") if key in members}
+    framework = reader.text(members.get("framework", "-"), step(path, "framework"))
+    return LevelRange(framework, bounds.get("min"), bounds.get("max"))
+
+
+def _read_earned(reader: Reader, document: object, path: str) -> EarnedWhen:
+    members = reader.members(document, path, ("withinMonths", "origin", "after", "before"))
+    if not members.keys() - {"origin"}:
+        reader.refuse("missing-key", path, "Earned has withinMonths, after or before.")
+    months = reader.integer(members["withinMonths"], step(path, "withinMonths")) if "withinMonths" in members else None
+    if "origin" in members:
+        reader.choice(members["origin"], step(path, "origin"), ("enrolment",))
+        if months is None:
+            reader.refuse("missing-key", step(path, "withinMonths"), "Origin is where withinMonths counts from.")
+    after, before = (
+        reader.instant(members[key], step(path, key)) if key in members else None for key in ("after", "before")
+    )
+    return EarnedWhen(months, "origin" in members, after, before)
