@@ -7,7 +7,6 @@ hold public keys only, so none of them can make a token. A caller without one ha
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import sys
 from collections.abc import Awaitable, Callable
@@ -26,13 +25,13 @@ from cairn.common.db import PLATFORM
 from cairn.common.instants import utc_now
 from cairn.common.problem import DomainError
 from cairn.common.settings import Settings
+from cairn.common.tenancy import is_tenant
 
 # EdDSA is the older name of the same algorithm (RFC 9864); identity providers still write it.
 _ALGORITHMS: Final = ["Ed25519", "EdDSA"]
 _AUDIENCE: Final = "cairn"
 _LEEWAY: Final = 60
 _MAX_TOKEN: Final = 8192
-_TENANT: Final = re.compile(r"[a-z][a-z0-9-]{1,38}[a-z0-9]")
 
 SCOPES: Final = {
     "platform:admin": "register institutions; see what belongs to no tenant",
@@ -110,7 +109,7 @@ class Authenticator:
         claims = decoded.claims
         tenant, scope = claims.get("tenant"), claims.get("scope", "")
         # A tenant becomes part of the setting that row-level security reads, where `*` and `,` have a meaning.
-        if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant) or not isinstance(scope, str):
+        if not isinstance(tenant, str) or not is_tenant(tenant) or not isinstance(scope, str):
             raise Unauthenticated("The access token lacks a tenant or a scope.")
         return Principal(str(claims["sub"]), tenant, frozenset(scope.split()) & SCOPES.keys() | self._public.scopes)
 

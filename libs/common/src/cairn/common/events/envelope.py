@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import orjson
 
 from cairn.common.instants import format_instant, parse_instant
+from cairn.common.tenancy import is_tenant
 
 NAMESPACE: Final = uuid.UUID("6d0a2a0e-7a5e-5b53-9d6c-2f6b0c3a9c11")
 """Root of every deterministic id, so that the same fact has the same id however often it is stated."""
@@ -91,11 +92,22 @@ def decode(body: bytes) -> Event:
         value = envelope.get(name)
         if not isinstance(value, str) or not value:
             raise MalformedEvent(f"{name} is missing or is not a string")
+        if "\0" in value:
+            raise MalformedEvent(f"{name} holds the character NUL")
         return value
 
     data = envelope.get("data")
     if not isinstance(data, dict):
         raise MalformedEvent("data is not a JSON object")
+    # PostgreSQL stores every character but this one: what holds it could be neither taken nor set aside.
+    if b"\\u0000" in body and _holds_nul(data):
+        raise MalformedEvent("data holds the character NUL")
+    if not is_tenant(text("tenant")):
+        raise MalformedEvent("tenant is not the name of a tenant")
+    try:
+        uuid.UUID(text("id"))
+    except ValueError:
+        raise MalformedEvent("id is not a UUID") from None
     try:
         time = parse_instant(text("time"))
     except ValueError as error:
@@ -112,3 +124,11 @@ def decode(body: bytes) -> Event:
         id=text("id"),
         traceparent=traceparent if isinstance(traceparent, str) else None,
     )
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(part) for pair in cast("dict[str, Any]", value).items() for part in pair)
+    return isinstance(value, list) and any(_holds_nul(item) for item in cast("list[Any]", value))
