@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 
 import httpx
@@ -25,8 +26,22 @@ PARTS = {
 
 
 @pytest.fixture(scope="module")
-def box(boxes: Callable[..., Box], learners: int) -> Box:
-    return boxes(learners=learners).serving()
+def interrupted(boxes: Callable[..., Box], learners: int) -> Box:
+    """Ctrl-C in the middle of the story."""
+    box = boxes(learners=learners)
+    deadline = time.monotonic() + 90
+    while "Credentials signed" not in box.said:
+        assert box.process.poll() is None, box.said
+        assert time.monotonic() < deadline, box.said
+        time.sleep(0.02)
+    assert box.stop() == 0
+    return box
+
+
+@pytest.fixture(scope="module")
+def box(boxes: Callable[..., Box], interrupted: Box, learners: int) -> Box:
+    """The story, begun twice and told once."""
+    return boxes(interrupted.folder, learners=learners).serving()
 
 
 async def reckoned(access: Access, learners: int) -> Mapping[str, Reckoning]:
@@ -40,7 +55,8 @@ def as_it_must_be(found: Mapping[str, Reckoning], learners: int) -> str | None:
     return differences(expected(people, people[0]), found)
 
 
-async def test_the_story_ends_as_it_must(box: Box, learners: int) -> None:
+async def test_an_interrupted_story_is_continued_and_ends_as_it_must(interrupted: Box, box: Box, learners: int) -> None:
+    assert "What happened" not in interrupted.said
     assert as_it_must_be(await reckoned(box.access, learners), learners) is None
     for line in box.said.splitlines():
         assert len(line) <= 100 or str(box.folder) in line, line

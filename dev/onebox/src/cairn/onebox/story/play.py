@@ -45,8 +45,10 @@ async def play(
     started = time.monotonic()
     people = cast.people(learners)
     async with Api(access) as api:
-        story = _Story(api, show, people, moment)
-        played = _played(journal) == learners
+        before = _journal(journal)
+        played = before.get("played") == learners
+        story = _Story(api, show, people, moment, again=bool(before))
+        _write(journal, {"begun": learners} | before)
         try:
             if played:
                 show.act("The story was played here before: this is what there is")
@@ -55,19 +57,19 @@ async def play(
             reckoning = await story.reckoning()
         except* StoryFailed as failures:
             raise _first(failures) from None
-    _note_played(journal, learners)
+    _write(journal, {"played": learners})
     rows = summary(people, reckoning) | ({} if played else {"Time": f"{time.monotonic() - started:.1f} s"})
     show.table("What there is" if played else "What happened", rows)
     return reckoning
 
 
-def _played(journal: Path) -> int:
-    """About how many learners the story was played here to its end; 0 where it was not."""
-    return int(json.loads(journal.read_text())["learners"]) if journal.exists() else 0
+def _journal(path: Path) -> dict[str, int]:
+    """About how many learners a story was `begun` or `played` to its end here; empty where none was."""
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
-def _note_played(journal: Path, learners: int) -> None:
-    journal.write_text(json.dumps({"learners": learners}))
+def _write(path: Path, journal: dict[str, int]) -> None:
+    path.write_text(json.dumps(journal) + "\n")
 
 
 def _first(failures: BaseExceptionGroup[StoryFailed]) -> StoryFailed:
@@ -79,8 +81,10 @@ def _first(failures: BaseExceptionGroup[StoryFailed]) -> StoryFailed:
 
 
 class _Story:
-    def __init__(self, api: Api, show: Show, people: list[Person], moment: Moment | None) -> None:
+    def __init__(self, api: Api, show: Show, people: list[Person], moment: Moment | None, *, again: bool) -> None:
         self._api, self._show, self._people, self._moment = api, show, people, moment
+        self._again = again
+        """A part of it may have happened before."""
         self._ids: dict[str, str] = {}
         """LMS user to learner id."""
         graduates = [person for person in people if person.part == "graduate"]
@@ -218,8 +222,9 @@ class _Story:
         abroad = [person for person in self._people if person.away]
         self._show.act("One course from the other university, by the learner's consent")
         await self._at("consent")
-        if abroad:
+        if not self._again:
             await self._audited(abroad[0], [ABROAD])
+            self._show.note(f"Before that, {abroad[0].name} lacks {ABROAD} at home.")
         await self._all("Learners linked by code and consent", abroad, self._link)
 
     async def _link(self, person: Person) -> None:
