@@ -73,7 +73,7 @@ def _check(golden: Path, models: Mapping[str, type[Fact]]) -> Iterator[str]:
         reasons = incompatibilities(frozen, current)
         yield from (f"{event_type}: {reason}" for reason in reasons)
         if not reasons and frozen != current:
-            yield f"{event_type}: it differs from what was frozen, compatibly; run `python -m cairn.common.events freeze`"
+            yield f"{event_type}: it differs from what was frozen, compatibly; run the command `freeze`"
         yield from (f"{event_type}: {reason}" for reason in _example(golden, event_type))
 
 
