@@ -1,6 +1,7 @@
 """The two transports behind one handle, so that the contract is tested once and holds for both."""
 
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -52,10 +53,13 @@ def numbers(records: Iterable[Record]) -> dict[str, list[int]]:
     return found
 
 
-async def read(subscription: Subscription, count: int, *, commit: bool = True, limit: int = 500) -> list[Record]:
-    """At least `count` records, or what came in ten seconds."""
+async def read(
+    subscription: Subscription, count: int, *, commit: bool = True, limit: int = 500, seconds: float = 20
+) -> list[Record]:
+    """At least `count` records, or what came in that time."""
     records: list[Record] = []
-    for _ in range(100):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         batch = await subscription.fetch(limit, 0.1)
         records += batch
         if batch and commit:
@@ -167,5 +171,3 @@ async def guarded(request: pytest.FixtureRequest) -> AsyncGenerator[Transport]:
         made = await kafka_transport(broker.settings)
     yield made
     await made.close()
-
-

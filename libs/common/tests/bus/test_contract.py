@@ -16,17 +16,7 @@ KEYS = [f"lrn_{n:02}" for n in range(20)]
 
 async def settle(*members: Subscription) -> list[Record]:
     """Let each member take its share while nothing is written; returns what was there to be read."""
-    found: list[Record] = []
-    for _ in range(12):
-        for member in members:
-            batch = await member.fetch(500, 0.2)
-            found += batch
-            if batch:
-                try:
-                    await member.commit(batch)
-                except Fenced:
-                    found = found[: -len(batch)]
-    return found
+    return [r for _ in range(8) for found in await asyncio.gather(*(m.fetch(500, 0.3) for m in members)) for r in found]
 
 
 async def test_an_event_arrives_as_it_was_said(transport: Transport):
@@ -41,7 +31,7 @@ async def test_an_event_arrives_as_it_was_said(transport: Transport):
 
 async def test_publishing_nothing_is_nothing(transport: Transport):
     await (await transport.bus()).publish("credentials", [])
-    assert await read(await transport.member(), 1) == []
+    assert await read(await transport.member(), 1, seconds=2) == []
 
 
 async def test_the_order_of_a_key_is_kept_with_concurrent_publishers(transport: Transport):
@@ -186,7 +176,7 @@ async def test_two_members_share_the_partitions_and_read_everything_once(transpo
     members = [await transport.member(), await transport.member()]
     assert await settle(*members) == []
     await (await transport.bus()).publish("credentials", make_events(KEYS, 3))
-    first, second = await asyncio.gather(*(read(member, 60) for member in members))
+    first, second = await asyncio.gather(*(read(member, 60, seconds=2) for member in members))
     assert {r.partition for r in first}.isdisjoint({r.partition for r in second})
     assert len({r.partition for r in first}) == len({r.partition for r in second}) == 2
     assert numbers(first) | numbers(second) == {key: [0, 1, 2] for key in KEYS}
@@ -217,11 +207,9 @@ async def test_a_fenced_member_goes_on_with_what_it_gets_then(transport: Transpo
     member = await transport.member()
     records = await read(member, 40, commit=False)
     await transport.evict(member)
-    # Nobody else took the partitions, so the next fetches bring the same again; only those commits count.
     with pytest.raises(Fenced):
-        for _ in range(50):
-            await member.commit(records)
-            await member.fetch(1, 0.1)
+        await member.commit(records)
+    # Nobody else took the partitions, so the next fetches bring the same again.
     again: list[Record] = []
     for _ in range(100):
         batch = await member.fetch(500, 0.2)
@@ -273,8 +261,9 @@ async def test_r10_members_come_and_go_in_mid_batch(transport: Transport):
         await asyncio.sleep(1.5)
     stopping.set()
     await publishing
-    until = time.monotonic() + 20
-    while len(committed) < published[0] * len(KEYS) and time.monotonic() < until:
+    for _ in range(200):
+        if len(committed) >= published[0] * len(KEYS):
+            break
         await asyncio.sleep(0.1)
     leaves[2].set()
     await asyncio.gather(*workers)
@@ -288,17 +277,23 @@ async def test_s33_only_the_owner_writes_a_topic(guarded: Transport):
     # It is not its connection that fails: what it owns, it can write.
     await stranger.publish("qualifications", [make_event("lrn_1", 2)])
     await (await guarded.bus("issuance")).publish("credentials", [make_event("lrn_1", 3)])
-    assert numbers(await read(await guarded.member(), 2)) == {"lrn_1": [3]}
+    assert numbers(await read(await guarded.member(), 2, seconds=3)) == {"lrn_1": [3]}
 
 
 async def test_s33_only_those_listed_read_a_topic(guarded: Transport):
     await (await guarded.bus("issuance")).publish("learning", [make_event("lrn_1", 1)])
     assert len(await read(await guarded.member(topics=["learning"]), 1)) == 1
+    stranger = await guarded.bus("verification")
     try:
-        found = await read(await guarded.member("verification.test", ["learning"], service="verification"), 1)
-    except (Refused, Unreachable):
-        found = []
-    assert found == []
+        member = await stranger.subscribe(["learning"], "verification.test")
+    except Refused:
+        return
+    try:
+        assert await read(member, 1, seconds=3) == []
+    except Refused:
+        pass
+    finally:
+        await member.close()
 
 
 async def test_an_unknown_topic_is_not_made_by_naming_it(transport: Transport):

@@ -16,6 +16,8 @@ from typing import Any, Final
 import aiokafka.partitioner
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     CommitFailedError,
@@ -71,7 +73,12 @@ class KafkaBus:
             try:
                 with _translated():
                     async with asyncio.timeout(deadline):
-                        await bus._connected()
+                        # Not by a producer: who only reads is not allowed to have one.
+                        client = AIOKafkaClient(**bus._client)
+                        try:
+                            await client.bootstrap()
+                        finally:
+                            await client.close()
             except Unreachable as error:
                 log.warning("bus is not reachable yet", error=str(error))
                 await asyncio.sleep(pause)
@@ -159,11 +166,15 @@ class KafkaBus:
 
     async def _start_at_the_end(self, names: Sequence[str], group: str) -> None:
         """Give a group that has no position the present end of each partition, before it has members."""
+        admin: Any = AIOKafkaAdminClient(**self._client)
         consumer: Any = AIOKafkaConsumer(**self._client, group_id=group, enable_auto_commit=False)
         try:
+            await admin.start()
             await consumer.start()
-            await consumer.topics()
-            places = [TopicPartition(name, p) for name in names for p in consumer.partitions_for_topic(name) or ()]
+            found = await admin.describe_topics(list(names))
+            places = [
+                TopicPartition(topic["topic"], part["partition"]) for topic in found for part in topic["partitions"]
+            ]
             consumer.assign(places)
             new = [place for place in places if await consumer.committed(place) is None]
             if new:
@@ -172,6 +183,7 @@ class KafkaBus:
                     await consumer.commit(await consumer.end_offsets(new))
         finally:
             await consumer.stop()
+            await admin.close()
 
 
 @dataclass(slots=True)
@@ -255,6 +267,8 @@ class KafkaSubscription(ConsumerRebalanceListener):
         return records
 
     async def commit(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
         ends = {self._place(topic, part): end for (topic, part), end in batch_ends(records).items()}
         stale = [place for place, end in ends.items() if place not in self._held or self._held[place].fetched < end]
         if stale:

@@ -180,6 +180,8 @@ class PostgresSubscription:
                 await asyncio.wait_for(self._woken.wait(), min(left, _REBALANCE))
 
     async def commit(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
         ends = batch_ends(records)
         connection = self._connection
         stale = [place for place, end in ends.items() if place not in self._held or self._held[place].fetched < end]
