@@ -37,13 +37,22 @@ def main(arguments: list[str]) -> int:
 
 
 def _options(folder: Path) -> Options:
+    learners = _number("CAIRN_STORY_LEARNERS", 240, range(10, 10_001))
     plays = os.environ.get("STORY", "1") not in {"0", "no", "off", "false"}
     return Options(
         folder,
-        port=int(os.environ.get("CAIRN_PORT", "8080")),
-        learners=int(os.environ.get("CAIRN_STORY_LEARNERS", "240")) if plays else 0,
+        port=_number("CAIRN_PORT", 8080, range(1, 65_533)),
+        learners=learners if plays else 0,
         kafka=kafka_of(os.environ),
     )
+
+
+def _number(name: str, default: int, allowed: range) -> int:
+    """Raises SystemExit, with one line that says what is allowed."""
+    text = os.environ.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text) in allowed):
+        raise SystemExit(f"{name} must be a number from {allowed[0]} to {allowed[-1]}, not {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

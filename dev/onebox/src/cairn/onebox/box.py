@@ -32,8 +32,7 @@ class Box:
         told |= {
             "CAIRN_DATA": str(folder),
             "CAIRN_PORT": str(self.port),
-            "CAIRN_STORY_LEARNERS": str(learners),
-            "STORY": "1" if learners else "0",
+            **({"CAIRN_STORY_LEARNERS": str(learners)} if learners else {"STORY": "0"}),
             **(env or {}),
         }
         with self._output.open("wb") as output:
