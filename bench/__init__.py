@@ -1,0 +1,1 @@
+"""Benchmarks, each one command: `make bench-<name>`. Results and their dates are kept in `docs/benchmarks.md`."""
