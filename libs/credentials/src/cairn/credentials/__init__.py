@@ -38,7 +38,9 @@ from cairn.credentials.keys import (
     public_key_from_jwk,
     public_key_from_multikey,
 )
-from cairn.credentials.openbadges import (
+from cairn.credentials.openbadges.builder import build_credential
+from cairn.credentials.openbadges.facts import read_facts
+from cairn.credentials.openbadges.models import (
     Achievement,
     Alignment,
     Component,
@@ -60,8 +62,6 @@ from cairn.credentials.openbadges import (
     RubricCriterionLevel,
     Stack,
     StatusEntry,
-    build_credential,
-    read_facts,
 )
 from cairn.credentials.proofs import Cryptosuite, PreparedProof, prepare, sign
 from cairn.credentials.status import (

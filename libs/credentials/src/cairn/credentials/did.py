@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
 
-from cairn.credentials.keys import PublicKey
+from cairn.credentials.errors import DidRefused, JsonRefused, KeyRefused
+from cairn.credentials.instants import format_instant, parse_instant
+from cairn.credentials.keys import PublicKey, public_key_from_jwk, public_key_from_multikey
+from cairn.credentials.shape import is_object, listed, text_of
+from cairn.credentials.strict_json import parse_json
+
+_DID: Final = re.compile(r"did:[a-z0-9]+:[A-Za-z0-9._:%-]*[A-Za-z0-9._%-]")
+_HOST: Final = re.compile(
+    r"(?=.{1,253}(?::|$))(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z][a-z0-9-]{0,62}(?::[1-9]\d{0,4})?",
+    re.IGNORECASE,
+)
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9._~-]+")
+_PURPOSES: Final = ("assertionMethod", "authentication", "capabilityInvocation", "capabilityDelegation", "keyAgreement")
+_MULTIKEY_TYPES: Final = frozenset({"Multikey", "Ed25519VerificationKey2020"})
+_JWK_TYPES: Final = frozenset({"JsonWebKey", "JsonWebKey2020"})
+_MAX_METHODS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +50,54 @@ class DidDocument:
         return next((one for one in self.methods if one.id == method_id), None)
 
 
+def did_of(url: str) -> str:
+    """The DID of a DID URL."""
+    return re.split(r"[/?#]", url, maxsplit=1)[0]
+
+
+def is_did(text: object) -> bool:
+    return isinstance(text, str) and len(text) <= 2_000 and _DID.fullmatch(text) is not None
+
+
 def did_web_url(did: str) -> str:
-    """The https URL where the document of a did:web is (did:web §3.2). Raises DidRefused."""
-    raise NotImplementedError
+    """The https URL where the document of a did:web is (did:web §3.2). Raises DidRefused.
+
+    The host is a name, not an address in any spelling; whoever fetches still checks where the name leads (S10).
+    """
+    if not is_did(did) or not did.startswith("did:web:"):
+        raise DidRefused(f"{did[:120]!r} is not a did:web")
+    host, *path = [unquote(part) for part in did.removeprefix("did:web:").split(":")]
+    if not _HOST.fullmatch(host):
+        raise DidRefused(f"{host[:120]!r} is not a host name")
+    if any(not _SEGMENT.fullmatch(part) or part in (".", "..") for part in path):
+        raise DidRefused(f"{did[:120]!r} has a path that is not plain")
+    return f"https://{host}/{'/'.join(path) if path else '.well-known'}/did.json"
 
 
 def did_web_for(url: str) -> str:
     """The did:web that resolves under `url`, an https URL without `/did.json`. Raises DidRefused."""
-    raise NotImplementedError
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
+        raise DidRefused(f"{url[:120]!r} is not a plain https URL")
+    path = [quote(part, safe="") for part in parts.path.split("/") if part]
+    did = "did:web:" + ":".join([quote(parts.netloc.lower(), safe=""), *path])
+    did_web_url(did)
+    return did
 
 
 def resolve_did_key(did: str) -> DidDocument:
     """The document of a did:key, from itself. Raises DidRefused."""
-    raise NotImplementedError
+    if not is_did(did) or not did.startswith("did:key:"):
+        raise DidRefused(f"{did[:120]!r} is not a did:key")
+    multikey = did.removeprefix("did:key:")
+    try:
+        key = public_key_from_multikey(multikey)
+    except KeyRefused as refusal:
+        raise DidRefused(f"{did[:120]!r}: {refusal.detail}", code=_code(refusal)) from None
+    if key.multikey != multikey:
+        raise DidRefused(f"{did[:120]!r} is not in canonical form")
+    purposes = frozenset({"assertionMethod", "authentication", "capabilityInvocation", "capabilityDelegation"})
+    return DidDocument(did, (VerificationMethod(f"{did}#{multikey}", did, key, purposes),))
 
 
 def read_did_document(document: dict[str, Any] | bytes, did: str) -> DidDocument:
@@ -53,9 +105,96 @@ def read_did_document(document: dict[str, Any] | bytes, did: str) -> DidDocument
 
     Methods of unsupported key types are left out. Purposes are those the document relates each key to.
     """
-    raise NotImplementedError
+    if isinstance(document, bytes):
+        try:
+            document = parse_json(document)
+        except JsonRefused as refusal:
+            raise DidRefused(f"the DID document is {refusal.detail}", code="did-document-malformed") from None
+    if not is_object(document):
+        raise DidRefused("the DID document is not a JSON object", code="did-document-malformed")
+    if document.get("id") != did:
+        raise DidRefused(f"the DID document found for {did[:120]} is of another DID", code="did-document-other")
+    declared: dict[str, dict[str, Any]] = {}
+    purposes: dict[str, set[str]] = {}
+    for entry in _methods(document, "verificationMethod"):
+        if is_object(entry) and (method_id := _absolute(entry.get("id"), did)):
+            if method_id in declared:
+                raise DidRefused("two keys of the DID document have one id", code="did-document-malformed")
+            declared[method_id] = entry
+    for purpose in _PURPOSES:
+        for entry in _methods(document, purpose):
+            method_id = _absolute(entry.get("id") if is_object(entry) else entry, did)
+            if method_id is None:
+                continue
+            if is_object(entry) and declared.setdefault(method_id, entry) != entry:
+                raise DidRefused("two keys of the DID document have one id", code="did-document-malformed")
+            purposes.setdefault(method_id, set()).add(purpose)
+    methods = (_method(entry, method_id, did, purposes.get(method_id, set())) for method_id, entry in declared.items())
+    return DidDocument(did, tuple(method for method in methods if method is not None))
 
 
 def build_did_document(did: str, methods: Sequence[VerificationMethod]) -> dict[str, Any]:
     """The document that a did:web publishes, in Multikey form."""
-    raise NotImplementedError
+    entries: list[dict[str, Any]] = []
+    for method in methods:
+        entry = {
+            "id": method.id,
+            "type": "Multikey",
+            "controller": method.controller,
+            "publicKeyMultibase": method.key.multikey,
+        }
+        if method.expires is not None:
+            entry["expires"] = format_instant(method.expires)
+        if method.revoked is not None:
+            entry["revoked"] = format_instant(method.revoked)
+        entries.append(entry)
+    document: dict[str, Any] = {
+        "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"],
+        "id": did,
+        "verificationMethod": entries,
+    }
+    for purpose in _PURPOSES:
+        ids = [method.id for method in methods if purpose in method.purposes]
+        if ids:
+            document[purpose] = ids
+    return document
+
+
+def _methods(document: dict[str, Any], name: str) -> list[Any]:
+    entries = listed(document.get(name))
+    if len(entries) > _MAX_METHODS:
+        raise DidRefused(f"more than {_MAX_METHODS} keys in {name}", code="did-document-malformed")
+    return entries
+
+
+def _absolute(method_id: Any, did: str) -> str | None:
+    """DID documents may write their own key ids relative to the DID. Keys of another DID are not this one's."""
+    if not isinstance(method_id, str):
+        return None
+    full = did + method_id if method_id.startswith("#") else method_id
+    return full if did_of(full) == did else None
+
+
+def _method(entry: dict[str, Any], method_id: str, did: str, purposes: set[str]) -> VerificationMethod | None:
+    controllers = listed(entry.get("controller"))
+    if did not in controllers:
+        return None
+    try:
+        if entry.get("type") in _MULTIKEY_TYPES:
+            key = public_key_from_multikey(text_of(entry.get("publicKeyMultibase")) or "")
+        elif entry.get("type") in _JWK_TYPES:
+            key = public_key_from_jwk(entry.get("publicKeyJwk"))
+        else:
+            return None
+    except KeyRefused:
+        return None
+    times: dict[str, datetime | None] = {}
+    for name in ("expires", "revoked"):
+        times[name] = parse_instant(entry.get(name))
+        if name in entry and times[name] is None:
+            return None
+    return VerificationMethod(method_id, did, key, frozenset(purposes), times["expires"], times["revoked"])
+
+
+def _code(refusal: KeyRefused) -> str:
+    return "unsupported" if refusal.code == "unsupported" else "did-refused"

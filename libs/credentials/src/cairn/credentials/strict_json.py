@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import math
+from typing import Any, Final, NoReturn, TypeAlias, cast
+
+from cairn.credentials.errors import JsonRefused
+
+JsonObject: TypeAlias = dict[str, Any]
+
+_MAX_NODES: Final = 100_000
+_MAX_INTEGER_BITS: Final = 1_024
 
 
 def parse_json(data: bytes | str, *, max_bytes: int = 1_048_576, max_depth: int = 64) -> Any:
@@ -10,4 +19,77 @@ def parse_json(data: bytes | str, *, max_bytes: int = 1_048_576, max_depth: int 
 
     Raises JsonRefused.
     """
-    raise NotImplementedError
+    if len(data) > max_bytes:
+        raise JsonRefused(f"more than {max_bytes} bytes", code="too-large")
+    try:
+        text = data.decode("utf-8") if isinstance(data, bytes) else data
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except JsonRefused:
+        raise
+    except UnicodeDecodeError:
+        raise JsonRefused("not UTF-8") from None
+    except RecursionError:
+        raise JsonRefused(f"nested deeper than {max_depth} levels", code="too-deep") from None
+    except ValueError as error:
+        raise JsonRefused(f"not JSON: {str(error)[:120]}") from None
+    check_json(value, max_depth=max_depth)
+    return value
+
+
+def check_json(value: Any, *, max_depth: int = 64, max_nodes: int = _MAX_NODES) -> None:
+    """The same rules for a value parsed elsewhere: JSON types only, finite numbers, bounded. Raises JsonRefused."""
+    level = [value]
+    depth = nodes = 0
+    while level:
+        depth += 1
+        if depth > max_depth:
+            raise JsonRefused(f"nested deeper than {max_depth} levels", code="too-deep")
+        below: list[Any] = []
+        for item in level:
+            kind = cast("type[object]", type(item))
+            if kind is str:
+                _no_surrogate(item)
+            elif kind is dict:
+                for key, member in cast("dict[Any, Any]", item).items():
+                    if type(key) is not str:
+                        raise JsonRefused("a key is not a string")
+                    _no_surrogate(key)
+                    below.append(member)
+            elif kind is list:
+                below.extend(cast("list[Any]", item))
+            elif kind is float:
+                if not math.isfinite(item):
+                    raise JsonRefused("a number is not finite", code="number-not-finite")
+            elif kind is int:
+                if item.bit_length() > _MAX_INTEGER_BITS:
+                    raise JsonRefused("an integer is too large", code="too-large")
+            elif item is not None and kind is not bool:
+                raise JsonRefused(f"{kind.__name__} is not a JSON type")
+        nodes += len(below)
+        if nodes > max_nodes:
+            raise JsonRefused(f"more than {max_nodes} values", code="too-large")
+        level = below
+
+
+def _no_surrogate(text: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise JsonRefused("a string holds half of a surrogate pair") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise JsonRefused(f"the key {key[:80]!r} appears twice in one object", code="duplicate-key")
+            seen.add(key)
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise JsonRefused(f"{name} is not JSON", code="number-not-finite")

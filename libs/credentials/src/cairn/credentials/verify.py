@@ -1,14 +1,25 @@
-"""Verification with three answers per check, driven from outside: no socket, no clock, no raise."""
+"""Verification with three answers per check, driven from outside: no socket, no clock, no raise.
+
+The order is the point (S9): before the proof holds, the only thing asked of the outside is the issuer's own DID
+document; then what the trust list says of the issuer; and only then, of an issuer who is known, the status list.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from cairn.credentials.findings import CheckName, Verification
+from cairn.credentials import checks
+from cairn.credentials.did import DidDocument, did_web_url, is_did, read_did_document, resolve_did_key
+from cairn.credentials.errors import CredentialError, DidRefused, StatusListRefused
+from cairn.credentials.findings import Check, CheckName, Finding, Outcome, Verification
+from cairn.credentials.openbadges.facts import read_facts
+from cairn.credentials.secured import Secured, read_secured, used_contexts
+from cairn.credentials.shape import is_object, listed, types_of
+from cairn.credentials.status import entry_fields, read_status
 
 
 class Trust(StrEnum):
@@ -44,12 +55,19 @@ class Resolver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is asked. `tolerance` is allowed to clocks at either end of the validity period."""
+    """What is asked. `tolerance` is allowed to clocks at either end of a period. Checks not asked for are skipped."""
 
     at: datetime
     tolerance: timedelta = timedelta(minutes=5)
     checks: Collection[CheckName] = tuple(CheckName)
     purpose: str = "assertionMethod"
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise ValueError("an instant needs a time zone")
+
+
+_MAX_STATUS_ENTRIES = 8
 
 
 async def verify(credential: dict[str, Any] | str | bytes, resolver: Resolver, policy: Policy) -> Verification:
@@ -57,4 +75,172 @@ async def verify(credential: dict[str, Any] | str | bytes, resolver: Resolver, p
 
     Never raises for what it is given: bad input becomes a finding.
     """
-    raise NotImplementedError
+    try:
+        secured = read_secured(credential)
+    except CredentialError as refusal:
+        return _unreadable(refusal, policy)
+    run = _Run(resolver, policy)
+    proof, issuer = await run.proof_and_issuer(secured)
+    holds = proof.outcome is issuer.outcome is Outcome.PASSED
+    answers = {
+        CheckName.PROOF: proof,
+        CheckName.ISSUER: issuer,
+        CheckName.TRUST: await run.trust(secured) if holds else checks.undetermined("proof-first", checks.PROOF_FIRST),
+    }
+    answers[CheckName.STATUS] = await run.status(secured, holds=holds, trust=answers[CheckName.TRUST])
+    answers[CheckName.VALIDITY] = checks.validity(secured, at=policy.at, tolerance=policy.tolerance)
+    answers[CheckName.SCHEMA] = checks.schema(secured.document)
+    return Verification(
+        checks=_asked(answers, policy),
+        credential=secured.document,
+        facts=read_facts(secured.document),
+        form=secured.form,
+        cryptosuite=secured.cryptosuite,
+        issuer=secured.issuer,
+        contexts=used_contexts(secured.document),
+    )
+
+
+def _asked(answers: dict[CheckName, Check], policy: Policy) -> dict[CheckName, Check]:
+    skipped = Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
+    return {name: answers[name] if name in policy.checks else skipped for name in CheckName}
+
+
+def _unreadable(refusal: CredentialError, policy: Policy) -> Verification:
+    """Nothing can be said of what cannot be read; `unsupported` may well be good, but not here."""
+    outcome = Outcome.UNDETERMINED if refusal.code == "unsupported" else Outcome.FAILED
+    rest = checks.undetermined("not-read", "the credential could not be read")
+    answers = dict.fromkeys(CheckName, rest)
+    answers[CheckName.PROOF] = Check(outcome, refusal.code, refusal.detail, refusal.pointer)
+    return Verification(checks=_asked(answers, policy))
+
+
+@dataclass(slots=True)
+class _Run:
+    """One verification: what was asked of the outside is asked once."""
+
+    resolver: Resolver
+    policy: Policy
+    documents: dict[str, DidDocument | Check] = field(default_factory=dict[str, "DidDocument | Check"])
+
+    async def proof_and_issuer(self, secured: Secured) -> tuple[Check, Check]:
+        issuer = secured.issuer
+        if issuer is None:
+            missing = Finding("issuer-malformed", "no issuer is named", "/issuer")
+            return checks.undetermined(missing.code, missing.detail), checks.failed([missing])
+        signers = {did for did in secured.signers() if did is not None}
+        own = await self.keys(issuer) if issuer in signers or secured.signer_is_issuer else None
+        # Whoever else signed says so in the document itself: nothing of theirs is fetched, a did:key aside.
+        others = {did: self.local_keys(did) for did in signers if did != issuer}
+        return checks.proof_and_issuer(
+            secured,
+            {issuer: own, **others} if own is not None else others,
+            at=self.policy.at,
+            tolerance=self.policy.tolerance,
+            purpose=self.policy.purpose,
+        )
+
+    def local_keys(self, did: str) -> DidDocument | Check:
+        if not did.startswith("did:key:"):
+            return checks.undetermined("issuer-mismatch", "the proof names a key of somebody other than the issuer")
+        try:
+            return resolve_did_key(did)
+        except DidRefused as refusal:
+            return checks.refused(refusal, "/proof/verificationMethod")
+
+    async def keys(self, did: str) -> DidDocument | Check:
+        if did not in self.documents:
+            self.documents[did] = await self.resolve(did)
+        return self.documents[did]
+
+    async def resolve(self, did: str) -> DidDocument | Check:
+        if did.startswith("did:key:"):
+            return self.local_keys(did)
+        if not did.startswith("did:web:") or not is_did(did):
+            return checks.undetermined("unsupported", "issuers are did:key and did:web here", "/issuer")
+        try:
+            return read_did_document(await self.resolver.did_document(did, did_web_url(did)), did)
+        except Unreachable as reason:
+            return checks.undetermined(
+                "did-unreachable", f"the issuer's DID document cannot be had: {reason}", "/issuer"
+            )
+        except DidRefused as refusal:
+            return checks.undetermined(refusal.code, refusal.detail, "/issuer")
+
+    async def trust(self, secured: Secured) -> Check:
+        if CheckName.TRUST not in self.policy.checks or secured.issuer is None:
+            return Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
+        try:
+            answer = await self.resolver.trust(secured.issuer)
+        except Unreachable as reason:
+            return checks.undetermined("trust-unreachable", f"the trust list cannot be had: {reason}")
+        match answer:
+            case Trust.TRUSTED:
+                return checks.passed("issuer-trusted", "the issuer is on the trust list")
+            case Trust.DISTRUSTED:
+                return checks.failed([Finding("issuer-distrusted", "the trust list warns of the issuer", "/issuer")])
+            case Trust.UNKNOWN:
+                return checks.undetermined("issuer-unknown", "the issuer is on no trust list", "/issuer")
+
+    async def status(self, secured: Secured, *, holds: bool, trust: Check) -> Check:
+        if secured.document.get("credentialStatus") in (None, []):
+            return Check(Outcome.SKIPPED, "status-absent", "the credential has no status to look up")
+        if CheckName.STATUS not in self.policy.checks:
+            return Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
+        if not holds:
+            return checks.undetermined("proof-first", checks.PROOF_FIRST, "/credentialStatus")
+        if trust.outcome not in (Outcome.PASSED, Outcome.SKIPPED):
+            detail = "nothing is fetched for an issuer who is not trusted"
+            return checks.undetermined("issuer-unknown", detail, "/credentialStatus")
+        entries = listed(secured.document["credentialStatus"])
+        if len(entries) > _MAX_STATUS_ENTRIES:
+            return checks.undetermined("too-complex", f"more than {_MAX_STATUS_ENTRIES} status entries")
+        found = [await self.status_entry(secured, entry, position) for position, entry in enumerate(entries)]
+        return checks.gravest(found)
+
+    async def status_entry(self, secured: Secured, entry: Any, position: int) -> Check:
+        where = (
+            f"/credentialStatus/{position}"
+            if isinstance(secured.document["credentialStatus"], list)
+            else "/credentialStatus"
+        )
+        if not is_object(entry) or "BitstringStatusListEntry" not in types_of(entry):
+            return checks.undetermined("unsupported", "the status is not a Bitstring Status List entry", where)
+        try:
+            url, purpose, _ = entry_fields(entry)
+            if purpose not in ("revocation", "suspension", "refresh"):
+                raise StatusListRefused(f"the purpose {purpose[:40]} is not understood here", code="unsupported")
+            status_list = await self.status_list(secured, url)
+            if isinstance(status_list, Check):
+                return status_list
+            is_set = read_status(entry, status_list, issuer=secured.issuer or "")
+        except StatusListRefused as refusal:
+            return checks.refused(refusal, where)
+        if not is_set:
+            return checks.passed(f"not-{checks.SET[purpose]}", f"the bit of {purpose} is not set")
+        if purpose == "refresh":
+            return checks.passed("refresh-available", "the issuer offers a newer credential")
+        return checks.failed(
+            [Finding(checks.SET[purpose], f"the issuer has {checks.SET[purpose]} the credential", where)]
+        )
+
+    async def status_list(self, secured: Secured, url: str) -> dict[str, Any] | Check:
+        """The list credential, its own proof and period having passed; or why not."""
+        where = "/credentialStatus/statusListCredential"
+        try:
+            found = read_secured(await self.resolver.status_list(url))
+        except Unreachable as reason:
+            return checks.undetermined("status-unreachable", f"the status list cannot be had: {reason}", where)
+        except CredentialError as refusal:
+            return checks.undetermined("status-list-unreadable", f"the status list: {refusal.detail}", where)
+        if found.issuer != secured.issuer:
+            return checks.failed([Finding("status-list-issuer", "the status list is signed by another issuer", where)])
+        proof, issuer = await self.proof_and_issuer(found)
+        for check in (proof, issuer):
+            if check.outcome is not Outcome.PASSED:
+                finding = Finding("status-list-proof", f"the status list's proof: {check.detail}", where)
+                return Check(check.outcome, finding.code, finding.detail, finding.pointer)
+        period = checks.validity(found, at=self.policy.at, tolerance=self.policy.tolerance)
+        if period.outcome is not Outcome.PASSED:
+            return checks.undetermined("status-list-stale", f"the status list: {period.detail}", where)
+        return found.document

@@ -1,14 +1,23 @@
-"""Data Integrity proofs: one cryptosuite a file, behind `sign` and `prepare`."""
+"""Data Integrity proofs: one cryptosuite a file, behind `sign`, `prepare` and `verify_proof`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from types import ModuleType
+from typing import Any, Final, Literal, TypeAlias
 
-from cairn.credentials.keys import Signer
+from cairn.credentials.did import did_of
+from cairn.credentials.errors import DocumentRefused, KeyRefused, ProofUnsupported
+from cairn.credentials.instants import format_instant
+from cairn.credentials.keys import PublicKey, Signer
+from cairn.credentials.proofs import eddsa_jcs_2022, eddsa_rdfc_2022
+from cairn.credentials.shape import id_of
+from cairn.credentials.structure import check_unsigned
 
 Cryptosuite: TypeAlias = Literal["eddsa-rdfc-2022", "eddsa-jcs-2022"]
+
+_SUITES: Final[dict[str, ModuleType]] = {suite.NAME: suite for suite in (eddsa_rdfc_2022, eddsa_jcs_2022)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +30,11 @@ class PreparedProof:
     """What is signed."""
 
     def attach(self, signature: bytes) -> dict[str, Any]:
-        """The secured document."""
-        raise NotImplementedError
+        """The secured document. Raises KeyRefused for a signature that is not of Ed25519's length."""
+        if len(signature) != 64:
+            raise KeyRefused("a signature of Ed25519 has 64 bytes")
+        value = _SUITES[self.proof["cryptosuite"]].proof_serialization(signature)
+        return self.document | {"proof": self.proof | {"proofValue": value}}
 
 
 def prepare(
@@ -38,7 +50,30 @@ def prepare(
     Raises ContextUnknown, or DocumentRefused where part of the document would go unsigned (S1), or where the method's
     DID is not the document's issuer (S7).
     """
-    raise NotImplementedError
+    if cryptosuite not in _SUITES:
+        raise ProofUnsupported(f"the cryptosuite {cryptosuite} is not implemented here")
+    if "proof" in document:
+        raise DocumentRefused("the document has a proof already", code="proof-present", pointer="/proof")
+    check_unsigned(document)
+    issuer = id_of(document.get("issuer"))
+    if did_of(verification_method) != issuer:
+        raise DocumentRefused(
+            f"the key of {did_of(verification_method)} does not sign for {issuer}",
+            code="issuer-mismatch",
+            pointer="/issuer",
+        )
+    suite = _SUITES[cryptosuite]
+    options = {
+        "type": "DataIntegrityProof",
+        "cryptosuite": cryptosuite,
+        "created": format_instant(created),
+        "verificationMethod": verification_method,
+        "proofPurpose": "assertionMethod",
+    }
+    if expires is not None:
+        options["expires"] = format_instant(expires)
+    options = suite.proof_options_for(document, options)
+    return PreparedProof(document=document, proof=options, hash_data=suite.hash_data(document, options))
 
 
 def sign(
@@ -50,4 +85,28 @@ def sign(
     expires: datetime | None = None,
 ) -> dict[str, Any]:
     """A copy of the document with a Data Integrity proof. Raises as `prepare` does, and KeyRefused for a wrong key."""
-    raise NotImplementedError
+    if signer.algorithm != "EdDSA":
+        raise KeyRefused(f"{cryptosuite} is signed with Ed25519, not with a key for {signer.algorithm}")
+    prepared = prepare(
+        document,
+        verification_method=signer.verification_method,
+        created=created,
+        cryptosuite=cryptosuite,
+        expires=expires,
+    )
+    return prepared.attach(signer.sign(prepared.hash_data))
+
+
+def is_supported(cryptosuite: object) -> bool:
+    return isinstance(cryptosuite, str) and cryptosuite in _SUITES
+
+
+def verify_proof(secured: dict[str, Any], proof: dict[str, Any], key: PublicKey) -> None:
+    """The cryptography of one proof, and no more: whose key it is, and the dates, are the caller's to check.
+
+    Raises ProofInvalid, ProofUnsupported, ContextUnknown or DocumentRefused.
+    """
+    cryptosuite = proof.get("cryptosuite")
+    if not isinstance(cryptosuite, str) or cryptosuite not in _SUITES:
+        raise ProofUnsupported(f"the cryptosuite {str(cryptosuite)[:80]} is not implemented here")
+    _SUITES[cryptosuite].verify_proof(secured, proof, key)

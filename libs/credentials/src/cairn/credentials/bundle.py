@@ -1,0 +1,53 @@
+"""The bundled contexts and schemas: read from the package, checked against their pins, never fetched (S2)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from cairn.credentials.errors import ContextUnknown
+
+
+class BundleAltered(Exception):
+    """A bundled file is not the one that was pinned. The installation is not to be used."""
+
+
+@cache
+def _index(folder: str) -> dict[str, dict[str, str]]:
+    return json.loads((files("cairn.credentials") / folder / "index.json").read_bytes())
+
+
+@cache
+def _read(folder: str, url: str) -> Any:
+    """Parsed once and shared: callers must not change what they are given."""
+    entry = _index(folder)[url]
+    data = (files("cairn.credentials") / folder / entry["file"]).read_bytes()
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        raise BundleAltered(f"{folder}/{entry['file']} does not have the sha256 that is pinned")
+    return json.loads(data)
+
+
+def context_urls() -> frozenset[str]:
+    return frozenset(_index("contexts"))
+
+
+def context_document(url: str, *, pointer: str | None = "/@context") -> dict[str, Any]:
+    """The context document of `url`. Raises ContextUnknown."""
+    if url not in _index("contexts"):
+        raise ContextUnknown(url, pointer=pointer)
+    return _read("contexts", url)
+
+
+def context_sha256(url: str) -> str:
+    """The pinned hash, so that a verdict can say on which revision it rested. Raises ContextUnknown."""
+    if url not in _index("contexts"):
+        raise ContextUnknown(url)
+    return _index("contexts")[url]["sha256"]
+
+
+def schema(url: str) -> dict[str, Any] | None:
+    """The bundled JSON Schema of that `$id`, or None."""
+    return _read("schemas", url) if url in _index("schemas") else None

@@ -1,0 +1,241 @@
+"""The checks that need nothing from outside, and the words in which all of them answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from cairn.credentials.bundle import context_urls
+from cairn.credentials.canonicalize.compact_form import refuse_rekeyed
+from cairn.credentials.did import DidDocument, VerificationMethod, did_of
+from cairn.credentials.errors import ContextUnknown, CredentialError, ProofInvalid, TokenRefused
+from cairn.credentials.findings import Check, Finding, Outcome
+from cairn.credentials.instants import parse_instant
+from cairn.credentials.jose import Token, claim_mismatches, instant_claim, verify_token
+from cairn.credentials.proofs import is_supported, verify_proof
+from cairn.credentials.proofs.common import check_options, check_times
+from cairn.credentials.schema_check import schema_findings, unknown_schemas
+from cairn.credentials.secured import Secured, context_names
+from cairn.credentials.structure import model_version, structure_findings
+
+PROOF_FIRST: Final = "this is only looked up once the proof holds for the issuer"
+SET: Final = {"revocation": "revoked", "suspension": "suspended", "refresh": "refreshed"}
+_UNDETERMINED: Final = frozenset(
+    {"unsupported", "context-unknown", "status-list-malformed", "status-list-too-large", "too-complex"}
+)
+"""Refusals that say "could not be checked" rather than "wrong"."""
+_GRAVITY: Final = {Outcome.FAILED: 0, Outcome.UNDETERMINED: 1, Outcome.PASSED: 2, Outcome.SKIPPED: 3}
+
+
+def passed(code: str, detail: str, also: Sequence[Finding] = ()) -> Check:
+    return Check(Outcome.PASSED, code, detail, also=tuple(also))
+
+
+def failed(findings: Sequence[Finding]) -> Check:
+    first = findings[0]
+    return Check(Outcome.FAILED, first.code, first.detail, first.pointer, tuple(findings[1:]))
+
+
+def undetermined(code: str, detail: str, pointer: str | None = None) -> Check:
+    return Check(Outcome.UNDETERMINED, code, detail, pointer)
+
+
+def refused(refusal: CredentialError, pointer: str | None = None) -> Check:
+    outcome = Outcome.UNDETERMINED if refusal.code in _UNDETERMINED else Outcome.FAILED
+    return Check(outcome, refusal.code, refusal.detail, refusal.pointer or pointer)
+
+
+def gravest(found: Sequence[Check]) -> Check:
+    """One answer of several: failed before undetermined before passed, the others beside it."""
+    first, *rest = sorted(found, key=lambda check: _GRAVITY[check.outcome])
+    also = (*first.also, *(Finding(one.code, one.detail, one.pointer) for one in rest))
+    return Check(first.outcome, first.code, first.detail, first.pointer, also)
+
+
+def proof_and_issuer(
+    secured: Secured, keys: Mapping[str, DidDocument | Check], *, at: datetime, tolerance: timedelta, purpose: str
+) -> tuple[Check, Check]:
+    """Whether the signature holds, and whether who signed is the issuer (S7). `keys`: what is known of each signer."""
+    try:
+        # Proofs over bytes need no context to hold, but nobody should act on words whose meaning is not known.
+        for url in context_names(secured.document):
+            if url not in context_urls():
+                raise ContextUnknown(url)
+        if secured.token is not None:
+            refuse_rekeyed(secured.document)
+    except CredentialError as refusal:
+        return refused(refusal), _binding(secured, keys)
+    if secured.token is not None:
+        return _token(secured, secured.token, keys, at=at, purpose=purpose)
+    pairs = [_one_proof(secured, proof, keys, at, tolerance, purpose) for proof in secured.proofs]
+    supported = [
+        pair for proof, pair in zip(secured.proofs, pairs, strict=True) if is_supported(proof.get("cryptosuite"))
+    ]
+    # In a set of proofs, those that cannot be judged here neither help nor harm, as long as one can be.
+    counted = supported or pairs
+    left_aside = [Finding(pair[0].code, pair[0].detail) for pair in pairs if pair not in counted]
+    proof, issuer = gravest([pair[0] for pair in counted]), gravest([pair[1] for pair in counted])
+    also = (*proof.also, *left_aside)
+    return Check(proof.outcome, proof.code, proof.detail, proof.pointer, also), issuer
+
+
+def _one_proof(
+    secured: Secured,
+    proof: dict[str, Any],
+    keys: Mapping[str, DidDocument | Check],
+    at: datetime,
+    tolerance: timedelta,
+    purpose: str,
+) -> tuple[Check, Check]:
+    method_id = proof.get("verificationMethod")
+    if not isinstance(method_id, str) or not is_supported(proof.get("cryptosuite")):
+        name = str(proof.get("cryptosuite") or proof.get("type"))[:80]
+        if isinstance(method_id, str):
+            return undetermined("unsupported", f"proofs of {name} are not verified here", "/proof"), _binding(
+                secured, keys
+            )
+        return failed([Finding("proof-malformed", "the proof has no verificationMethod", "/proof")]), _binding(
+            secured, keys
+        )
+    signer = did_of(method_id)
+    known = keys.get(signer)
+    issuer = _issuer_check(secured, method_id, known, created=proof.get("created"), at=at, purpose=purpose)
+    if not isinstance(known, DidDocument):
+        return known or undetermined("issuer-mismatch", "the proof names no key of the issuer's", "/proof"), issuer
+    method = known.method(method_id)
+    if method is None:
+        where = "/proof/verificationMethod"
+        return failed([Finding("key-unknown", "the issuer publishes no such key", where)]), issuer
+    try:
+        check_options(proof, purpose=purpose)
+        verify_proof(secured.document, proof, method.key)
+        refuse_rekeyed(secured.document)
+        check_times(proof, at=at, tolerance=tolerance)
+    except CredentialError as refusal:
+        return refused(refusal, "/proof"), issuer
+    return passed("proof-valid", "the signature fits the document"), issuer
+
+
+def _token(
+    secured: Secured, token: Token, keys: Mapping[str, DidDocument | Check], *, at: datetime, purpose: str
+) -> tuple[Check, Check]:
+    issuer_id = secured.issuer or ""
+    signer = secured.signers()[0] or issuer_id
+    known = keys.get(signer)
+    if not isinstance(known, DidDocument):
+        return known or undetermined("issuer-mismatch", "the token names no key of the issuer's"), _binding(
+            secured, keys
+        )
+    candidates = [one for one in known.methods if _may_have_signed(token, one, issuer_id)]
+    if not candidates:
+        finding = Finding("key-unknown", "the issuer publishes no key that the token could be signed with")
+        return failed([finding]), _binding(secured, keys)
+    refusal: TokenRefused | None = None
+    for method in candidates:
+        try:
+            verify_token(token, method.key)
+        except TokenRefused as error:
+            refusal = refusal or error
+            continue
+        issuer = _issuer_check(
+            secured, method.id, known, created=secured.document.get("validFrom"), at=at, purpose=purpose
+        )
+        wrong = claim_mismatches(token)
+        if wrong:
+            detail = f"the token's {', '.join(wrong)} say otherwise than the credential"
+            return failed([Finding("claims-mismatch", detail)]), issuer
+        return passed("proof-valid", "the signature fits the token"), issuer
+    return refused(refusal or ProofInvalid("no key fits")), _binding(secured, keys)
+
+
+def _may_have_signed(token: Token, method: VerificationMethod, issuer: str) -> bool:
+    if method.key.algorithm != token.algorithm:
+        return False
+    if token.embedded_key is not None and token.embedded_key != method.key:
+        return False
+    if token.key_id is None:
+        return "assertionMethod" in method.purposes
+    full = token.key_id if token.key_id.startswith("did:") else f"{issuer}#{token.key_id.removeprefix('#')}"
+    return method.id == full or (full == issuer and "assertionMethod" in method.purposes)
+
+
+def _binding(secured: Secured, keys: Mapping[str, DidDocument | Check]) -> Check:
+    """What can be said of the issuer where the proof could not be judged."""
+    signers = {signer for signer in secured.signers() if signer is not None}
+    if signers - {secured.issuer}:
+        return failed([Finding("issuer-mismatch", "the key that signed is not the issuer's", "/issuer")])
+    known = keys.get(secured.issuer or "")
+    if isinstance(known, Check):
+        return known
+    return undetermined(
+        "proof-first", "whether the issuer signed is only known once the proof can be judged", "/issuer"
+    )
+
+
+def _issuer_check(
+    secured: Secured, method_id: str, known: DidDocument | Check | None, *, created: Any, at: datetime, purpose: str
+) -> Check:
+    """kid -> DID -> issuer (S7), and what the issuer says of the key (S27)."""
+    if did_of(method_id) != secured.issuer:
+        detail = f"the key of {did_of(method_id)[:120]} signed, not that of the issuer"
+        return failed([Finding("issuer-mismatch", detail, "/issuer")])
+    if not isinstance(known, DidDocument):
+        return known or undetermined("proof-first", PROOF_FIRST, "/issuer")
+    method = known.method(method_id)
+    if method is None:
+        return failed([Finding("key-unknown", "the issuer publishes no such key", "/issuer")])
+    if purpose not in method.purposes:
+        return failed([Finding("key-purpose", f"the issuer does not use that key for {purpose}", "/issuer")])
+    signed = parse_instant(created)
+    if method.revoked is not None and at >= method.revoked:
+        # The date within a proof is written by whoever holds the key, so it cannot excuse a key that was stolen.
+        return failed([Finding("key-revoked", "the issuer has revoked the key that signed", "/issuer")])
+    if method.expires is not None and (signed or at) >= method.expires:
+        return failed([Finding("key-expired", "the issuer had retired the key before it signed", "/issuer")])
+    return passed("issuer-signed", "the key that signed is the issuer's")
+
+
+def validity(secured: Secured, *, at: datetime, tolerance: timedelta) -> Check:
+    """The credential's own period (VC data model 2.0 §4.9): from its start, and until, not at, its end."""
+    findings: list[Finding] = []
+    for name in ("validFrom", "issuanceDate"):
+        start = parse_instant(secured.document.get(name))
+        if name in secured.document and start is None:
+            findings.append(Finding("date-malformed", f"{name} is not a date-time with a time zone", f"/{name}"))
+        elif start is not None and start > at + tolerance:
+            findings.append(Finding("not-yet-valid", f"valid from {secured.document[name]}", f"/{name}"))
+    for name in ("validUntil", "expirationDate"):
+        end = parse_instant(secured.document.get(name))
+        if name in secured.document and end is None:
+            findings.append(Finding("date-malformed", f"{name} is not a date-time with a time zone", f"/{name}"))
+        elif end is not None and end + tolerance <= at:
+            findings.append(Finding("expired", f"valid until {secured.document[name]}", f"/{name}"))
+    if secured.token is not None:
+        not_before, expires = instant_claim(secured.token, "nbf"), instant_claim(secured.token, "exp")
+        if not_before is not None and not_before > at + tolerance:
+            findings.append(Finding("not-yet-valid", "the token's nbf is in the future"))
+        if expires is not None and expires + tolerance <= at:
+            findings.append(Finding("expired", "the token's exp is in the past"))
+    return failed(findings) if findings else passed("in-force", "the credential is within its period")
+
+
+def schema(document: dict[str, Any]) -> Check:
+    """The data model's shape, the Open Badges schema, and whatever schema the credential names."""
+    findings = list(structure_findings(document))
+    if findings:
+        return failed(findings)
+    if model_version(document) == 1:
+        return passed("structure-valid", "shaped as VC data model 1.1 asks; the Open Badges schema is for 2.0")
+    violations = schema_findings(document)
+    if violations and document.get("credentialSchema") in (None, []):
+        # The issuer never said that it would follow the schema; what differs is told, and does not condemn.
+        detail = "the credential names no schema, and departs from that of Open Badges"
+        return Check(Outcome.SKIPPED, "schema-undeclared", detail, also=tuple(violations))
+    if violations:
+        return failed(violations)
+    unknown = unknown_schemas(document)
+    if unknown:
+        detail = f"the schema {unknown[0][:120]} is not bundled, and schemas are never fetched"
+        return undetermined("schema-unknown", detail, "/credentialSchema")
+    return passed("schema-valid", "shaped as its data model asks")

@@ -1,0 +1,130 @@
+"""What was handed in, read once: an object with Data Integrity proofs, or a JWT, or one enveloped in the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cairn.credentials.bundle import context_sha256, context_urls
+from cairn.credentials.did import did_of
+from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
+from cairn.credentials.jose import Token, read_token
+from cairn.credentials.shape import id_of, is_list, is_object, listed, text_of, types_of
+from cairn.credentials.strict_json import check_json, parse_json
+
+_MAX_BYTES: Final = 4 * 1024 * 1024
+_MAX_PROOFS: Final = 8
+_ENVELOPE: Final = "data:application/vc+jwt,"
+_OLD_BADGES: Final = ("https://w3id.org/openbadges/v1", "https://w3id.org/openbadges/v2")
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """A credential and what secures it, neither of them judged yet."""
+
+    document: dict[str, Any]
+    form: str
+    proofs: tuple[dict[str, Any], ...] = ()
+    token: Token | None = None
+
+    @property
+    def issuer(self) -> str | None:
+        return id_of(self.document.get("issuer"))
+
+    @property
+    def cryptosuite(self) -> str | None:
+        if self.token is not None:
+            return self.token.algorithm
+        names = [text_of(proof.get("cryptosuite")) or text_of(proof.get("type")) for proof in self.proofs]
+        return ", ".join(name[:80] for name in names if name) or None
+
+    @property
+    def signer_is_issuer(self) -> bool:
+        """A JWT without `kid` is signed by one of its issuer's keys."""
+        return self.token is not None and self.token.key_id is None
+
+    def signers(self) -> list[str | None]:
+        """The DIDs whose keys the proofs, or the token, name."""
+        if self.token is not None:
+            return [None if self.token.key_id is None else self._signer_of(self.token.key_id)]
+        return [
+            did_of(method) if (method := text_of(proof.get("verificationMethod"))) else None for proof in self.proofs
+        ]
+
+    def _signer_of(self, key_id: str) -> str | None:
+        # A bare key id is one of the issuer's (VC-JOSE-COSE §3.3.1).
+        return did_of(key_id) if key_id.startswith("did:") else self.issuer
+
+
+def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
+    """Raises JsonRefused, TokenRefused or ProofInvalid, with the code `unsupported` for formats not read yet."""
+    if isinstance(value, bytes):
+        if value.startswith((b"\x89PNG", b"<svg", b"<?xml")):
+            raise TokenRefused("baked images are not read yet", code="unsupported")
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            raise JsonRefused("neither JSON nor a JWT") from None
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > _MAX_BYTES:
+            raise JsonRefused(f"more than {_MAX_BYTES} bytes", code="too-large")
+        if not text.startswith("{") and text.count(".") >= 2 and not any(space in text for space in ' \n\t"<'):
+            return _from_token(text)
+        value = parse_json(text, max_bytes=_MAX_BYTES)
+    else:
+        check_json(value)
+    if not is_object(value):
+        raise JsonRefused("a credential is a JSON object")
+    if "EnvelopedVerifiableCredential" in types_of(value):
+        return _from_envelope(value)
+    return _from_object(value)
+
+
+def used_contexts(document: dict[str, Any]) -> dict[str, str]:
+    """URL -> sha256 of the bundled contexts that the document names, at any depth."""
+    return {url: context_sha256(url) for url in context_names(document) if url in context_urls()}
+
+
+def context_names(value: Any) -> list[str]:
+    """Every context URL in the document, in order."""
+    found: dict[str, None] = {}
+    pending: list[Any] = [value]
+    while pending:
+        item = pending.pop()
+        if is_object(item):
+            found.update(dict.fromkeys(name for name in listed(item.get("@context")) if isinstance(name, str)))
+            pending.extend(member for key, member in item.items() if key != "@context")
+        elif is_list(item):
+            pending.extend(item)
+    return list(found)
+
+
+def _from_token(text: str) -> Secured:
+    token = read_token(text)
+    if set(listed(token.credential.get("@context"))) & set(_OLD_BADGES):
+        raise TokenRefused("Open Badges 2.0 is not read yet", code="unsupported")
+    return Secured(token.credential, "vc+jwt", token=token)
+
+
+def _from_envelope(envelope: dict[str, Any]) -> Secured:
+    data = text_of(envelope.get("id")) or ""
+    if not data.startswith(_ENVELOPE):
+        raise TokenRefused("the envelope holds no vc+jwt", code="unsupported", pointer="/id")
+    return _from_token(data.removeprefix(_ENVELOPE))
+
+
+def _from_object(document: dict[str, Any]) -> Secured:
+    if any(isinstance(name, str) and name in _OLD_BADGES for name in listed(document.get("@context"))):
+        raise ProofInvalid("Open Badges before 3.0 are not read yet", code="unsupported")
+    if "VerifiablePresentation" in types_of(document):
+        raise ProofInvalid("presentations are not verified yet", code="unsupported")
+    entries = listed(document.get("proof"))
+    if not entries:
+        raise ProofInvalid("the credential has no proof", code="proof-missing", pointer="/proof")
+    if len(entries) > _MAX_PROOFS:
+        raise ProofInvalid(f"more than {_MAX_PROOFS} proofs", code="too-complex", pointer="/proof")
+    proofs = tuple(entry for entry in entries if is_object(entry))
+    if len(proofs) != len(entries):
+        raise ProofInvalid("a proof is not an object", code="proof-malformed", pointer="/proof")
+    return Secured(document, "data-integrity", proofs=proofs)

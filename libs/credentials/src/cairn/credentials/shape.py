@@ -1,0 +1,34 @@
+"""Type guards for parsed JSON, whose static type is Any."""
+
+from __future__ import annotations
+
+from typing import Any, TypeGuard
+
+
+def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def listed(value: Any) -> list[Any]:
+    """JSON-LD writes a set of one without brackets: the value as a list, and nothing as an empty one."""
+    if is_list(value):
+        return value
+    return [] if value is None else [value]
+
+
+def text_of(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def id_of(value: Any) -> str | None:
+    """The id of a node that may be written as its bare id."""
+    return text_of(value.get("id")) if is_object(value) else text_of(value)
+
+
+def types_of(value: Any) -> tuple[str, ...]:
+    """The `type` of a node, as written."""
+    return tuple(kind for kind in listed(value.get("type")) if isinstance(kind, str)) if is_object(value) else ()

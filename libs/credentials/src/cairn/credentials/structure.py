@@ -1,0 +1,94 @@
+"""The shape that every credential has, whatever it claims (VC data model 2.0 §4; 1.1 under the context of 1.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from cairn.credentials.errors import DocumentRefused
+from cairn.credentials.findings import Finding
+from cairn.credentials.instants import parse_instant
+from cairn.credentials.shape import id_of, is_list, is_object, listed, types_of
+
+VC2: Final = "https://www.w3.org/ns/credentials/v2"
+VC1: Final = "https://www.w3.org/2018/credentials/v1"
+
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
+_TYPED: Final = ("credentialStatus", "credentialSchema", "termsOfUse", "evidence", "refreshService")
+_IDENTIFIED: Final = ("credentialSchema",)
+
+
+def model_version(document: dict[str, Any]) -> int | None:
+    """1 or 2 by the first context, or None where it is neither: their order is fixed (§4.3)."""
+    contexts = listed(document.get("@context"))
+    return {VC2: 2, VC1: 1}.get(contexts[0]) if contexts and isinstance(contexts[0], str) else None
+
+
+def check_unsigned(document: dict[str, Any]) -> None:
+    """Raises DocumentRefused with the first thing that is wrong: signed, it would be wrong for ever."""
+    for finding in structure_findings(document):
+        raise DocumentRefused(finding.detail, code=finding.code, pointer=finding.pointer)
+    if "validFrom" in document and "validUntil" in document:
+        start, end = parse_instant(document["validFrom"]), parse_instant(document["validUntil"])
+        if start is not None and end is not None and end < start:
+            raise DocumentRefused("validUntil is before validFrom", code="dates-reversed", pointer="/validUntil")
+
+
+def structure_findings(document: dict[str, Any]) -> Iterator[Finding]:
+    """Everything in which the document is not a credential."""
+    version = model_version(document)
+    if version is None:
+        yield Finding("context-order", f"the first context is not {VC2}", "/@context")
+    for context in listed(document.get("@context")):
+        if not is_object(context) and not (isinstance(context, str) and _URL.fullmatch(context)):
+            yield Finding("context-malformed", "a context is neither a URL nor an object", "/@context")
+    kinds = document.get("type")
+    if not all(isinstance(kind, str) for kind in listed(kinds)):
+        yield Finding("type-malformed", "a type is not text", "/type")
+    if "VerifiableCredential" not in types_of(document):
+        yield Finding("type-missing", "the type does not include VerifiableCredential", "/type")
+    if "id" in document and not _is_url(document["id"]):
+        yield Finding("id-malformed", "the id is not one URL", "/id")
+    if not _is_url(id_of(document.get("issuer"))):
+        yield Finding("issuer-malformed", "the issuer is neither a URL nor an object whose id is one", "/issuer")
+    yield from _subjects(document)
+    yield from _dates(document, version)
+    for name in _TYPED:
+        yield from _typed(document, name)
+
+
+def _subjects(document: dict[str, Any]) -> Iterator[Finding]:
+    subjects = listed(document.get("credentialSubject"))
+    if not subjects:
+        yield Finding("subject-missing", "there is no credentialSubject", "/credentialSubject")
+    for position, subject in enumerate(subjects):
+        where = f"/credentialSubject/{position}" if is_list(document["credentialSubject"]) else "/credentialSubject"
+        if not is_object(subject) or not subject:
+            yield Finding("subject-malformed", "a credentialSubject is not an object that says something", where)
+        elif "id" in subject and not _is_url(subject["id"]):
+            yield Finding("id-malformed", "the id is not one URL", f"{where}/id")
+
+
+def _dates(document: dict[str, Any], version: int | None) -> Iterator[Finding]:
+    if version == 1 and "issuanceDate" not in document:
+        yield Finding("date-missing", "there is no issuanceDate", "/issuanceDate")
+    for name in ("validFrom", "validUntil", "issuanceDate", "expirationDate"):
+        if name in document and parse_instant(document[name]) is None:
+            yield Finding("date-malformed", f"{name} is not a date-time with a time zone", f"/{name}")
+
+
+def _typed(document: dict[str, Any], name: str) -> Iterator[Finding]:
+    for position, entry in enumerate(listed(document.get(name))):
+        where = f"/{name}/{position}" if is_list(document[name]) else f"/{name}"
+        if not is_object(entry):
+            yield Finding("entry-malformed", f"{name} is not an object", where)
+            continue
+        if not types_of(entry):
+            yield Finding("type-missing", f"{name} has no type", f"{where}/type")
+        if ("id" in entry or name in _IDENTIFIED) and not _is_url(entry.get("id")):
+            yield Finding("id-malformed", f"the id of {name} is not one URL", f"{where}/id")
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and _URL.fullmatch(value) is not None

@@ -1,0 +1,93 @@
+"""Every shared fixture gets an honest answer: right where it is supported, never a wrong `passed` where it is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cairn.credentials import CheckName, Outcome, Policy, Verification, verify
+
+from .conftest import NOW, OWN, SHARED, resolver_of
+
+SUPPORTED = {
+    "db/ob3-eddsa-rdfc-2022.json",
+    "db/ob3-eddsa-rdfc-2022-full.json",
+    "db/ob3-eddsa-jcs-2022.json",
+    "db/ob3-did-web.json",
+    "db/status-ok.json",
+    "db/endorsement-eddsa-rdfc.json",
+    "jose/vc-eddsa.jwt",
+    "jose/vc-ob3-profile-eddsa.jwt",
+    "jose/vc-es256.jwt",
+    "jose/enveloped-vc.json",
+    "obl/ldp-eddsa-didkey.json",
+    "obl/vcjwt-es256.jwt",
+    "dcc/v1/dataIntegrityProof/didKey/fourRegistry-noStatus-noExpiry.json",
+    "dcc/v2/bothSignatureTypes/didweb/oidf-noStatus-notExpired.json",
+    "dcc/v2/dataIntegrityProof/didKey/legacyRegistry-noStatus-noExpiry-credSubjName.json",
+}
+FAILING = {
+    "db-neg/tamper-name.json": (CheckName.PROOF, "signature-invalid"),
+    "db-neg/undefined-term-added.json": (CheckName.PROOF, "term-undefined"),
+    "db-neg/proofvalue-flipped.json": (CheckName.PROOF, "signature-invalid"),
+    "db-neg/expired.json": (CheckName.VALIDITY, "expired"),
+    "db-neg/not-yet-valid.json": (CheckName.VALIDITY, "not-yet-valid"),
+    "db-neg/status-revoked.json": (CheckName.STATUS, "revoked"),
+    "db-neg/issuer-vm-mismatch-resigned.json": (CheckName.ISSUER, "issuer-mismatch"),
+    "db-neg/status-index-out-of-range.json": (CheckName.STATUS, "status-index-range"),
+    "jose/neg-alg-none.jwt": (CheckName.PROOF, "alg-refused"),
+    "jose/neg-payload-tampered.jwt": (CheckName.PROOF, "signature-invalid"),
+    "jose/neg-vc-claim.jwt": (CheckName.PROOF, "vc-claim"),
+    "obl/neg-ob2-tampered.jws": (CheckName.PROOF, "token-refused"),
+    "obl/neg-ldp-tampered.json": (CheckName.PROOF, "signature-invalid"),
+    "dcc/v2/dataIntegrityProof/didKey/noRegistry-revokedStatus-noExpiry.json": (CheckName.VALIDITY, "expired"),
+}
+PROOF_VECTORS = {
+    "w3c/vc-di-eddsa/eddsa-rdfc-2022/signedDataInt.json",
+    "w3c/vc-di-eddsa/eddsa-jcs-2022/signedJCS.json",
+}
+# Not credentials: an encoded list, and inputs to be signed.
+OTHER_KINDS = {"bitstring", "unsigned"}
+
+
+def _entries() -> list[tuple[Path, dict[str, Any]]]:
+    found = {entry["file"]: (OWN, entry) for entry in json.loads((OWN / "manifest.json").read_text())}
+    if SHARED.is_dir():
+        for entry in json.loads((SHARED / "manifest.json").read_text()):
+            found.setdefault(entry["file"], (SHARED, entry))
+    return [pair for pair in found.values() if pair[1]["format"] not in OTHER_KINDS]
+
+
+async def _verify(folder: Path, name: str) -> Verification:
+    resolver = resolver_of(SHARED if SHARED.is_dir() else OWN)
+    return await verify((folder / name).read_bytes(), resolver, Policy(at=NOW))
+
+
+@pytest.mark.parametrize(("folder", "entry"), [pytest.param(*pair, id=pair[1]["file"]) for pair in _entries()])
+async def test_fixture_gets_an_honest_answer(folder: Path, entry: dict[str, Any]) -> None:
+    name = entry["file"]
+    found = await _verify(folder, name)
+    told = json.dumps(found.to_json(), indent=1)
+    if name in SUPPORTED:
+        assert found.verified, told
+    elif name in FAILING:
+        check, code = FAILING[name]
+        assert not found.verified
+        assert (found.checks[check].outcome, found.checks[check].code) == (Outcome.FAILED, code), told
+    elif name in PROOF_VECTORS:
+        assert found.checks[CheckName.PROOF].outcome is Outcome.PASSED, told
+        assert found.checks[CheckName.ISSUER].code == "issuer-mismatch"
+        assert not found.verified
+    else:
+        proof = found.checks[CheckName.PROOF]
+        assert (proof.outcome, proof.code) == (Outcome.UNDETERMINED, "unsupported"), told
+        assert not found.verified
+
+
+def test_every_supported_fixture_is_in_the_manifest() -> None:
+    names = {entry["file"] for _, entry in _entries()}
+    listed = {name for name in SUPPORTED | FAILING.keys() | PROOF_VECTORS if (OWN / name).exists() or SHARED.is_dir()}
+    assert listed <= names
