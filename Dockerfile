@@ -2,7 +2,8 @@
 ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_NO_CACHE=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_NO_CACHE=1 UV_SYSTEM_CERTS=1
 WORKDIR /src
 # What comes from outside, first and apart: it changes seldom. Every file must have its hash in the lock.
 COPY requirements.lock pyproject.toml ./
@@ -26,7 +27,8 @@ RUN for package in $(python dev/requirements.py workspace services); do \
       (cd "$package" && /tools/bin/python -m hatchling build -t wheel -d /wheels) || exit 1; \
     done \
  && /tools/bin/uv pip install --python /opt/cairn/bin/python --compile-bytecode --offline --no-deps /wheels/*.whl
-COPY deploy/image/healthy.py /opt/cairn/bin/healthy.py
+COPY deploy/image/healthy.py deploy/image/migrated.py /opt/cairn/bin/
+RUN chmod -R a+rX /opt/cairn
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="Cairn" org.opencontainers.image.licenses="Apache-2.0"

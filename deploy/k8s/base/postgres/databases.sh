@@ -7,6 +7,6 @@ for service in issuance pathways verification; do
   eval "RUNTIME_PASSWORD=\${${upper}_PASSWORD:?} OWNER_PASSWORD=\${${upper}_OWNER_PASSWORD:?}"
   DATABASE_NAME=$service OWNER_ROLE=${service}_owner RUNTIME_ROLE=$service
   export DATABASE_NAME OWNER_ROLE OWNER_PASSWORD RUNTIME_ROLE RUNTIME_PASSWORD
-  psql -X -q -d postgres -f /database.sql
+  psql -X -q -d postgres -f "$(dirname "$0")/database.sql"
   echo "database $service is ready"
 done
