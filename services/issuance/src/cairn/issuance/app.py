@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import FastAPI
 
 from cairn.common.app import closing, create_app
@@ -9,6 +11,15 @@ from cairn.issuance.deps import Deps
 from cairn.issuance.http import achievements, completions, credentials, institutions, learners, public
 from cairn.issuance.problems import PROBLEMS
 from cairn.issuance.settings import IssuanceSettings
+
+ROUTERS: Final = (
+    institutions.router,
+    achievements.router,
+    learners.router,
+    completions.router,
+    credentials.router,
+    public.router,
+)
 
 
 def issuance_app(settings: IssuanceSettings, deps: Deps | None = None) -> FastAPI:
@@ -19,14 +30,7 @@ def issuance_app(settings: IssuanceSettings, deps: Deps | None = None) -> FastAP
         deps.database,
         title="Cairn issuance",
         description="Register achievements and learners, post completions, and get signed Open Badges 3.0 credentials.",
-        routers=[
-            institutions.router,
-            achievements.router,
-            learners.router,
-            completions.router,
-            credentials.router,
-            public.router,
-        ],
+        routers=ROUTERS,
         problems=PROBLEMS,
         lifespan=closing(deps.database.close),
     )

@@ -63,11 +63,11 @@ async def learners_named(tx: Transaction, ids: Sequence[str], digests: Sequence[
     return await tx.rows(statement, {"ids": list(ids), "digests": list(digests)})
 
 
-async def page_of_learners(tx: Transaction, after: str, limit: int) -> Sequence[RowMapping]:
-    statement = text("""
-        SELECT id, key, profile, registered_at, erased_at FROM learners WHERE id > :after ORDER BY id LIMIT :limit
-    """)
-    return await tx.rows(statement, {"after": after, "limit": limit})
+async def take_turns(tx: Transaction, digests: Sequence[bytes]) -> None:
+    """Wait for whoever is attaching one of these identifiers, in an order in which nobody waits in a circle."""
+    for digest in sorted(digests):
+        key = int.from_bytes(digest[:8], signed=True)
+        await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
 async def add_identifiers(tx: Transaction, tenant: str, learner_id: str, rows: Sequence[Mapping[str, Any]]) -> bool:

@@ -46,6 +46,7 @@ async def register(
     tenant = principal.tenant
     async with deps.database.transaction(tenant) as tx:
         digests = [identifier_digest(deps.vault, tenant, identifier) for identifier in identifiers]
+        await people.take_turns(tx, digests)
         known = {row["id"] for row in await people.learners_named(tx, [], digests)}
         if len(known) > 1:
             raise _taken()

@@ -1,0 +1,238 @@
+"""S33: a qualification is signed only for what pathways awarded, and only if it adds up."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from cairn.common.events import Event
+from cairn.common.events.models import (
+    FrameworkActivated,
+    QualificationCompleted,
+    QualificationLapsed,
+    QualificationRestored,
+)
+from cairn.credentials import read_facts
+from cairn.issuance import consumers, jobs
+from cairn.issuance.use_cases.awards import Forged
+
+AT = datetime(2026, 10, 1, tzinfo=UTC)
+CERTIFICATE = {
+    "code": "pgcert",
+    "name": "Postgraduate Certificate in Data",
+    "description": "A stack of micro-credentials.",
+    "criteria": {"narrative": "Meet the framework."},
+    "achievementType": "Certificate",
+}
+QUALIFICATION, VERSION = "https://north.example/q/pgcert", "2026-27"
+ACHIEVEMENT = "https://cairn.localhost/issuance/achievements/north/pgcert"
+
+
+def event(type_: str, fact, tenant: str = "north") -> Event:
+    return Event(
+        type=type_,
+        source="/pathways",
+        subject=getattr(fact, "award", fact.qualification),
+        tenant=tenant,
+        key=getattr(fact, "learner", fact.qualification),
+        data=fact.to_json(),
+        time=AT,
+    )
+
+
+def activated(**change) -> Event:
+    fact = {
+        "framework": "f1",
+        "qualification": QUALIFICATION,
+        "version": VERSION,
+        "title": "PgCert",
+        "achievement": ACHIEVEMENT,
+        "digest": "0" * 64,
+        "at": AT,
+    }
+    return event("framework.activated.v1", FrameworkActivated(**(fact | change)))
+
+
+def completed(learner: str, components, tenant: str = "north", **change) -> Event:
+    fact = {
+        "learner": learner,
+        "award": "award-1",
+        "qualification": QUALIFICATION,
+        "version": VERSION,
+        "achievement": ACHIEVEMENT,
+        "components": tuple(components),
+        "earned_at": AT,
+        "digest": "a" * 64,
+        "at": AT,
+    }
+    return event("qualification.completed.v1", QualificationCompleted(**(fact | change)), tenant)
+
+
+def lapsed(learner: str, action: str) -> Event:
+    fact = QualificationLapsed(
+        learner=learner,
+        award="award-1",
+        qualification=QUALIFICATION,
+        version=VERSION,
+        action=action,
+        reason="a component was revoked",
+        digest="b" * 64,
+        at=AT,
+    )
+    return event("qualification.lapsed.v1", fact)
+
+
+@pytest.fixture
+async def stack(service):
+    """A learner with one component, and the certificate published."""
+    await service.post("/v1/achievements", CERTIFICATE)
+    learner = await service.learner("ada")
+    return learner, await service.issued("ada")
+
+
+async def award_credentials(service):
+    return await service.sql("SELECT id, state, status, holding FROM credentials WHERE award_id IS NOT NULL")
+
+
+async def test_an_award_that_adds_up_becomes_a_qualification_that_cites_its_stack(service, stack):
+    learner, component = stack
+    await consumers.handle(service.worker, [activated(), completed(learner, [component])])
+    await service.work()
+    (row,) = await award_credentials(service)
+    document = (await service.get(f"/v1/credentials/{row['id']}")).json()["credential"]
+    cited = read_facts(document).stack
+    assert cited is not None
+    assert [entry.credential for entry in cited.components] == [component]
+    assert (cited.framework, cited.version, cited.audit_digest) == (QUALIFICATION, VERSION, "a" * 64)
+    assert row["holding"]["components"] == [component]
+    issued = [event for event in await service.said("credential.issued.v1") if event.data.get("award")]
+    assert [(event.key, event.data["award"]) for event in issued] == [(learner, "award-1")]
+
+
+async def test_the_same_award_told_twice_is_signed_once(service, stack):
+    learner, component = stack
+    told = [activated(), completed(learner, [component])]
+    for _ in range(3):
+        await consumers.handle(service.worker, told)
+        await service.work()
+    assert len(await award_credentials(service)) == 1
+
+
+async def test_an_award_waits_for_the_activation_that_travels_on_another_partition(service, stack):
+    learner, component = stack
+    await consumers.handle(service.worker, [completed(learner, [component])])
+    assert await jobs.settle_waiting(service.worker) == 0
+    assert await award_credentials(service) == []
+    await consumers.handle(service.worker, [activated()])
+    assert await jobs.settle_waiting(service.worker) == 1
+    await service.work()
+    assert [row["state"] for row in await award_credentials(service)] == ["issued"]
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        {"achievement": "https://cairn.localhost/issuance/achievements/north/stats"},
+        {"digest": ""},
+        {"digest": "not a digest"},
+        {"components": ("urn:uuid:00000000-0000-0000-0000-000000000000",)},
+        {"components": ()},
+        {"learner": "lrn_nobody"},
+    ],
+)
+async def test_s33_a_forged_award_is_refused_and_nothing_signed(service, stack, forgery):
+    learner, component = stack
+    await consumers.handle(service.worker, [activated()])
+    with pytest.raises(Forged):
+        await consumers.handle(service.worker, [completed(**{"learner": learner, "components": [component]} | forgery)])
+    await service.work()
+    assert await award_credentials(service) == []
+
+
+async def test_s33_another_tenant_cannot_award_our_achievement(service, stack):
+    learner, component = stack
+    await consumers.handle(service.worker, [activated()])
+    with pytest.raises(Forged):
+        await consumers.handle(
+            service.worker,
+            [event("framework.activated.v1", FrameworkActivated(**activated().data), tenant="harbour")],
+        )
+    await consumers.handle(service.worker, [completed(learner, [component], tenant="harbour")])
+    await service.work()
+    assert await award_credentials(service) == []
+
+
+async def test_s33_a_strangers_component_is_refused(service, stack):
+    learner, _ = stack
+    await service.learner("grace")
+    theirs = await service.issued("grace")
+    await consumers.handle(service.worker, [activated()])
+    with pytest.raises(Forged, match="not issued to this learner"):
+        await consumers.handle(service.worker, [completed(learner, [theirs])])
+
+
+async def test_s33_a_component_from_elsewhere_counts_by_consent_only(service, stack):
+    learner, component = stack
+    other = await service.learner("ada", "harbour")
+    theirs = await service.issued("ada", tenant="harbour")
+    await consumers.handle(service.worker, [activated()])
+    with pytest.raises(Forged):
+        await consumers.handle(service.worker, [completed(learner, [component, theirs])])
+    code = (await service.post(f"/v1/learners/{other}/link-codes", tenant="harbour")).json()["code"]
+    await service.post(f"/v1/learners/{learner}/merges", {"code": code, "consent": "I agree."})
+    await consumers.handle(service.worker, [completed(learner, [component, theirs])])
+    await service.work()
+    (row,) = await award_credentials(service)
+    assert set(row["holding"]["components"]) == {component, theirs}
+
+
+async def test_s33_a_framework_that_never_comes_refuses_the_award(service, stack):
+    learner, component = stack
+    service.worker.settings.award_patience_seconds = 0
+    try:
+        await consumers.handle(service.worker, [completed(learner, [component])])
+        await jobs.settle_waiting(service.worker)
+    finally:
+        service.worker.settings.award_patience_seconds = 60
+    await consumers.handle(service.worker, [activated()])
+    await jobs.settle_waiting(service.worker)
+    await service.work()
+    assert await award_credentials(service) == []
+    (letter,) = (await service.get("/v1/dead-letters")).json()
+    assert letter["code"] == "award-refused"
+
+
+@pytest.mark.parametrize(("action", "status"), [("revoke", "revoked"), ("suspend", "suspended"), ("review", "valid")])
+async def test_a_lapse_does_to_the_credential_what_the_framework_says(service, stack, action, status):
+    learner, component = stack
+    await consumers.handle(service.worker, [activated(), completed(learner, [component])])
+    await service.work()
+    await consumers.handle(service.worker, [lapsed(learner, action)])
+    assert [row["status"] for row in await award_credentials(service)] == [status]
+
+
+async def test_a_restored_award_lifts_its_suspension(service, stack):
+    learner, component = stack
+    await consumers.handle(service.worker, [activated(), completed(learner, [component]), lapsed(learner, "suspend")])
+    restored = QualificationRestored(
+        learner=learner,
+        award="award-1",
+        qualification=QUALIFICATION,
+        version=VERSION,
+        components=(component,),
+        digest="c" * 64,
+        at=datetime(2026, 10, 2, tzinfo=UTC),
+    )
+    await consumers.handle(service.worker, [event("qualification.restored.v1", restored)])
+    await service.work()
+    assert [row["status"] for row in await award_credentials(service)] == ["valid"]
+    said = [said.type for said in await service.said() if said.data.get("credential") or said.data.get("award")]
+    assert said == ["credential.issued.v1", "credential.suspended.v1", "credential.reinstated.v1"]
+
+
+async def test_a_lapse_before_the_signature_is_not_forgotten(service, stack):
+    learner, component = stack
+    await consumers.handle(service.worker, [completed(learner, [component]), lapsed(learner, "revoke")])
+    await consumers.handle(service.worker, [activated()])
+    await jobs.settle_waiting(service.worker)
+    await service.work()
+    assert await award_credentials(service) == []
