@@ -1,0 +1,27 @@
+"""What verification hears: `catalog`, which only issuance can say. It makes the trust registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from cairn.common import inbox
+from cairn.common.events import Event, fact_of
+from cairn.common.events.models import InstitutionAccredited
+from cairn.verification import store
+from cairn.verification.deps import Deps
+
+GROUP: Final = "verification"
+TOPICS: Final = ("catalog",)
+
+
+async def handle(deps: Deps, events: Sequence[Event]) -> None:
+    """One transaction for the batch. Raises MalformedEvent; the runner makes a dead letter of that event."""
+    async with deps.database.transaction({event.tenant for event in events}) as tx:
+        for event in await inbox.fresh(tx, GROUP, events):
+            match fact_of(event):
+                case InstitutionAccredited() as fact:
+                    await store.accredit(tx, event.tenant, fact)
+                case _:
+                    pass  # achievements are for others to hear
+        await tx.commit()

@@ -1,0 +1,1 @@
+"""What a verification comes to. Pure: no input or output, no clock."""

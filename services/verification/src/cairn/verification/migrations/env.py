@@ -1,0 +1,3 @@
+from cairn.common.migrations import run_env
+
+run_env()

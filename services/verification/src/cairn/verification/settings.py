@@ -1,0 +1,41 @@
+"""Settings of the verification service."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+
+from cairn.common.settings import Settings
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class VerificationSettings(Settings):
+    service: str = "verification"
+    fetch_origins: dict[str, str] = Field(default_factory=dict[str, str])
+    """JSON, exact origin to the one on loopback to ask instead: {"https://cairn.localhost": "http://127.0.0.1:8080"}.
+
+    Only a onebox or a test may have any."""
+    fetch_seconds: float = Field(default=5, gt=0, le=60)
+    """Deadline of each thing that is fetched."""
+    fetch_max_bytes: int = Field(default=1_000_000, ge=1000)
+    verification_seconds: float = Field(default=12, gt=0, le=120)
+    """Deadline of everything that one verification fetches."""
+    did_cache_seconds: float = Field(default=30, ge=0, le=3600)
+    """How long a DID document is used again. A key that is withdrawn is believed for that long at most."""
+    kept_days: int = Field(default=90, ge=1)
+    """How long the record of a verification is kept. It holds no credential, and nothing that names a person."""
+
+    @model_validator(mode="after")
+    def _refuse_origins(self) -> Self:
+        if self.fetch_origins and not self.open_on_loopback:
+            raise ValueError("CAIRN_FETCH_ORIGINS is for a onebox or a test: it would open the inner network")
+        for origin, instead in self.fetch_origins.items():
+            one, other = urlsplit(origin), urlsplit(instead)
+            if origin != f"https://{one.netloc}" or not one.hostname:
+                raise ValueError("each key of CAIRN_FETCH_ORIGINS is an origin such as https://cairn.localhost")
+            if other.scheme not in {"http", "https"} or other.hostname not in _LOOPBACK or other.path:
+                raise ValueError("each value of CAIRN_FETCH_ORIGINS is an origin such as http://127.0.0.1:8080")
+        return self
