@@ -41,7 +41,7 @@ FAILING = {
     "jose/neg-alg-none.jwt": (CheckName.PROOF, "alg-refused"),
     "jose/neg-payload-tampered.jwt": (CheckName.PROOF, "signature-invalid"),
     "jose/neg-vc-claim.jwt": (CheckName.PROOF, "vc-claim"),
-    "obl/neg-ob2-tampered.jws": (CheckName.PROOF, "token-refused"),
+    "obl/neg-ob2-tampered.jws": (CheckName.PROOF, "json-refused"),
     "obl/neg-ldp-tampered.json": (CheckName.PROOF, "signature-invalid"),
     "dcc/v2/dataIntegrityProof/didKey/noRegistry-revokedStatus-noExpiry.json": (CheckName.VALIDITY, "expired"),
 }

@@ -78,7 +78,7 @@ def encode_list(bits: Bitstring) -> str:
     return "u" + base64.urlsafe_b64encode(gzip.compress(bits.to_bytes(), mtime=0)).rstrip(b"=").decode()
 
 
-def decode_list(encoded: str, *, limit: int = 16 * 1024 * 1024) -> Bitstring:
+def decode_list(encoded: str, *, limit: int = 4 * 1024 * 1024) -> Bitstring:
     """Reads `encodedList`, decompressing no more than `limit` bytes (S11). Raises StatusListRefused."""
     if len(encoded) > limit or not _ENCODED.fullmatch(encoded):
         raise StatusListRefused("encodedList is not base64url multibase", code="status-list-malformed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
+from cairn.credentials.bundle import context_urls
 from cairn.credentials.canonicalize import jcs
 from cairn.credentials.errors import DocumentRefused, ProofInvalid
 from cairn.credentials.keys import PublicKey
@@ -52,14 +53,15 @@ def verify_proof(secured: dict[str, Any], proof: dict[str, Any], key: PublicKey)
         raise ProofInvalid("the key is not of Ed25519", code="key-mismatch", pointer="/proof/verificationMethod")
     document = unsecured(secured)
     if "@context" in proof:
-        signed_contexts = listed(proof["@context"])
-        if listed(document.get("@context"))[: len(signed_contexts)] != signed_contexts:
+        signed, carried = listed(proof["@context"]), listed(document.get("@context"))
+        added = carried[len(signed) :]
+        # Step 4.1 allows contexts appended after signing; of those, only ones that are known cannot change the meaning.
+        if carried[: len(signed)] != signed or not all(isinstance(one, str) and one in context_urls() for one in added):
             raise ProofInvalid(
                 "the document's contexts do not begin with those that were signed",
                 code="context-changed",
                 pointer="/proof/@context",
             )
-        # Step 4.2: contexts appended after signing are left aside, so the hash is over those that were signed.
         document["@context"] = proof["@context"]
     signature = decode_proof_value(proof, 64)
     if not key.verify(signature, hash_data(document, proof_options(proof))):
