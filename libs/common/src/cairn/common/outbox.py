@@ -1,15 +1,37 @@
-"""Facts leave through the outbox: written in the transaction of the state that they report, carried by `relay`."""
+"""Facts leave through the outbox: written in the transaction of the state that they report, carried by the relay.
+
+The outbox is a queue: a row is deleted once the bus has answered for it, and there is no cursor. So nothing is lost
+when a transaction commits late with a lower number (R3). `docs/decisions/0004-outbox-is-a-queue.md` says why that
+also keeps the order of each key.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
+import asyncpg
+import structlog
+from prometheus_client import Counter, Gauge
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cairn.common.events import Event, encode, topic_of
+from cairn.common.bus.contract import Bus
+from cairn.common.events import Event, decode, encode, topic_of
+from cairn.common.events.envelope import MAX_BYTES
 from cairn.common.telemetry import traceparent
+
+log = structlog.get_logger(__name__)
+
+PUBLISHED: Final = Counter(
+    "cairn_outbox_published_total", "Events that the bus has answered for.", ["service", "topic"]
+)
+FAILURES: Final = Counter("cairn_outbox_failures_total", "Rounds of the relay that failed; tried again.", ["service"])
+AGE: Final = Gauge("cairn_outbox_oldest_seconds", "Age of the oldest event waiting, when last looked.", ["service"])
+ACTIVE: Final = Gauge("cairn_outbox_relay_active", "1 in the one process whose relay works.", ["service"])
 
 _STAGE: Final = text("""
     INSERT INTO outbox (tenant_id, id, aggregatetype, aggregateid, type, payload, tracingspancontext)
@@ -22,8 +44,17 @@ _STAGE: Final = text("""
 
 
 async def stage(connection: AsyncConnection, events: Sequence[Event]) -> None:
-    """Write the events beside the state, in their order. Raises KeyError for a type that no topic carries."""
+    """Write the events beside the state, in their order.
+
+    Events of one key must be staged under a lock of that key (the learner's row), which also orders their numbers.
+    Raises KeyError for a type that no topic carries, and ValueError for an event that no reader would accept.
+    """
     here = traceparent()
+    events = [event if event.traceparent else replace(event, traceparent=here) for event in events]
+    payloads = [encode(event) for event in events]
+    if any(len(payload) > MAX_BYTES for payload in payloads):
+        # Refused here, where its cause is at hand: further on it would stop all that come after it.
+        raise ValueError(f"an event has more than {MAX_BYTES} bytes")
     await connection.execute(
         _STAGE,
         {
@@ -32,7 +63,139 @@ async def stage(connection: AsyncConnection, events: Sequence[Event]) -> None:
             "topics": [topic_of(event.type).name for event in events],
             "keys": [event.key for event in events],
             "types": [event.type for event in events],
-            "payloads": [encode(event) for event in events],
-            "traces": [event.traceparent or here for event in events],
+            "payloads": payloads,
+            "traces": [event.traceparent for event in events],
         },
     )
+
+
+class Relay:
+    """Carries the outbox of one service to the bus. Any number may run; one works, the others stand by.
+
+    Which one is decided by a session-level advisory lock on a connection of its own, by which it also deletes. One that
+    lost its connection can therefore not delete any more, and what it still publishes is published again by its
+    successor: the same events with the same ids, each key in its order.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        bus: Bus,
+        *,
+        service: str,
+        batch: int = 500,
+        poll_seconds: float = 0.05,
+        standby_seconds: float = 1.0,
+    ) -> None:
+        self._url = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._bus, self._service, self._batch = bus, service, batch
+        self._poll, self._standby = poll_seconds, standby_seconds
+        self._connection: Any = None
+        self._active = False
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """A part of a worker: until `stopping` is set. Outages are waited out, however long they last."""
+        pause = failing = 0.0
+        try:
+            while not stopping.is_set():
+                try:
+                    carried = await self.step()
+                except Exception as error:  # noqa: BLE001 - whatever it is, events are never dropped
+                    FAILURES.labels(self._service).inc()
+                    log.warning("relay failed", error=type(error).__name__, detail=str(error)[:300])
+                    await self._let_go_if_broken()
+                    pause = failing = min(max(failing * 2, 0.1), 5)
+                else:
+                    failing = 0.0
+                    # Polling, not NOTIFY: that would serialise the commits of all who write (ADR 4). It is quick
+                    # again as soon as there was something, since one event is often followed by others.
+                    idle = min(max(pause * 2, self._poll / 8), self._poll) if self._active else self._standby
+                    pause = 0.0 if carried else idle
+                if pause:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stopping.wait(), pause)
+        finally:
+            await self.close()
+
+    async def step(self) -> int:
+        """Carry one batch; how many events it had. Zero where there are none, or where another relay is at work.
+
+        Raises whatever the database or the bus raised; calling again is always right.
+        """
+        if not await self._lead():
+            return 0
+        rows: Any = await self._scoped(self._connection.fetch, _READ, self._batch)
+        AGE.labels(self._service).set(rows[0]["age"] if rows else 0)
+        topics: dict[str, list[Any]] = {}
+        for row in rows:
+            topics.setdefault(row["aggregatetype"], []).append(row)
+        done: list[int] = []
+        try:
+            for topic, mine in topics.items():
+                await self._bus.publish(topic, [decode(row["payload"]) for row in mine])
+                done += [row["seq"] for row in mine]
+                PUBLISHED.labels(self._service, topic).inc(len(mine))
+        finally:
+            if done:
+                await self._scoped(self._connection.execute, _DELETE, done)
+        return len(rows)
+
+    async def close(self) -> None:
+        """Stand down, so that another may take over at once."""
+        connection, self._connection = self._connection, None
+        self._set_active(False)
+        if connection is not None:
+            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=2)
+
+    async def _lead(self) -> bool:
+        if self._connection is None or self._connection.is_closed():
+            self._set_active(False)
+            driver: Any = asyncpg
+            self._connection = await driver.connect(self._url, timeout=5, command_timeout=10, server_settings=_SESSION)
+        if not self._active:
+            # Asked for again and again rather than waited for: a waiting statement would hold back vacuum.
+            self._set_active(await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK))
+        return self._active
+
+    async def _scoped(self, statement: Any, sql: str, argument: Any) -> Any:
+        async with self._connection.transaction():
+            await self._connection.execute("SELECT set_config('cairn.tenants', '*', true)")
+            return await statement(sql, argument)
+
+    async def _let_go_if_broken(self) -> None:
+        """After a failure of the database the connection is made anew; after one of the bus it is still good."""
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            await connection.execute("SELECT 1", timeout=2)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection.terminate()
+            self._connection = None
+            self._set_active(False)
+
+    def _set_active(self, active: bool) -> None:
+        if active != self._active:
+            log.info("relay active" if active else "relay stands by", service=self._service)
+        self._active = active
+        ACTIVE.labels(self._service).set(active)
+
+
+_LOCK: Final = int.from_bytes(b"relay", "big")
+"""Advisory locks are apart by database, and each service has its own."""
+
+_SESSION: Final = {
+    "application_name": "cairn-relay",
+    "idle_in_transaction_session_timeout": "30s",
+    # A relay whose machine fell silent must not keep its successor waiting.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+
+_READ: Final = """
+    SELECT seq, aggregatetype, payload, extract(epoch FROM clock_timestamp() - at)::float8 AS age
+      FROM outbox ORDER BY seq LIMIT $1
+"""
+_DELETE: Final = "DELETE FROM outbox WHERE seq = ANY ($1::bigint[])"

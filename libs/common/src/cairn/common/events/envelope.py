@@ -19,7 +19,8 @@ from cairn.common.tenancy import is_tenant
 NAMESPACE: Final = uuid.UUID("6d0a2a0e-7a5e-5b53-9d6c-2f6b0c3a9c11")
 """Root of every deterministic id, so that the same fact has the same id however often it is stated."""
 
-_MAX_BYTES: Final = 1_000_000
+MAX_BYTES: Final = 1_000_000
+"""Of an encoded event: what every transport carries."""
 
 
 class MalformedEvent(ValueError):
@@ -76,8 +77,8 @@ def decode(body: bytes) -> Event:
 
     Raises MalformedEvent, whose text names the attribute at fault.
     """
-    if len(body) > _MAX_BYTES:
-        raise MalformedEvent(f"the event has {len(body)} bytes, more than {_MAX_BYTES}")
+    if len(body) > MAX_BYTES:
+        raise MalformedEvent(f"the event has {len(body)} bytes, more than {MAX_BYTES}")
     try:
         parsed: Any = orjson.loads(body)
     except orjson.JSONDecodeError as error:
