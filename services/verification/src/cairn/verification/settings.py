@@ -15,9 +15,9 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 class VerificationSettings(Settings):
     service: str = "verification"
     fetch_origins: dict[str, str] = Field(default_factory=dict[str, str])
-    """JSON, exact origin to the one on loopback to ask instead: {"https://cairn.localhost": "http://127.0.0.1:8080"}.
+    """JSON, exact origin to the one to ask instead: {"https://cairn.localhost": "http://127.0.0.1:8080"}.
 
-    Only a onebox or a test may have any."""
+    None in production, and only on loopback but in `development`, where each part has a container of its own."""
     fetch_seconds: float = Field(default=5, gt=0, le=60)
     """Deadline of each thing that is fetched."""
     fetch_max_bytes: int = Field(default=1_000_000, ge=1000)
@@ -30,12 +30,13 @@ class VerificationSettings(Settings):
 
     @model_validator(mode="after")
     def _refuse_origins(self) -> Self:
-        if self.fetch_origins and not self.open_on_loopback:
-            raise ValueError("CAIRN_FETCH_ORIGINS is for a onebox or a test: it would open the inner network")
+        if self.fetch_origins and self.environment == "production":
+            raise ValueError("CAIRN_FETCH_ORIGINS is not for production: it would open the inner network")
         for origin, instead in self.fetch_origins.items():
             one, other = urlsplit(origin), urlsplit(instead)
             if origin != f"https://{one.netloc}" or not one.hostname:
                 raise ValueError("each key of CAIRN_FETCH_ORIGINS is an origin such as https://cairn.localhost")
-            if other.scheme not in {"http", "https"} or other.hostname not in _LOOPBACK or other.path:
+            near = other.hostname in _LOOPBACK or self.environment == "development"
+            if other.scheme not in {"http", "https"} or not near or other.path:
                 raise ValueError("each value of CAIRN_FETCH_ORIGINS is an origin such as http://127.0.0.1:8080")
         return self
