@@ -37,7 +37,9 @@ lock: ## resolve the pyprojects again into requirements.lock (LOCK_ARGS=--upgrad
 	  --no-header $(LOCK_ARGS) .venv/wanted.txt -o requirements.lock
 
 openapi: install ## write the services' OpenAPI documents to docs/openapi
-	$(BIN)/python dev/openapi.py
+	@for service in issuance pathways verification; do \
+	  $(BIN)/python -m cairn.$$service openapi > docs/openapi/$$service.json || exit 1; \
+	done
 
 ##@ Checking it
 test: lint types walls events-check ## everything: the checks, then every test on real PostgreSQL and Kafka
