@@ -38,7 +38,7 @@ async def test_s21_run_time_role_owns_nothing_and_bypasses_nothing(postgres_serv
     try:
         role = await connection.fetchrow(
             "SELECT rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole OR rolreplication AS mighty,"
-            " pg_has_role('pathways_owner', 'MEMBER') AS owner FROM pg_roles WHERE rolname = current_user"
+            f" pg_has_role('{service.role}_owner', 'MEMBER') AS owner FROM pg_roles WHERE rolname = current_user"
         )
         assert tuple(role) == (False, False)
         for statement in ("CREATE TABLE t ()", "CREATE SCHEMA s", "CREATE TEMP TABLE t ()"):
@@ -61,7 +61,7 @@ async def test_every_service_enters_the_bus_as_itself(postgres_server: Cluster):
     bus = postgres_server.fresh_bus(["issuance", "pathways"])
     for service, url in bus.urls.items():
         connection = await asyncpg.connect(url)
-        assert await connection.fetchval("SELECT current_user::text") == service
+        assert await connection.fetchval("SELECT current_user::text") == bus.roles[service]
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("CREATE TABLE forged ()")
         await connection.close()
@@ -70,7 +70,7 @@ async def test_every_service_enters_the_bus_as_itself(postgres_server: Cluster):
 async def test_a_copy_has_tables_rows_and_grants(postgres_server: Cluster):
     original = postgres_server.fresh("issuance")
     owner = await asyncpg.connect(original.owner_url)
-    await owner.execute('CREATE TABLE t AS SELECT 7 AS n; GRANT SELECT ON t TO "issuance"')
+    await owner.execute(f'CREATE TABLE t AS SELECT 7 AS n; GRANT SELECT ON t TO "{original.role}"')
     await owner.close()
     copy = postgres_server.copy(original)
     connection = await asyncpg.connect(copy.url)
