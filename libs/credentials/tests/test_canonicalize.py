@@ -1,0 +1,156 @@
+"""JCS and RDFC-1.0: against independent implementations, and against what they get wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pyoxigraph as ox
+import pytest
+import rfc8785
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyld import jsonld
+
+from cairn.credentials import DocumentRefused, JsonRefused, parse_json
+from cairn.credentials.bundle import context_document
+from cairn.credentials.canonicalize import jcs, rdfc
+from cairn.credentials.canonicalize.rdfc import Quad, canonical_nquads
+
+from .conftest import OWN
+
+VC2 = "https://www.w3.org/ns/credentials/v2"
+OB3 = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"
+
+_nodes = st.sampled_from(["_:a", "_:b", "_:c", "_:d", "<urn:x:1>", "<urn:x:2>"])
+_objects = st.one_of(_nodes, st.sampled_from(['"x"', '"é\\n"', '"1"^^<urn:x:t>', '"hi"@en']))
+_predicates = st.sampled_from(["<urn:x:p>", "<urn:x:q>"])
+_graphs = st.sampled_from(["", "", "<urn:x:g>", "_:a", "_:g"])
+_graph = st.lists(st.tuples(_nodes, _predicates, _objects, _graphs), max_size=9)
+
+
+def _oxigraph(quads: list[Quad]) -> str:
+    text = "".join(f"{s} {p} {o} {g} .\n" for s, p, o, g in quads)
+    dataset = ox.Dataset(ox.parse(text.encode(), format=ox.RdfFormat.N_QUADS))
+    dataset.canonicalize(ox.CanonicalizationAlgorithm.RDFC_1_0)
+    lines = ox.serialize(dataset, format=ox.RdfFormat.N_QUADS) or b""
+    return "".join(sorted(lines.decode().splitlines(keepends=True)))
+
+
+@settings(max_examples=400, deadline=None)
+@given(_graph)
+def test_rdfc_equals_an_independent_implementation(quads: list[Quad]) -> None:
+    assert canonical_nquads(quads) == _oxigraph(quads)
+
+
+@given(_graph, st.randoms())
+def test_rdfc_does_not_depend_on_order_or_labels(quads: list[Quad], random: Any) -> None:
+    names = ["_:w", "_:x", "_:y", "_:z", "_:v"]
+    random.shuffle(names)
+    renamed = dict(zip(["_:a", "_:b", "_:c", "_:d", "_:g"], names, strict=True))
+    other = [tuple(renamed.get(term, term) for term in quad) for quad in quads]
+    random.shuffle(other)
+    assert canonical_nquads(quads) == canonical_nquads(other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name", ["ob3-eddsa-rdfc-2022-full", "ob3-eddsa-rdfc-2022", "status-ok", "endorsement-eddsa-rdfc"]
+)
+def test_a_credential_canonicalises_as_pyld_alone_does(name: str) -> None:
+    document = json.loads((OWN / "db" / f"{name}.json").read_text())
+    del document["proof"]
+
+    def load(url: str, _: Any) -> dict[str, Any]:
+        return {"contextUrl": None, "documentUrl": url, "document": context_document(url)}
+
+    options = {"algorithm": "URDNA2015", "format": "application/n-quads", "documentLoader": load}
+    assert rdfc(document).decode() == jsonld.normalize(document, options)
+
+
+@pytest.mark.parametrize("relative", ["", "a", "/a", "//host/a", "?q", "#f", ".", "..", "a/../b", "a b", "_:b", "a:"])
+@pytest.mark.parametrize("where", ["id", "type"])
+def test_a_relative_iri_is_refused_in_every_spelling(relative: str, where: str) -> None:
+    document: dict[str, Any] = {"@context": [VC2, OB3], "id": "urn:x:1", "type": ["VerifiableCredential"]}
+    evidence: dict[str, Any] = {"type": ["Evidence"], "name": "x"}
+    evidence[where] = relative if where == "id" else ["Evidence", relative]
+    if relative == "a:":
+        assert b"<a:>" in rdfc(document | {"evidence": evidence})
+        return
+    with pytest.raises(DocumentRefused):
+        rdfc(document | {"evidence": evidence})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3, '"3"'),
+        (3.0, '"3"'),
+        (-7, '"-7"'),
+        (3.5, '"3.5E0"'),
+        (0.1, '"1.0E-1"'),
+        (123456.789, '"1.23456789E5"'),
+        (2**53 - 1, '"9007199254740991"'),
+    ],
+)
+def test_numbers_are_written_as_json_ld_says(value: float, text: str) -> None:
+    document = {
+        "@context": [VC2, OB3],
+        "id": "urn:x:1",
+        "type": ["VerifiableCredential"],
+        "credentialSubject": {"type": ["AchievementSubject"], "creditsEarned": value},
+    }
+    assert f" {text}^^<https://www.w3.org/2001/XMLSchema#float>" in rdfc(document).decode()
+
+
+_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(-(2.0**53) + 1, 2.0**53 - 1)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=4), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(_json)
+def test_jcs_is_rfc_8785_and_a_fixed_point(value: Any) -> None:
+    written = jcs(value)
+    assert written == rfc8785.dumps(value)
+    assert jcs(json.loads(written)) == written
+
+
+@pytest.mark.parametrize("value", [2**53, math.nan, math.inf, "\ud800", {"a": [10**400]}])
+def test_jcs_refuses_what_it_cannot_write_exactly(value: Any) -> None:
+    with pytest.raises(DocumentRefused):
+        jcs(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('{"a":1,"a":1}', "duplicate-key"),
+        ('[{"x":{"b":1,"b":2}}]', "duplicate-key"),
+        ("NaN", "number-not-finite"),
+        ("[-Infinity]", "number-not-finite"),
+        ("1e999", "number-not-finite"),
+        ("[" * 100 + "]" * 100, "too-deep"),
+        ("[" * 100_000, "too-deep"),
+        ('"\\ud800"', "json-refused"),
+        ("{} {}", "json-refused"),
+        ("{'a': 1}", "json-refused"),
+        ("", "json-refused"),
+        ("\ufeff{}", "json-refused"),
+        ("9" * 5_000, "json-refused"),
+        ('"' + "x" * 2_000_000 + '"', "too-large"),
+        (b"\xff", "json-refused"),
+    ],
+)
+def test_json_that_readers_may_differ_on_is_refused(text: str | bytes, code: str) -> None:
+    with pytest.raises(JsonRefused) as refusal:
+        parse_json(text)
+    assert refusal.value.code == code
