@@ -59,8 +59,10 @@ def _drafts(draw: st.DrawFn) -> CredentialDraft:
 @given(_drafts(), st.sampled_from(["eddsa-rdfc-2022", "eddsa-jcs-2022", "jwt"]))
 async def test_whatever_is_issued_verifies(draft: CredentialDraft, form: Any) -> None:
     document = build_credential(draft)
-    secured = sign_jwt(document, SIGNER) if form == "jwt" else sign(document, SIGNER, created=CREATED, cryptosuite=form)
-    text = secured if isinstance(secured, str) else json.dumps(secured)
+    if form == "jwt":
+        text = sign_jwt(document, SIGNER)
+    else:
+        text = json.dumps(sign(document, SIGNER, created=CREATED, cryptosuite=form))
     found = await verify(text, Files(), POLICY)
     assert found.verified, found.to_json()
     assert {name for name, check in found.checks.items() if check.outcome is not Outcome.PASSED} == {CheckName.STATUS}
@@ -68,8 +70,8 @@ async def test_whatever_is_issued_verifies(draft: CredentialDraft, form: Any) ->
 
 MEMBERS = (
     "@context @id @type @value @graph @list @language @json id type issuer proof credentialSubject credentialStatus "
-    "credentialSchema verificationMethod cryptosuite proofPurpose proofValue created validFrom validUntil evidence name "
-    "alignment achievement result statusListIndex statusListCredential statusPurpose"
+    "credentialSchema verificationMethod cryptosuite proofPurpose proofValue created validFrom validUntil evidence "
+    "name alignment achievement result statusListIndex statusListCredential statusPurpose"
 )
 WORDS = st.text() | st.sampled_from(["did:key:z6Mk", "~"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | WORDS
@@ -117,4 +119,4 @@ async def test_verify_never_raises_on_a_grafted_token(junk: bytes, part: int, da
     position = data.draw(st.integers(0, len(token) - 1))
     changed = token[:position] + junk.decode("latin-1") + token[position + part :]
     found = await verify(changed, Files(), POLICY)
-    assert changed == token or not found.verified
+    assert changed.strip(" \t\r\n") == token or not found.verified

@@ -147,8 +147,6 @@ def public_key_from_jwk(jwk: object) -> PublicKey:
 class Ed25519Signer:
     """A signer that holds its key in memory, for tests, tools and envelope-encrypted local keys."""
 
-    algorithm: Final = "EdDSA"
-
     def __init__(self, seed: bytes, verification_method: str | None = None) -> None:
         """`seed` is the 32-byte private key of RFC 8032. Without a method it signs as its own did:key."""
         if len(seed) != 32:
@@ -157,6 +155,7 @@ class Ed25519Signer:
         self.public_key = Ed25519PublicKey(self._key.public_key().public_bytes_raw())
         multikey = self.public_key.multikey
         self.verification_method = verification_method or f"did:key:{multikey}#{multikey}"
+        self.algorithm: Literal["EdDSA"] = "EdDSA"
 
     @property
     def did(self) -> str:

@@ -66,7 +66,7 @@ def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
         except UnicodeDecodeError:
             raise JsonRefused("neither JSON nor a JWT") from None
     if isinstance(value, str):
-        text = value.strip()
+        text = value.strip(" \t\r\n")
         if len(text) > _MAX_BYTES:
             raise JsonRefused(f"more than {_MAX_BYTES} bytes", code="too-large")
         if not text.startswith("{") and text.count(".") >= 2 and not any(space in text for space in ' \n\t"<'):
