@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from aiokafka.protocol.group import LeaveGroupRequest
+from sqlalchemy import text
 
 from cairn.common.bus import Bus, Record, Subscription, kafka_topics, postgres_schema
 from cairn.common.bus.kafka import KafkaBus
 from cairn.common.bus.kafka_topics import KafkaSettings
 from cairn.common.bus.postgres import PostgresBus
+from cairn.common.db import EVERY_TENANT, Database
 from cairn.common.events import Event, Topic, decode
 from cairn.provision.kafka import KafkaBroker
-from cairn.provision.postgres import BusDatabase, Cluster
+from cairn.provision.postgres import BusDatabase, Cluster, ServiceDatabase
 from cairn.provision.pytest_plugin import Kafka
 
 TOPICS = [
@@ -158,6 +160,28 @@ async def transport(request: pytest.FixtureRequest) -> AsyncGenerator[Transport]
         made = await kafka_transport(lambda _: KafkaSettings(kafka_bootstrap_servers=kafka.bootstrap_servers))
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def embedded(
+    postgres_server: Cluster, fresh_bus_database: Callable[[], BusDatabase]
+) -> AsyncGenerator[PostgresTransport]:
+    """The one on PostgreSQL, where the transport makes no difference."""
+    made = await postgres_transport(postgres_server, fresh_bus_database())
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def database(probe_database: ServiceDatabase) -> AsyncGenerator[Database]:
+    """The database of a worker of the probe, emptied."""
+    opened = Database(probe_database.url, pool=20, worker=True)
+    async with opened.transaction(EVERY_TENANT) as tx:
+        for table in ("outbox", "inbox", "dead_letters", "notes"):
+            await tx.execute(text(f"DELETE FROM {table}"))
+        await tx.commit()
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture(params=["postgres", "kafka"])

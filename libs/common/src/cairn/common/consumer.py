@@ -20,7 +20,6 @@ import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any, Final, cast
-from uuid import UUID
 
 import asyncpg
 import structlog
@@ -154,88 +153,75 @@ class Consumer:
     async def _take(self, records: Sequence[Record]) -> None:
         batch: list[tuple[Record, Event]] = []
         for record in records:
+            event = None
             try:
-                event = _read(record)
-            except MalformedEvent as error:
-                await self._bury(record, None, "malformed", str(error))
-                continue
-            if event.type not in MODELS:
-                IGNORED.labels(self.group).inc()
-                continue
-            try:
-                fact_of(event)
+                event = decode(record.body)
+                if event.type in MODELS:
+                    _check(record, event)
+                    batch.append((record, event))
+                else:
+                    IGNORED.labels(self.group).inc()
             except MalformedEvent as error:
                 await self._bury(record, event, "malformed", str(error))
-            else:
-                batch.append((record, event))
         if batch:
             await self._handle(batch)
 
     async def _handle(self, batch: Sequence[tuple[Record, Event]]) -> None:
-        try:
-            await self._call([event for _, event in batch])
-        except Poison as poison:
-            bad = [record for record, event in batch if event.id == poison.event.id]
-            if not bad:
-                raise RuntimeError(f"{self.group} refused an event that it was not given") from poison
-            for record in bad:
-                await self._bury(record, poison.event, poison.code, poison.detail)
-            rest = [pair for pair in batch if pair[1].id != poison.event.id]
-            if rest:
-                await self._handle(rest)
-        except (_Stopped, TooManyDeadLetters):
-            raise
-        except Exception as error:
-            if len(batch) > 1:
-                # In order, so that each key stays in its own.
-                middle = len(batch) // 2
-                await self._handle(batch[:middle])
-                await self._handle(batch[middle:])
-                return
-            ((record, event),) = batch
-            error = await self._insist(event, error)
-            if error is not None:
-                log.warning("event refused", consumer=self.group, type=event.type, event=event.id, exc_info=error)
-                await self._bury(record, event, *_verdict(error))
-        else:
+        error = await self._try([event for _, event in batch])
+        if error is not None and len(batch) == 1:
+            error = await self._insist(batch[0][1], error)
+        if error is None:
             self._in_a_row = 0
             for _, event in batch:
                 TAKEN.labels(self.group, event.type).inc()
+        elif isinstance(error, Poison):
+            bad = [record for record, event in batch if event.id == error.event.id]
+            if not bad:
+                raise RuntimeError(f"{self.group} refused an event that it was not given") from error
+            for record in bad:
+                await self._bury(record, error.event, error.code, error.detail)
+            rest = [pair for pair in batch if pair[1].id != error.event.id]
+            if rest:
+                await self._handle(rest)
+        elif len(batch) > 1:
+            # In order, so that each key stays in its own.
+            middle = len(batch) // 2
+            await self._handle(batch[:middle])
+            await self._handle(batch[middle:])
+        else:
+            record, event = batch[0]
+            log.warning("event refused", consumer=self.group, type=event.type, id=event.id, exc_info=error)
+            await self._bury(record, event, *_verdict(error))
 
     async def _insist(self, event: Event, error: Exception) -> Exception | None:
         """Try an event again that failed for a reason that may pass. The last error, or None once it is taken."""
+        last: Exception | None = error
         for attempt in range(1, _ATTEMPTS):
-            if isinstance(error, DomainError | MalformedEvent | Poison):
+            if last is None or isinstance(last, DomainError | MalformedEvent | Poison):
                 break
             await self._pause(0.05 * attempt)
-            try:
-                await self._call([event])
-            except _Stopped:
-                raise
-            except Exception as again:  # noqa: BLE001 - it is what the handler says of the event
-                error = again
-            else:
-                self._in_a_row = 0
-                TAKEN.labels(self.group, event.type).inc()
-                return None
-        return error
+            last = await self._try([event])
+        return last
 
-    async def _call(self, events: Sequence[Event]) -> None:
-        """The handler, in a span that follows from where the events were said; again and again if that may help."""
+    async def _try(self, events: Sequence[Event]) -> Exception | None:
+        """The handler, in a span that follows from where the events were said; again and again where that may help.
+
+        What it raised otherwise; None once it has taken them.
+        """
         pause = 0.0
         while True:
             started = time.perf_counter()
             try:
                 with self._span(events):
                     await self.handle(events)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - what it means is decided by the caller
                 if not is_transient(error):
-                    raise
+                    return error
                 pause = await self._halt(error, pause)
             else:
                 SECONDS.labels(self.group).observe(time.perf_counter() - started)
                 self._go_on()
-                return
+                return None
 
     async def _commit(self, records: Sequence[Record]) -> None:
         assert self._subscription is not None
@@ -252,7 +238,7 @@ class Consumer:
     async def _bury(self, record: Record, event: Event | None, code: str, detail: str) -> None:
         if self._in_a_row >= self._patience:
             raise TooManyDeadLetters(f"{self._in_a_row} in a row, the last for {code}")
-        tenant = event.tenant if event and "," not in event.tenant and event.tenant != "*" else PLATFORM
+        tenant = event.tenant if event else PLATFORM
         pause = 0.0
         while True:
             try:
@@ -330,22 +316,15 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(state, str) and (state[:2] in {"08", "40", "53", "57", "58"} or state == "55P03")
 
 
-def _read(record: Record) -> Event:
-    event = decode(record.body)
-    try:
-        UUID(event.id)
-    except ValueError:
-        raise MalformedEvent("id is not a UUID") from None
+def _check(record: Record, event: Event) -> None:
     if event.key != record.key:
         # It lies among the events of another learner, so its order means nothing.
         raise MalformedEvent("partitionkey is not the key under which the event was sent")
-    return event
+    fact_of(event)
 
 
 def _verdict(error: Exception) -> tuple[str, str]:
     """Code and detail for a dead letter. The text of an error that is not ours may quote the event (S30)."""
-    if isinstance(error, Poison):
-        return error.code, error.detail
     if isinstance(error, DomainError):
         return error.code, error.detail
     if isinstance(error, MalformedEvent):

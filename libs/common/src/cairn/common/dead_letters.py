@@ -79,7 +79,7 @@ async def store(
             "partition": record.partition,
             "position": record.offset,
             "type": event_type or None,
-            "key": record.key,
+            "key": record.key.replace("\0", "\ufffd"),  # the one character that PostgreSQL does not store
             "code": code,
             "detail": detail[:1000],
             "body": vault.seal_own(record.body, _place(letter)),

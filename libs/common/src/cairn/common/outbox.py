@@ -21,7 +21,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cairn.common.bus.contract import Bus
 from cairn.common.events import Event, decode, encode, topic_of
-from cairn.common.events.envelope import MAX_BYTES
 from cairn.common.telemetry import traceparent
 
 log = structlog.get_logger(__name__)
@@ -47,14 +46,14 @@ async def stage(connection: AsyncConnection, events: Sequence[Event]) -> None:
     """Write the events beside the state, in their order.
 
     Events of one key must be staged under a lock of that key (the learner's row), which also orders their numbers.
-    Raises KeyError for a type that no topic carries, and ValueError for an event that no reader would accept.
+    Raises KeyError for a type that no topic carries, and MalformedEvent for one that no reader would accept.
     """
     here = traceparent()
     events = [event if event.traceparent else replace(event, traceparent=here) for event in events]
     payloads = [encode(event) for event in events]
-    if any(len(payload) > MAX_BYTES for payload in payloads):
+    for payload in payloads:
         # Refused here, where its cause is at hand: further on it would stop all that come after it.
-        raise ValueError(f"an event has more than {MAX_BYTES} bytes")
+        decode(payload)
     await connection.execute(
         _STAGE,
         {
