@@ -199,6 +199,10 @@ async def test_s33_a_framework_that_never_comes_refuses_the_award(service, stack
     assert await award_credentials(service) == []
     (letter,) = (await service.get("/v1/dead-letters")).json()
     assert letter["code"] == "award-refused"
+    replayed = await service.post(f"/v1/dead-letters/{letter['id']}/replay")
+    assert replayed.status_code == 200, replayed.text
+    await service.work()
+    assert [row["state"] for row in await award_credentials(service)] == ["issued"], "now that it adds up"
 
 
 @pytest.mark.parametrize(("action", "status"), [("revoke", "revoked"), ("suspend", "suspended"), ("review", "valid")])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
 
 from cairn.common.app import closing, create_app
+from cairn.common.letters_http import dead_letter_router
+from cairn.issuance.consumers import GROUP, handle
 from cairn.issuance.deps import Deps
 from cairn.issuance.http import achievements, completions, credentials, institutions, learners, public
 from cairn.issuance.problems import PROBLEMS
@@ -19,6 +22,7 @@ ROUTERS: Final = (
     completions.router,
     credentials.router,
     public.router,
+    dead_letter_router(),
 )
 
 
@@ -34,5 +38,6 @@ def issuance_app(settings: IssuanceSettings, deps: Deps | None = None) -> FastAP
         problems=PROBLEMS,
         lifespan=closing(deps.database.close),
     )
-    app.state.deps = deps
+    app.state.deps, app.state.vault = deps, deps.vault
+    app.state.handlers = {GROUP: partial(handle, deps)}
     return app

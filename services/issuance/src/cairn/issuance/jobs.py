@@ -5,10 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 import structlog
+from sqlalchemy import RowMapping
 
-from cairn.common.db import EVERY_TENANT
+from cairn.common import dead_letters
+from cairn.common.bus import Record
+from cairn.common.db import EVERY_TENANT, Transaction
+from cairn.common.events import Event, encode, stable_id
 from cairn.common.events.models import QualificationCompleted
 from cairn.common.worker import Job
+from cairn.issuance.consumers import GROUP
 from cairn.issuance.deps import Deps
 from cairn.issuance.store import awards as store
 from cairn.issuance.use_cases import awards, issue
@@ -26,25 +31,51 @@ def jobs(deps: Deps) -> list[Job]:
 
 
 async def settle_waiting(deps: Deps) -> int:
-    """Examine awards whose framework may have arrived; refuse those that waited too long. One at a time.
-
-    A refused award stays in its table with the reason, where it is listed among the stuck ones.
-    """
+    """Examine awards whose framework may have arrived; what waited too long, or does not add up, is a dead letter."""
+    settled = 0
     async with deps.database.transaction(EVERY_TENANT) as tx:
-        waiting = await store.take_waiting(tx, 1)
-        if not waiting:
-            return 0
-        row = waiting[0]
-        await tx.widen({row["tenant_id"]})
-        fact = QualificationCompleted.model_validate(row["body"])
-        try:
-            settled = await awards.examine(deps, tx, row["tenant_id"], fact)
-        except awards.Forged as refusal:
-            log.warning("award refused", award=row["id"], reason=refusal.detail)
-            await store.settle(tx, row["id"], "refused", refusal.detail)
-            settled = True
-        if not settled and row["waited"].total_seconds() > deps.settings.award_patience_seconds:
-            await store.settle(tx, row["id"], "refused", "its framework was never activated")
-            settled = True
+        for row in await store.take_waiting(tx, 50):
+            await tx.widen({row["tenant_id"]})
+            fact = QualificationCompleted.model_validate(row["body"])
+            try:
+                done = await awards.examine(deps, tx, row["tenant_id"], fact)
+                if not done and row["waited"].total_seconds() >= deps.settings.award_patience_seconds:
+                    raise awards.Forged(f"the framework {fact.qualification} {fact.version} was never activated")
+            except awards.Forged as refusal:
+                await _refuse(deps, tx, row, fact, refusal)
+                done = True
+            settled += done
         await tx.commit()
-    return int(settled)
+    return settled
+
+
+async def _refuse(
+    deps: Deps, tx: Transaction, row: RowMapping, fact: QualificationCompleted, refusal: awards.Forged
+) -> None:
+    """What the consumer would have done, had it known then."""
+    log.warning("award refused", award=row["id"], reason=refusal.detail)
+    await store.settle(tx, row["id"], "refused", refusal.detail)
+    event = Event(
+        type="qualification.completed.v1",
+        source="/pathways",
+        subject=fact.award,
+        tenant=row["tenant_id"],
+        key=fact.learner,
+        data=row["body"],
+        time=fact.at,
+        # Another id than the first time, which the inbox has taken: a replay must reach the handler.
+        id=str(stable_id("refused", fact.award)),
+    )
+    # It lay on the bus once, but where is not known any more: its own id stands for the place.
+    place = stable_id(fact.award).int % 2**62
+    record = Record("qualifications", 0, place, fact.learner, encode(event))
+    await dead_letters.store(
+        tx,
+        deps.vault,
+        row["tenant_id"],
+        GROUP,
+        record,
+        code=refusal.code,
+        detail=refusal.detail,
+        event_type=event.type,
+    )

@@ -81,6 +81,10 @@ class Bus(Protocol):
 
     async def subscribe(self, topics: Sequence[str], group: str, *, from_start: bool = True) -> Subscription: ...
 
+    async def prune(self) -> int:
+        """Delete some of what is older than its topic is kept; how many. Zero where the transport does so itself."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -113,6 +113,10 @@ class KafkaBus:
             self._discard(producer)
             raise
 
+    async def prune(self) -> int:
+        """Kafka does it by itself."""
+        return 0
+
     async def subscribe(self, topics: Sequence[str], group: str, *, from_start: bool = True) -> Subscription:
         subscription = KafkaSubscription(self._client, self._prefix, topics, self._prefix + group)
         try:

@@ -12,10 +12,11 @@ from cairn.common.db import Transaction
 
 
 async def add(tx: Transaction, tenant: str, award: str, learner: str, body: dict[str, Any]) -> bool:
-    """An award waits until it is examined. False where it was announced before."""
+    """An award waits until it is examined. False where it was announced before and not refused."""
     statement = text("""
         INSERT INTO awards (tenant_id, id, learner_id, body, state) VALUES (:tenant, :id, :learner, :body, 'waiting')
-        ON CONFLICT (id) DO NOTHING RETURNING id
+        ON CONFLICT (id) DO UPDATE SET state = 'waiting', reason = NULL, announced_at = now()
+         WHERE awards.state = 'refused' RETURNING id
     """).bindparams(bindparam("body", type_=JSONB()))
     row = await tx.row(statement, {"tenant": tenant, "id": award, "learner": learner, "body": body})
     return row is not None

@@ -49,7 +49,10 @@ async def activate(tx: Transaction, tenant: str, fact: FrameworkActivated) -> No
 
 
 async def complete(deps: Deps, tx: Transaction, tenant: str, fact: QualificationCompleted) -> None:
-    """Write the award down and, where its framework is known, intend its credential. Raises Forged."""
+    """Write the award down and, where its framework is known, intend its credential. Raises Forged.
+
+    An award that was refused is examined afresh: its dead letter was replayed.
+    """
     if await awards.add(tx, tenant, fact.award, fact.learner, fact.to_json()):
         await examine(deps, tx, tenant, fact)
 
@@ -67,7 +70,7 @@ async def examine(deps: Deps, tx: Transaction, tenant: str, fact: QualificationC
     if learner is None or learner["tenant_id"] != tenant:
         raise Forged(f"{fact.learner} is not a learner of {tenant}")
     if learner["key"] is None:
-        await awards.settle(tx, fact.award, "refused", "the learner was erased")
+        await awards.settle(tx, fact.award, "withdrawn", "the learner was erased")
         return True
     await _intend(deps, tx, tenant, fact, framework["title"], learner)
     await awards.settle(tx, fact.award, "accepted")
@@ -82,7 +85,7 @@ async def lapse(deps: Deps, tx: Transaction, fact: QualificationLapsed) -> None:
     if award is None:
         raise Forged(f"no award {fact.award} was announced")
     if award["state"] == "waiting":
-        await awards.settle(tx, fact.award, "refused", "it lapsed before it was signed")
+        await awards.settle(tx, fact.award, "withdrawn", "it lapsed before it was signed")
         return
     row = await credentials.credential_of_award(tx, fact.award)
     if row is not None and not (row["status"] == "revoked" and fact.action == "suspend"):

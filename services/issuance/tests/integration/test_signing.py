@@ -1,0 +1,85 @@
+"""Lint, record the intent, sign, compare: S26, and R1 at the seam between the two jobs."""
+
+import asyncio
+
+import orjson
+import pytest
+from sqlalchemy import text
+
+from cairn.common.db import EVERY_TENANT
+from cairn.issuance.use_cases import issue
+
+
+async def intended(service) -> str:
+    await service.learner("ada")
+    await service.complete("ada")
+    await issue.draft(service.worker)
+    (row,) = await service.sql("SELECT id, state FROM credentials")
+    assert row["state"] == "intended"
+    return row["id"]
+
+
+async def test_s26_a_document_that_differs_from_its_intent_is_not_signed(service):
+    credential = await intended(service)
+    (row,) = await service.sql("SELECT c.body, l.key FROM credentials c JOIN learners l ON l.id = c.learner_id")
+    place = issue.body_place(credential)
+    decided = orjson.loads(service.worker.vault.open(row["key"], row["body"], place))
+    decided["document"]["credentialSubject"]["achievement"]["name"] = "Medicine"
+    forged = service.worker.vault.seal(row["key"], orjson.dumps(decided), place)
+    async with service.worker.database.transaction(EVERY_TENANT) as tx:
+        await tx.execute(text("UPDATE credentials SET body = :body"), {"body": forged})
+        await tx.commit()
+    with pytest.raises(issue.WrongBytes):
+        await issue.sign(service.worker)
+    assert await service.sql("SELECT state FROM credentials") == [{"state": "intended"}]
+    assert await service.said("credential.issued.v1") == []
+
+
+async def test_r1_a_crash_between_signing_and_commit_signs_the_same_bytes_again(service, monkeypatch):
+    credential = await intended(service)
+    signatures: list[str] = []
+    plain = issue.sign_intended
+
+    def watched(*arguments):
+        signed = plain(*arguments)
+        signatures.append(signed["proof"]["proofValue"])
+        return signed
+
+    async def crash(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(issue, "sign_intended", watched)
+    with monkeypatch.context() as patch:
+        patch.setattr(issue.credentials, "mark_issued", crash)
+        with pytest.raises(KeyboardInterrupt):
+            await issue.sign(service.worker)
+    await issue.sign(service.worker)
+    assert len(signatures) == 2
+    assert len(set(signatures)) == 1
+    assert len(await service.said("credential.issued.v1")) == 1
+    shown = (await service.get(f"/v1/credentials/{credential}")).json()
+    assert shown["credential"]["proof"]["proofValue"] == signatures[0]
+
+
+async def test_several_workers_share_the_work_and_do_each_item_once(service):
+    for n in range(30):
+        await service.learner(f"l{n}")
+        await service.complete(f"l{n}")
+    service.worker.settings.draft_batch, service.worker.settings.sign_batch = 4, 4
+    try:
+        while any(await asyncio.gather(*(job(service.worker) for job in (issue.draft, issue.sign) for _ in range(3)))):
+            pass
+    finally:
+        service.worker.settings.draft_batch, service.worker.settings.sign_batch = 200, 50
+    assert await service.sql("SELECT count(*) AS n FROM credentials WHERE state = 'issued'") == [{"n": 30}]
+    issued = await service.said("credential.issued.v1")
+    assert len(issued) == len({event.id for event in issued}) == 30
+
+
+async def test_s29_a_learner_erased_before_the_signature_gets_none(service):
+    credential = await intended(service)
+    (row,) = await service.sql("SELECT learner_id FROM credentials")
+    await service.http.delete(f"/v1/learners/{row['learner_id']}", headers=service.auth("north"))
+    await service.work()
+    assert (await service.get(f"/v1/credentials/{credential}")).json()["state"] == "abandoned"
+    assert await service.said("credential.issued.v1") == []
