@@ -52,7 +52,7 @@ def allocate(root: Node, candidates: Sequence[Candidate], effort: Effort, *, com
     """The best legal allocation of `candidates` to the leaves below `root`: with `complete` among those that meet it
     (None if there is none), else among all. The order of `candidates` does not matter. Leaf ids must be unique."""
     plan = Plan(root, candidates)
-    if complete and not plan.reachable(root):
+    if complete and not (plan.reachable(root) and plan.matchable()):
         return Outcome(None, exact=True)
     return _Walk(plan, effort, complete=complete).run()
 

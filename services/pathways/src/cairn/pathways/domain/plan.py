@@ -239,6 +239,21 @@ class Plan:
         slot = self.slots.get(node.id)
         return slot is None or slot.supply >= slot.need
 
+    def matchable(self) -> bool:
+        """Whether the leaves that hang on no choice could at least get as many candidates as each needs, one to a
+        class. A matching says so in no time, where there is much competition; no is certain."""
+        holder: dict[Item, Slot] = {}
+        for slot in self.slots.values():
+            if slot.guard:
+                continue
+            incs = sorted((max(o.inc for o in item.options if o.slot is slot) for item in slot.items), reverse=True)
+            missing = slot.need
+            for inc in incs:
+                if missing > 0 and not _augment(slot, holder):
+                    return False
+                missing -= inc
+        return True
+
     def order(self) -> list[Slot | Item | Branch]:
         """What to decide, in turn: leaves that share candidates stay together, the scarcest first; a branch comes
         before its first leaf, and a leaf is closed (its slot listed) as soon as nothing more can go to it."""
@@ -268,6 +283,30 @@ class Plan:
                         turns.append(touched)
         turns.extend(branch for branch in self.branches if not branch.decided)
         return turns
+
+
+def _augment(start: Slot, holder: dict[Item, Slot]) -> bool:
+    """Get a leaf one more item, moving others' items along the shortest chain that ends at a free one."""
+    wanted_by: dict[Item, Slot] = {}
+    gives: dict[Slot, Item] = {}
+    queue = [start]
+    for slot in queue:
+        for item in slot.items:
+            if item in wanted_by:
+                continue
+            wanted_by[item] = slot
+            owner = holder.get(item)
+            if owner is None:
+                moved = item
+                while (taker := wanted_by[moved]) is not start:
+                    holder[moved] = taker
+                    moved = gives[taker]
+                holder[moved] = start
+                return True
+            if owner is not start and owner not in gives:
+                gives[owner] = item
+                queue.append(owner)
+    return False
 
 
 def _award_bits(
