@@ -223,22 +223,30 @@ def accredit(worker: Deps) -> Callable[[Issuer], Awaitable[None]]:
 
 
 @pytest.fixture
-async def north(web: Web, accredit) -> Issuer:
-    """An institution of this installation that is known and on the web, with an empty status list."""
-    issuer = Issuer("north")
-    web.serve(issuer.did_path, issuer.did_document())
-    web.serve(issuer.list_path, issuer.status_list())
+def issuer_on_the_web(web: Web) -> Callable[[str, int], Issuer]:
+    """`issuer_on_the_web("north", 1)`: its DID document and an empty status list are served."""
+
+    def make(name: str, seed: int) -> Issuer:
+        issuer = Issuer(name, seed)
+        web.serve(issuer.did_path, issuer.did_document())
+        web.serve(issuer.list_path, issuer.status_list())
+        return issuer
+
+    return make
+
+
+@pytest.fixture
+async def north(issuer_on_the_web, accredit) -> Issuer:
+    """An institution of this installation that is known."""
+    issuer = issuer_on_the_web("north", 1)
     await accredit(issuer)
     return issuer
 
 
 @pytest.fixture
-async def stranger(web: Web) -> Issuer:
-    """An issuer with a sound DID document whom no registry knows."""
-    issuer = Issuer("stranger", seed=2)
-    web.serve(issuer.did_path, issuer.did_document())
-    web.serve(issuer.list_path, issuer.status_list())
-    return issuer
+async def stranger(issuer_on_the_web) -> Issuer:
+    """An issuer whom no registry knows."""
+    return issuer_on_the_web("stranger", 2)
 
 
 @pytest.fixture

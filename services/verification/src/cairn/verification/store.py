@@ -23,7 +23,8 @@ _FIND: Final = text("""
 """).columns(checks=JSONB())
 _FORGET: Final = text("""
     DELETE FROM verifications WHERE id IN (
-        SELECT id FROM verifications WHERE verified_at < now() - :kept ORDER BY verified_at LIMIT :limit)
+        SELECT id FROM verifications WHERE verified_at < now() - cast(:kept AS interval)
+         ORDER BY verified_at LIMIT :limit)
 """)
 _ACCREDIT: Final = text("""
     INSERT INTO issuers (tenant_id, did, institution, name, accredited_by, accredited_at)

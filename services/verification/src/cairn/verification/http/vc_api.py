@@ -74,7 +74,8 @@ async def verify(
         presented = credential_of(payload, "verifiableCredential")
         checks = _checks(payload.get("options"), trust=not deps.settings.open_on_loopback)
     except DomainError as refusal:
-        return JSONResponse({"verified": False, "errors": [{"code": refusal.code, "detail": refusal.detail}]}, 400)
+        faults = [fault.to_json() for fault in refusal.faults] or [{"detail": refusal.detail}]
+        return JSONResponse({"verified": False, "errors": [{"code": refusal.code, **fault} for fault in faults]}, 400)
     found = await verifications.verify_credential(deps, principal, presented, checks)
     answers = found.verification.checks
     errors = [
