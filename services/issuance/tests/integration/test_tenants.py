@@ -2,20 +2,25 @@
 
 import pytest
 from fastapi.routing import APIRoute
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from cairn.common.auth import SCOPES
 from cairn.common.command import _documentation
 from cairn.common.db import refuse_unsafe_role
+from cairn.common.dead_letters_http import dead_letter_router
+from cairn.common.settings import DEVELOPMENT_KEK
+from cairn.common.vault import Vault
 from cairn.issuance.app import ROUTERS, issuance_app
 from cairn.issuance.http.shared import PUBLIC
 from cairn.issuance.settings import IssuanceSettings
 
+LETTERS = dead_letter_router(Vault(SecretStr(DEVELOPMENT_KEK)), {})
 OPEN = {"/livez", "/readyz", "/metrics"}
 
 
 def routes() -> list[APIRoute]:
-    found = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    found = [route for router in (*ROUTERS, LETTERS) for route in router.routes if isinstance(route, APIRoute)]
     documented = set(service_paths())
     assert {route.path for route in found} == documented, "a route is served that the tests do not see"
     return found

@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from cairn.common.app import closing, create_app
-from cairn.common.letters_http import dead_letter_router
+from cairn.common.dead_letters_http import dead_letter_router
 from cairn.issuance.consumers import GROUP, handle
 from cairn.issuance.deps import Deps
 from cairn.issuance.http import achievements, completions, credentials, institutions, learners, public
@@ -22,7 +22,6 @@ ROUTERS: Final = (
     completions.router,
     credentials.router,
     public.router,
-    dead_letter_router(),
 )
 
 
@@ -34,10 +33,9 @@ def issuance_app(settings: IssuanceSettings, deps: Deps | None = None) -> FastAP
         deps.database,
         title="Cairn issuance",
         description="Register achievements and learners, post completions, and get signed Open Badges 3.0 credentials.",
-        routers=ROUTERS,
+        routers=[*ROUTERS, dead_letter_router(deps.vault, {GROUP: partial(handle, deps)})],
         problems=PROBLEMS,
         lifespan=closing(deps.database.close),
     )
-    app.state.deps, app.state.vault = deps, deps.vault
-    app.state.handlers = {GROUP: partial(handle, deps)}
+    app.state.deps = deps
     return app

@@ -1,0 +1,169 @@
+"""`/v1/frameworks`: what a qualification asks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
+from sqlalchemy import RowMapping
+
+from cairn.common.auth import Principal, requires
+from cairn.common.events.models import Instant
+from cairn.pathways.deps import Deps
+from cairn.pathways.domain import Problem
+from cairn.pathways.http.shared import Limit, Model, deps_of
+from cairn.pathways.use_cases import frameworks
+from cairn.pathways.use_cases.frameworks import Found
+
+router = APIRouter(prefix="/v1/frameworks", tags=["frameworks"])
+
+EXAMPLE: Final = {
+    "qualification": "https://uni.example/q/pgcert-data",
+    "version": "2026-27",
+    "title": "Postgraduate Certificate in Data",
+    "award": {"achievement": "https://uni.example/a/pgcert-data"},
+    "effective": {"from": "2026-09-01", "to": None},
+    "creditUnit": "ECTS",
+    "requirement": {
+        "id": "root",
+        "all": [
+            {"id": "stats", "count": {"min": 1}, "from": {"achievement": ["https://uni.example/a/stats"]}},
+            {"id": "electives", "credits": {"min": "12", "max": "20"}, "from": {"tag": ["data"]}},
+        ],
+    },
+    "validity": "award",
+    "onLoss": "review",
+}
+
+Document = Annotated[
+    dict[str, Any],
+    Body(description="A framework, in the shape of STACKING.", openapi_examples={"one": {"value": EXAMPLE}}),
+]
+FrameworkPath = Annotated[UUID, Path(description="The framework's id.")]
+
+
+class Finding(Model):
+    """Something wrong: `field` is a JSON pointer into the framework."""
+
+    code: str
+    field: str
+    detail: str
+    fix: str | None
+
+
+class Findings(Model):
+    findings: list[Finding]
+
+
+class BackfillShown(Model):
+    """How far the learners who were there before have been looked at."""
+
+    state: Literal["pending", "done"]
+    not_before: Instant
+    learners: int
+    audited: int
+
+
+class FrameworkListed(Model):
+    id: str
+    qualification: str
+    version: str
+    title: str
+    state: Literal["draft", "active"]
+    digest: str
+    written_at: Instant
+    activated_at: Instant | None
+
+
+class FrameworkShown(FrameworkListed):
+    """`findings` of a draft are what publishing it would be refused for."""
+
+    framework: dict[str, Any]
+    findings: list[Finding]
+    backfill: BackfillShown | None
+
+
+class FrameworkPage(Model):
+    frameworks: list[FrameworkListed]
+
+
+@router.post("", status_code=201, summary="Draft a framework", responses={200: {"description": "Drafted already"}})
+async def write(
+    document: Document,
+    response: Response,
+    deps: Annotated[Deps, Depends(deps_of)],
+    principal: Annotated[Principal, Depends(requires("frameworks:write"))],
+) -> FrameworkShown:
+    """A draft may be unfinished, and posted again with changes until it is published. A published version does not
+    change: post changed rules under another version."""
+    found, new = await frameworks.write(deps, principal, document)
+    response.status_code = 201 if new else 200
+    response.headers["Location"] = f"/v1/frameworks/{found.row['id']}"
+    return _shown(found)
+
+
+@router.get("", summary="List frameworks")
+async def page(
+    deps: Annotated[Deps, Depends(deps_of)],
+    principal: Annotated[Principal, Depends(requires("frameworks:read"))],
+    after: Annotated[UUID | None, Query(description="The last id of the page before.")] = None,
+    limit: Limit = 100,
+) -> FrameworkPage:
+    """Drafts and published ones, in the order of ids."""
+    rows = await frameworks.page(deps, principal, after, limit)
+    return FrameworkPage(frameworks=[FrameworkListed(**_listed(row)) for row in rows])
+
+
+@router.post("/lint", summary="Say what is wrong with a framework")
+async def lint(
+    document: Document,
+    deps: Annotated[Deps, Depends(deps_of)],
+    principal: Annotated[Principal, Depends(requires("frameworks:write"))],
+) -> Findings:
+    """Everything for which publishing it would be refused, each with its place. Nothing is kept."""
+    return Findings(findings=_findings(await frameworks.check(deps, principal, document)))
+
+
+@router.get("/{framework}", summary="Read a framework")
+async def show(
+    framework: FrameworkPath,
+    deps: Annotated[Deps, Depends(deps_of)],
+    principal: Annotated[Principal, Depends(requires("frameworks:read"))],
+) -> FrameworkShown:
+    """A published one shows how far its backfill has come."""
+    return _shown(await frameworks.show(deps, principal, framework))
+
+
+@router.post("/{framework}/publish", summary="Publish a framework")
+async def publish(
+    framework: FrameworkPath,
+    deps: Annotated[Deps, Depends(deps_of)],
+    principal: Annotated[Principal, Depends(requires("frameworks:write"))],
+) -> FrameworkShown:
+    """It awards from now on, or from when it comes into force; also to those who had earned it before."""
+    return _shown(await frameworks.publish(deps, principal, framework))
+
+
+def _shown(found: Found) -> FrameworkShown:
+    backfill = None
+    if (row := found.backfill) is not None:
+        backfill = BackfillShown(
+            state="pending" if row["finished_at"] is None else "done",
+            not_before=row["not_before"],
+            learners=row["looked_at"],
+            audited=row["audited"],
+        )
+    return FrameworkShown(
+        **_listed(found.row), framework=found.row["body"], findings=_findings(found.findings), backfill=backfill
+    )
+
+
+def _listed(row: RowMapping) -> dict[str, Any]:
+    names = ("qualification", "version", "title", "state", "digest", "written_at", "activated_at")
+    return {"id": str(row["id"]), **{name: row[name] for name in names}}
+
+
+def _findings(problems: Any) -> list[Finding]:
+    found: list[Problem] = list(problems)
+    return [Finding(code=each.code, field=each.path, detail=each.detail, fix=each.fix) for each in found]

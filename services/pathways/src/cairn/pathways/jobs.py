@@ -1,0 +1,14 @@
+"""Work inside pathways."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from cairn.common.worker import Job
+from cairn.pathways.deps import Deps
+from cairn.pathways.use_cases import backfill
+
+
+def jobs(deps: Deps) -> list[Job]:
+    """Every job that is this service's own."""
+    return [Job("backfill", partial(backfill.step, deps), idle_seconds=0.5)]

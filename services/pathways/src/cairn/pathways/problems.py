@@ -1,0 +1,34 @@
+"""The pathways service's refusals, and how each appears over HTTP. Every code has a page in `docs/errors/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from cairn.common.problem import DomainError, Fault, Problem
+from cairn.pathways.domain import Problem as Finding
+from cairn.pathways.domain import Refused
+
+PROBLEMS: Final[Mapping[str, Problem]] = {
+    "framework-refused": Problem(400, "The framework does not make sense as it is"),
+    "framework-published": Problem(409, "The framework is published and does not change any more"),
+    "framework-unknown": Problem(400, "There is no such published framework here"),
+    "audit-refused": Problem(400, "The audit's inputs contradict each other"),
+    "not-yet-supported": Problem(400, "The rules ask for something that is not built yet"),
+}
+
+
+def refusal(refused: Refused, *, code: str) -> DomainError:
+    """The engine's refusal as one of ours: `malformed` if it cannot be read, else `not-yet-supported` or `code`."""
+    unsupported = all(finding.kind == "unsupported" for finding in refused.problems)
+    if refused.malformed:
+        return DomainError("The document was refused.", code="malformed", faults=faults_of(refused.problems))
+    return DomainError(
+        "This is not built yet; it is refused rather than ignored." if unsupported else "The document was refused.",
+        code="not-yet-supported" if unsupported else code,
+        faults=faults_of(refused.problems),
+    )
+
+
+def faults_of(findings: Sequence[Finding]) -> list[Fault]:
+    return [Fault(finding.path, finding.detail, finding.fix or "") for finding in findings]

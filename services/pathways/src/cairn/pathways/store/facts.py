@@ -1,0 +1,288 @@
+"""What was heard: learners, their holdings, the status of those, and who is the same person elsewhere.
+
+Every write is of a set or takes the later of two, so that the order and the number of the events do not matter.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from cairn.common.db import Transaction
+from cairn.pathways.domain import Holding, State, StatusEntry, holding_keys, parse_holding
+
+_REBUILD: Final = 0x7061_7468  # "path"
+
+
+@dataclass(frozen=True, slots=True)
+class NewHolding:
+    """A credential as it was announced. `award` names the award whose qualification it is, if it is one."""
+
+    tenant: str
+    learner: str
+    holding: Holding
+    award: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewStatus:
+    tenant: str
+    holding: str
+    at: datetime
+    state: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """A merge (`merged` true) or its end."""
+
+    tenant: str
+    learner: str
+    source_tenant: str
+    alias: str
+    consent: str
+    at: datetime
+    merged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """`alias`, a learner of `source_tenant`, counts as `learner` of `tenant` while `active`."""
+
+    tenant: str
+    learner: str
+    source_tenant: str
+    alias: str
+    active: bool
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A holding, with its status, and the learner under whose id it came."""
+
+    tenant: str
+    learner: str
+    award: str | None
+    holding: Holding
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    id: str
+    tenant: str
+    erased: bool
+
+
+async def share(tx: Transaction) -> None:
+    """Hold off publications and rebuilds until this transaction ends: it sees all of one, or nothing of it."""
+    await tx.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _REBUILD})
+
+
+async def exclude(tx: Transaction) -> None:
+    """Wait for batches that are under way, and hold off others until this transaction ends."""
+    await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _REBUILD})
+
+
+async def lock_learners(tx: Transaction, learners: Mapping[str, str]) -> dict[str, Learner]:
+    """The learners' rows (id to tenant), made where they are new, held until the transaction ends.
+
+    Always in the order of ids, so that two batches never wait in a circle. A row under another tenant is left out.
+    """
+    ids = sorted(learners)
+    await tx.execute(
+        text("""
+            INSERT INTO learners (tenant_id, id)
+            SELECT tenant, id FROM unnest(cast(:tenants AS text[]), cast(:ids AS text[])) AS u (tenant, id) ORDER BY id
+            ON CONFLICT DO NOTHING
+        """),
+        {"ids": ids, "tenants": [learners[id_] for id_ in ids]},
+    )
+    rows = await tx.rows(
+        text("SELECT tenant_id, id, erased_at FROM learners WHERE id = ANY (:ids) ORDER BY id FOR UPDATE"), {"ids": ids}
+    )
+    return {
+        row["id"]: Learner(row["id"], row["tenant_id"], row["erased_at"] is not None)
+        for row in rows
+        if row["tenant_id"] == learners[row["id"]]
+    }
+
+
+async def learner(tx: Transaction, learner_id: str) -> Learner | None:
+    row = await tx.row(
+        text("SELECT tenant_id, id, erased_at FROM learners WHERE id = :id"),
+        {"id": learner_id},
+    )
+    return Learner(row["id"], row["tenant_id"], row["erased_at"] is not None) if row else None
+
+
+async def links(tx: Transaction, learners: Collection[str]) -> list[Link]:
+    """Every link, active or not, that any of the learners has a part in."""
+    rows = await tx.rows(
+        text("""
+            SELECT tenant_id, learner_id, source_tenant_id, alias_id, active, greatest(merged_at, unmerged_at) AS at
+              FROM aliases WHERE learner_id = ANY (:ids) OR alias_id = ANY (:ids) ORDER BY learner_id, alias_id
+        """),
+        {"ids": list(learners)},
+    )
+    return [
+        Link(row["tenant_id"], row["learner_id"], row["source_tenant_id"], row["alias_id"], row["active"], row["at"])
+        for row in rows
+    ]
+
+
+async def related(tx: Transaction, learners: Collection[str]) -> dict[str, str]:
+    """Who is audited along with the learners, or whose award is, with their tenants: the survivors of active merges,
+    and who else was merged into those, or into the learners, within one tenant."""
+    rows = await tx.rows(
+        text("""
+            WITH survivors AS (
+                SELECT tenant_id, learner_id FROM aliases WHERE active AND alias_id = ANY (:ids))
+            SELECT tenant_id, learner_id AS id FROM survivors
+             UNION
+            SELECT tenant_id, alias_id FROM aliases
+             WHERE active AND tenant_id = source_tenant_id
+               AND (learner_id = ANY (:ids) OR learner_id IN (SELECT learner_id FROM survivors))
+        """),
+        {"ids": list(learners)},
+    )
+    return {row["id"]: row["tenant_id"] for row in rows}
+
+
+async def add_holdings(tx: Transaction, new: Sequence[NewHolding]) -> None:
+    if not new:
+        return
+    # PostgreSQL's arrays of arrays are rectangles, so the keys of a row travel as JSON.
+    await tx.execute(
+        text("""
+            INSERT INTO holdings (tenant_id, id, learner_id, achievement, award_id, body, keys)
+            SELECT tenant, id, learner, body->>'achievement', award, body,
+                   ARRAY(SELECT jsonb_array_elements_text(keys))
+              FROM unnest(cast(:tenants AS text[]), cast(:ids AS text[]), cast(:learners AS text[]),
+                          cast(:awards AS text[]), cast(:bodies AS jsonb[]), cast(:keys AS jsonb[]))
+                AS u (tenant, id, learner, award, body, keys)
+             ORDER BY id
+            ON CONFLICT DO NOTHING
+        """),
+        {
+            "tenants": [each.tenant for each in new],
+            "ids": [each.holding.id for each in new],
+            "learners": [each.learner for each in new],
+            "awards": [each.award for each in new],
+            "bodies": [orjson.dumps(replace(each.holding, status=()).to_json()).decode() for each in new],
+            "keys": [orjson.dumps(sorted(holding_keys(each.holding))).decode() for each in new],
+        },
+    )
+
+
+async def add_statuses(tx: Transaction, new: Sequence[NewStatus]) -> None:
+    if not new:
+        return
+    await tx.execute(
+        text("""
+            INSERT INTO holding_status (tenant_id, holding_id, at, state, event_id)
+            SELECT *
+              FROM unnest(cast(:tenants AS text[]), cast(:holdings AS text[]), cast(:ats AS timestamptz[]),
+                          cast(:states AS text[]), cast(:events AS uuid[])) AS u (tenant, holding, at, state, event)
+             ORDER BY holding, tenant, at, state
+            ON CONFLICT DO NOTHING
+        """),
+        {
+            "tenants": [each.tenant for each in new],
+            "holdings": [each.holding for each in new],
+            "ats": [each.at for each in new],
+            "states": [each.state for each in new],
+            "events": [each.event for each in new],
+        },
+    )
+
+
+async def add_links(tx: Transaction, new: Sequence[NewLink]) -> None:
+    """Of several merges or ends the last by `at` counts; the consent is that of the last merge."""
+    if not new:
+        return
+    latest: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+    for each in sorted(new, key=lambda link: (link.at, link.consent)):
+        row = latest[each.learner, each.alias]
+        row |= {"tenant": each.tenant, "learner": each.learner, "source": each.source_tenant, "alias": each.alias}
+        row["merged" if each.merged else "unmerged"] = each.at
+        if each.merged or "consent" not in row:
+            row["consent"] = each.consent
+    names = ("tenant", "learner", "source", "alias", "consent", "merged", "unmerged")
+    await tx.execute(
+        text("""
+            INSERT INTO aliases AS a (tenant_id, learner_id, source_tenant_id, alias_id, consent, merged_at,
+                                      unmerged_at)
+            SELECT * FROM unnest(cast(:tenant AS text[]), cast(:learner AS text[]), cast(:source AS text[]),
+                                 cast(:alias AS text[]), cast(:consent AS text[]), cast(:merged AS timestamptz[]),
+                                 cast(:unmerged AS timestamptz[]))
+                AS u (tenant, learner, source, alias, consent, merged, unmerged)
+             ORDER BY learner, alias
+            ON CONFLICT (learner_id, alias_id) DO UPDATE
+               SET consent = CASE
+                       WHEN excluded.merged_at IS NOT NULL AND a.merged_at IS NULL
+                         OR (excluded.merged_at, excluded.consent) > (a.merged_at, a.consent)
+                       THEN excluded.consent ELSE a.consent END,
+                   merged_at = greatest(a.merged_at, excluded.merged_at),
+                   unmerged_at = greatest(a.unmerged_at, excluded.unmerged_at)
+        """),
+        {name: [row.get(name) for row in latest.values()] for name in names},
+    )
+
+
+async def erase(tx: Transaction, learners: Mapping[str, datetime]) -> None:
+    """Nothing is concluded about the learners any more. Facts stay, under a pseudonym that leads to nobody."""
+    if not learners:
+        return
+    await tx.execute(
+        text("""
+            UPDATE learners l SET erased_at = coalesce(least(l.erased_at, u.at), u.at)
+              FROM unnest(cast(:ids AS text[]), cast(:ats AS timestamptz[])) AS u (id, at) WHERE l.id = u.id
+        """),
+        {"ids": list(learners), "ats": list(learners.values())},
+    )
+
+
+async def page_of_learners(tx: Transaction, after: str, limit: int) -> list[Learner]:
+    rows = await tx.rows(
+        text("SELECT tenant_id, id, erased_at FROM learners WHERE id > :after ORDER BY id LIMIT :limit"),
+        {"after": after, "limit": limit},
+    )
+    return [Learner(row["id"], row["tenant_id"], row["erased_at"] is not None) for row in rows]
+
+
+async def clear(tx: Transaction) -> None:
+    """Forget what can be heard again, and what was concluded from it; not the awards, which were announced."""
+    for table in ("audits", "holding_status", "holdings", "aliases", "achievements", "learners"):
+        await tx.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - the names are ours
+
+
+async def holdings_of(tx: Transaction, learners: Collection[str]) -> dict[str, list[Held]]:
+    """All that came under the ids of the learners and may be read, by learner, in the order of ids."""
+    rows = await tx.rows(
+        text("""
+            SELECT h.tenant_id, h.learner_id, h.award_id, h.body, s.ats, s.states
+              FROM holdings h
+              LEFT JOIN LATERAL (
+                    SELECT array_agg(s.at ORDER BY s.at, s.state) AS ats,
+                           array_agg(s.state ORDER BY s.at, s.state) AS states
+                      FROM holding_status s WHERE s.holding_id = h.id AND s.tenant_id = h.tenant_id) s ON true
+             WHERE h.learner_id = ANY (:ids) ORDER BY h.id
+        """).columns(body=JSONB()),
+        {"ids": list(learners)},
+    )
+    held: dict[str, list[Held]] = defaultdict(list)
+    for row in rows:
+        entries = zip(row["ats"] or (), row["states"] or (), strict=True)
+        status = tuple(StatusEntry(at, State(state)) for at, state in entries)
+        holding = replace(parse_holding(row["body"]), status=status)
+        held[row["learner_id"]].append(Held(row["tenant_id"], row["learner_id"], row["award_id"], holding))
+    return held

@@ -1,0 +1,250 @@
+"""Frameworks, the inverted index over the published ones, and the backfills that publishing starts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from cairn.common.db import Transaction
+from cairn.pathways.domain import parse_framework
+from cairn.pathways.reading_room import Published, ReadingRoom
+
+_COLUMNS: Final = """
+    f.tenant_id, f.id, f.qualification, f.version, f.title, f.achievement, f.effective_from, f.body, f.digest, f.state,
+    f.written_at, f.activated_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    tenant: str
+    id: str
+    qualification: str
+    version: str
+    title: str
+    achievement: str | None
+    effective_from: datetime | None
+    body: Mapping[str, Any]
+    digest: str
+    by: str
+
+
+async def write(tx: Transaction, draft: Draft) -> bool:
+    """Store the draft, or replace the one that is there. False where that version is published."""
+    statement = text("""
+        INSERT INTO frameworks AS f (tenant_id, id, qualification, version, title, achievement, effective_from, body,
+                                     digest, written_by)
+        VALUES (:tenant, :id, :qualification, :version, :title, :achievement, :effective_from, :body, :digest, :by)
+        ON CONFLICT (tenant_id, qualification, version) DO UPDATE
+           SET title = excluded.title, achievement = excluded.achievement, effective_from = excluded.effective_from,
+               body = excluded.body, digest = excluded.digest, written_by = excluded.written_by, written_at = now()
+         WHERE f.state = 'draft' RETURNING f.id
+    """).bindparams(bindparam("body", type_=JSONB()))
+    row = {name: getattr(draft, name) for name in Draft.__slots__}
+    return await tx.row(statement, row) is not None
+
+
+async def framework(tx: Transaction, framework_id: str, *, lock: bool = False) -> RowMapping | None:
+    statement = f"SELECT {_COLUMNS} FROM frameworks f WHERE f.id = :id{' FOR UPDATE' if lock else ''}"  # noqa: S608
+    return await tx.row(text(statement).columns(body=JSONB()), {"id": framework_id})
+
+
+async def named(tx: Transaction, qualification: str, version: str) -> RowMapping | None:
+    """A published framework by name."""
+    statement = f"""
+        SELECT {_COLUMNS} FROM frameworks f
+         WHERE f.qualification = :qualification AND f.version = :version AND f.state = 'active'
+    """  # noqa: S608
+    return await tx.row(text(statement).columns(body=JSONB()), {"qualification": qualification, "version": version})
+
+
+async def page(tx: Transaction, after: str | None, limit: int) -> Sequence[RowMapping]:
+    statement = f"""
+        SELECT {_COLUMNS} FROM frameworks f
+         WHERE cast(:after AS uuid) IS NULL OR f.id > cast(:after AS uuid) ORDER BY f.id LIMIT :limit
+    """  # noqa: S608
+    return await tx.rows(text(statement).columns(body=JSONB()), {"after": after, "limit": limit})
+
+
+async def activate(tx: Transaction, framework_id: str, by: str, at: datetime) -> None:
+    await tx.execute(
+        text("UPDATE frameworks SET state = 'active', published_by = :by, activated_at = :at WHERE id = :id"),
+        {"id": framework_id, "by": by, "at": at},
+    )
+
+
+async def set_keys(tx: Transaction, tenant: str, framework_id: str, keys: Iterable[str]) -> None:
+    """The keys under which a published framework is found. Never fewer than before."""
+    await tx.execute(
+        text("""
+            INSERT INTO framework_index (tenant_id, key, framework_id)
+            SELECT :tenant, key, :id FROM unnest(cast(:keys AS text[])) AS u (key) ON CONFLICT DO NOTHING
+        """),
+        {"tenant": tenant, "id": framework_id, "keys": sorted(keys)},
+    )
+
+
+async def touched(tx: Transaction, keys: Mapping[str, Collection[str]], now: datetime) -> dict[str, set[str]]:
+    """By tenant, the published frameworks in force that a credential with any of the `keys` can touch: every version of
+    a qualification of which one can be touched, because the best of them decides. One query for a batch."""
+    pairs = [(tenant, key) for tenant, some in sorted(keys.items()) for key in sorted(some)]
+    if not pairs:
+        return {}
+    rows = await tx.rows(
+        text("""
+            SELECT f.tenant_id, f.id
+              FROM (SELECT DISTINCT t.tenant_id, t.qualification
+                      FROM unnest(cast(:tenants AS text[]), cast(:keys AS text[])) AS u (tenant, key)
+                      JOIN framework_index i ON i.tenant_id = u.tenant AND i.key = u.key
+                      JOIN frameworks t ON t.id = i.framework_id) q
+              JOIN frameworks f ON f.tenant_id = q.tenant_id AND f.qualification = q.qualification
+             WHERE f.state = 'active' AND (f.effective_from IS NULL OR f.effective_from <= :now)
+        """),
+        {"tenants": [tenant for tenant, _ in pairs], "keys": [key for _, key in pairs], "now": now},
+    )
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        found[row["tenant_id"]].add(str(row["id"]))
+    return found
+
+
+async def versions(tx: Transaction, tenant: str, qualification: str, now: datetime) -> set[str]:
+    """The versions of a qualification that are in force."""
+    rows = await tx.rows(
+        text("""
+            SELECT id FROM frameworks
+             WHERE tenant_id = :tenant AND qualification = :qualification AND state = 'active'
+               AND (effective_from IS NULL OR effective_from <= :now)
+        """),
+        {"tenant": tenant, "qualification": qualification, "now": now},
+    )
+    return {str(row["id"]) for row in rows}
+
+
+async def read(tx: Transaction, room: ReadingRoom, ids: Collection[str]) -> dict[str, Published]:
+    """Published frameworks by id; only those that were not read before are asked for."""
+    if missing := room.missing(ids):
+        statement = (
+            f"SELECT {_COLUMNS} FROM frameworks f WHERE f.id = ANY (cast(:ids AS uuid[])) AND f.state = 'active'"  # noqa: S608
+        )
+        for row in await tx.rows(text(statement).columns(body=JSONB()), {"ids": missing}):
+            room.add(published(row))
+    return {id_: found for id_ in sorted(ids) if (found := room.get(id_)) is not None}
+
+
+def published(row: RowMapping) -> Published:
+    framework = parse_framework(row["body"])
+    nested = frozenset(leaf.qualification for leaf in framework.leaves if leaf.qualification is not None)
+    return Published(str(row["id"]), row["tenant_id"], framework, row["achievement"], row["activated_at"], nested)
+
+
+async def awards(tx: Transaction, nested: Mapping[str, Collection[str]]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """By tenant and qualification, the achievements that its published versions award. Only a tenant's own: otherwise
+    another could publish under the name of its qualification, and award what fills it."""
+    pairs = [(tenant, name) for tenant, names in sorted(nested.items()) for name in sorted(names)]
+    known: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+    if not pairs:
+        return known
+    rows = await tx.rows(
+        text("""
+            SELECT f.tenant_id, f.qualification, array_agg(DISTINCT f.achievement) AS achievements
+              FROM unnest(cast(:tenants AS text[]), cast(:names AS text[])) AS u (tenant, name)
+              JOIN frameworks f ON f.tenant_id = u.tenant AND f.qualification = u.name
+             WHERE f.state = 'active' GROUP BY f.tenant_id, f.qualification
+        """),
+        {"tenants": [tenant for tenant, _ in pairs], "names": [name for _, name in pairs]},
+    )
+    for row in rows:
+        known[row["tenant_id"]][row["qualification"]] = tuple(sorted(row["achievements"]))
+    return known
+
+
+async def nesting(tx: Transaction) -> dict[str, set[str]]:
+    """The published qualifications, and those that they nest."""
+    rows = await tx.rows(
+        text("""
+            SELECT f.qualification, i.key FROM frameworks f
+              LEFT JOIN framework_index i ON i.framework_id = f.id AND i.key LIKE 'qualification:%'
+             WHERE f.state = 'active'
+        """)
+    )
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        found[row["qualification"]].update([row["key"].removeprefix("qualification:")] if row["key"] else [])
+    return found
+
+
+async def nesting_in(tx: Transaction, tenant: str, qualification: str) -> set[str]:
+    """Published frameworks of the tenant that nest the qualification."""
+    rows = await tx.rows(
+        text("SELECT framework_id AS id FROM framework_index WHERE tenant_id = :tenant AND key = :key"),
+        {"tenant": tenant, "key": f"qualification:{qualification}"},
+    )
+    return {str(row["id"]) for row in rows}
+
+
+async def start_backfill(tx: Transaction, tenant: str, framework_id: str, not_before: datetime) -> None:
+    """Look at every learner again, from the first on."""
+    await tx.execute(
+        text("""
+            INSERT INTO backfills (tenant_id, framework_id, not_before) VALUES (:tenant, :id, :not_before)
+            ON CONFLICT (framework_id) DO UPDATE
+               SET not_before = excluded.not_before, cursor = '', looked_at = 0, audited = 0, finished_at = NULL
+        """),
+        {"tenant": tenant, "id": framework_id, "not_before": not_before},
+    )
+
+
+async def backfill(tx: Transaction, framework_id: str) -> RowMapping | None:
+    return await tx.row(
+        text("SELECT not_before, looked_at, audited, finished_at FROM backfills WHERE framework_id = :id"),
+        {"id": framework_id},
+    )
+
+
+async def take_backfill(tx: Transaction, now: datetime) -> RowMapping | None:
+    """One that is due, locked; others pass over it."""
+    return await tx.row(
+        text("""
+            SELECT b.tenant_id, b.framework_id, b.cursor, f.qualification
+              FROM backfills b JOIN frameworks f ON f.id = b.framework_id
+             WHERE b.finished_at IS NULL AND b.not_before <= :now ORDER BY b.not_before, b.framework_id
+             LIMIT 1 FOR UPDATE OF b SKIP LOCKED
+        """),
+        {"now": now},
+    )
+
+
+async def candidates(tx: Transaction, tenant: str, framework_id: str, after: str, window: int) -> Sequence[RowMapping]:
+    """The tenant's next learners in the order of ids, and whether each holds, or has by consent, anything that the
+    framework can take. A window of learners rather than of matches, so that the cost of a step is bounded."""
+    return await tx.rows(
+        text("""
+            WITH wanted AS MATERIALIZED (
+                SELECT array_agg(key) AS keys FROM framework_index WHERE framework_id = :id)
+            SELECT l.id,
+                   EXISTS (SELECT FROM holdings h WHERE h.learner_id = l.id AND h.keys && (SELECT keys FROM wanted))
+                   OR EXISTS (SELECT FROM aliases a JOIN holdings h ON h.learner_id = a.alias_id
+                               WHERE a.learner_id = l.id AND a.active AND h.keys && (SELECT keys FROM wanted)) AS holds
+              FROM learners l WHERE l.tenant_id = :tenant AND l.id > :after ORDER BY l.id LIMIT :window
+        """),
+        {"tenant": tenant, "id": framework_id, "after": after, "window": window},
+    )
+
+
+async def advance_backfill(
+    tx: Transaction, framework_id: str, cursor: str, looked_at: int, audited: int, finished_at: datetime | None
+) -> None:
+    await tx.execute(
+        text("""
+            UPDATE backfills SET cursor = :cursor, looked_at = looked_at + :looked_at, audited = audited + :audited,
+                                 finished_at = :finished_at WHERE framework_id = :id
+        """),
+        {"id": framework_id, "cursor": cursor, "looked_at": looked_at, "audited": audited, "finished_at": finished_at},
+    )

@@ -1,0 +1,302 @@
+"""From what a learner holds to what is stored and said: pure, given the engine.
+
+A learner is audited against a framework on the holdings that it can take, as of the newest instant among what went in:
+when one was earned, when its status changed, when a merge was made or undone, when the framework came into force.
+Never on the clock, nor on when an event arrived. The audit is thereby a function of the facts alone, its digest
+included: order, repetition, replay and backfill give the same one. Nothing is lost by that: between the newest of those
+instants and now, nothing happened that the rules of `validity: award` take into account, since an expiry that merely
+comes to pass takes no award away (STACKING, semantics 8). `asOf` in GET and POST is the caller's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, Literal, cast
+
+from cairn.common.events.models import (
+    Fact,
+    QualificationCompleted,
+    QualificationLapsed,
+    QualificationProgressed,
+    QualificationRestored,
+)
+from cairn.pathways.domain import (
+    Audit,
+    Award,
+    Framework,
+    Group,
+    Holding,
+    Node,
+    Transition,
+    audit,
+    holding_keys,
+    transition,
+)
+from cairn.pathways.reading_room import Awards, Published, ReadingRoom
+from cairn.pathways.store.audits import Latest, NewAudit, NewAward
+
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+_PLACES: Final = Decimal("0.000001")
+_ACTIONS: Final[Mapping[str, Literal["revoke", "suspend", "review"]]] = {
+    "revoked": "revoke",
+    "suspended": "suspend",
+    "review": "review",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A learner who is audited, and what counts for them by active merges."""
+
+    tenant: str
+    learner: str
+    same: tuple[str, ...]
+    """Learners of the same tenant who were merged into this one: their awards are this one's too."""
+    holdings: tuple[Holding, ...]
+    keys: Mapping[str, frozenset[str]]
+    """The index keys of each holding, by its id."""
+    linked_at: tuple[datetime, ...]
+
+    @classmethod
+    def of(
+        cls,
+        tenant: str,
+        learner: str,
+        holdings: Sequence[Holding],
+        same: Collection[str] = (),
+        linked_at: Collection[datetime] = (),
+    ) -> Subject:
+        return cls(tenant, learner, tuple(sorted(same)), tuple(holdings), keys_of(holdings), tuple(linked_at))
+
+
+def keys_of(holdings: Sequence[Holding]) -> dict[str, frozenset[str]]:
+    """The index keys of each holding. Attempts tie holdings together, which costs a look at all of them for each."""
+    others = holdings if any(holding.attempt_of for holding in holdings) else ()
+    return {holding.id: holding_keys(holding, others) for holding in holdings}
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is to be stored, and what has changed for others to hear."""
+
+    audits: list[NewAudit] = field(default_factory=list[NewAudit])
+    forgotten: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    awards: list[NewAward] = field(default_factory=list[NewAward])
+    said: list[Saying] = field(default_factory=list["Saying"])
+
+    def add(self, other: Verdict) -> None:
+        self.audits += other.audits
+        self.forgotten += other.forgotten
+        self.awards += other.awards
+        self.said += other.said
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """A fact for `qualifications`, under the learner's key. `subject` tells the sayings of one instant apart."""
+
+    type: str
+    tenant: str
+    learner: str
+    subject: str
+    fact: Fact
+
+
+def as_of(published: Published, relevant: Sequence[Holding], linked_at: Sequence[datetime]) -> datetime:
+    """The newest instant among what goes into the audit; see the head of this module."""
+    instants = [holding.earned for holding in relevant]
+    instants += [entry.at for holding in relevant for entry in holding.status]
+    instants += linked_at
+    if published.framework.effective_from is not None:
+        instants.append(published.framework.effective_from)
+    return max(instants, default=published.activated_at)
+
+
+def relevant(
+    subject: Subject, published: Published, versions: Sequence[Published], room: ReadingRoom, known: Awards
+) -> list[Holding]:
+    """The holdings that the framework can take. An award of the qualification itself is none of them: it would hold up
+    the very award that it is."""
+    keys = room.keys(published, known)
+    own = {version.achievement for version in versions}
+    return [
+        holding
+        for holding in subject.holdings
+        if holding.achievement not in own and not keys.isdisjoint(subject.keys[holding.id])
+    ]
+
+
+def judge(
+    subject: Subject,
+    versions: Sequence[Published],
+    *,
+    room: ReadingRoom,
+    known: Awards,
+    latest: Mapping[tuple[str, str], Latest],
+    awards: Mapping[tuple[str, str], Award],
+    now: datetime,
+    steps: int,
+) -> Verdict:
+    """Audit the subject against the versions of one qualification, and let the best of them decide about the award.
+
+    `latest` are the stored audits by learner and framework, `awards` the latest awards by learner and qualification.
+    `now` is only written into what is said.
+    """
+    qualification = versions[0].framework.qualification
+    held = [awards[who, qualification] for who in (subject.learner, *subject.same) if (who, qualification) in awards]
+    verdict = Verdict()
+    audits: list[tuple[Published, Audit]] = []
+    for version in sorted(versions, key=lambda each: each.id):
+        counting = relevant(subject, version, versions, room, known)
+        if not counting:
+            if (subject.learner, version.id) in latest:
+                verdict.forgotten.append((subject.learner, version.id))
+            if not held:
+                continue
+        result = audit(
+            version.framework,
+            counting,
+            (),
+            as_of(version, counting, subject.linked_at),
+            awards=version.awards(known),
+            steps=steps,
+        )
+        audits.append((version, result))
+        if counting:
+            _note(verdict, subject, version, result, latest.get((subject.learner, version.id)), now)
+    if audits:
+        version, result = best(audits, held[0].version if held else None)
+        _decide(verdict, subject, version, result, held, now)
+    return verdict
+
+
+def best(audits: Sequence[tuple[Published, Audit]], standing: str | None) -> tuple[Published, Audit]:
+    """The version that decides: complete, then the earliest, then the newest (STACKING, "best version"). Where none is
+    complete, one that cannot be told before one that is not; then that of the award that stands, then the newest."""
+
+    def rank(each: tuple[Published, Audit]) -> tuple[object, ...]:
+        version, result = each
+        start = version.framework.effective_from or _BEGINNING
+        status = ("complete", "undetermined", "incomplete").index(result.status)
+        return (status, result.earned_at or _BEGINNING, version.framework.version != standing, _newest_first(start))
+
+    newest_version_first = sorted(audits, key=lambda each: each[0].framework.version, reverse=True)
+    return min(newest_version_first, key=lambda each: cast("tuple[int, datetime, bool, float]", rank(each)))
+
+
+def _newest_first(instant: datetime) -> float:
+    return -(instant - _BEGINNING).total_seconds()
+
+
+def _note(
+    verdict: Verdict, subject: Subject, version: Published, result: Audit, before: Latest | None, now: datetime
+) -> None:
+    progress = progress_of(version.framework, result)
+    new = NewAudit(
+        subject.tenant,
+        subject.learner,
+        version.id,
+        result.status,
+        progress,
+        result.digest,
+        result.to_json(),
+    )
+    if before is None or before.digest != new.digest or before.status != new.status or before.progress != progress:
+        verdict.audits.append(new)
+    moved = before is None or (before.status, before.progress) != (new.status, new.progress)
+    if moved and result.status != "complete":
+        fact = QualificationProgressed(
+            learner=subject.learner,
+            qualification=result.qualification,
+            version=result.version,
+            status=result.status,
+            progress=progress,
+            digest=result.digest,
+            at=now,
+        )
+        place = f"{subject.learner}/{version.id}"
+        verdict.said.append(Saying("qualification.progressed.v1", subject.tenant, subject.learner, place, fact))
+
+
+def progress_of(rules: Framework, result: Audit) -> Decimal:
+    """How far the learner is, from 0 to 1 (STACKING, "Progress"), rounded down to six places: only complete is 1."""
+    if result.status == "complete":
+        return Decimal(1)
+    nodes = {node.id: node for node in result.nodes}
+
+    def of(node: Node) -> Fraction:
+        if isinstance(node, Group):
+            best_first = sorted(map(of, node.children), reverse=True)[: node.n]
+            return sum(best_first, Fraction(0)) / node.n if node.n else Fraction(1)
+        found = nodes[node.id]
+        if found.met or not node.min:
+            return Fraction(1)
+        missing = (found.needs or {}).get(node.measure)
+        return 1 - Fraction(str(missing)) / Fraction(node.min) if missing is not None else Fraction(0)
+
+    progress = of(rules.root)
+    return (Decimal(progress.numerator) / progress.denominator).quantize(_PLACES, "ROUND_DOWN").normalize()
+
+
+def _decide(
+    verdict: Verdict, subject: Subject, version: Published, result: Audit, held: Sequence[Award], now: datetime
+) -> None:
+    first, rest = (held[0], held[1:]) if held else (None, ())
+    for previous in (first, *rest):
+        step = transition(previous, result, tenant=subject.tenant, learner=subject.learner)
+        # Two of the merged may have earned it before they were one: that is no reason to award it a third time.
+        if not step.changed or step.award is None or (previous is not first and step.change == "award"):
+            continue
+        verdict.awards.append(NewAward(step.award, version.achievement, step.reason))
+        verdict.said.extend(_sayings(previous, step, step.award, version, now))
+
+
+def _sayings(
+    previous: Award | None, step: Transition, award: Award, version: Published, now: datetime
+) -> Iterator[Saying]:
+    before = previous.state if previous is not None else None
+    fact: Fact
+    if step.change == "award":
+        kind = "qualification.completed.v1"
+        fact = QualificationCompleted(
+            learner=award.learner,
+            award=award.id,
+            qualification=award.qualification,
+            version=award.version,
+            achievement=version.achievement,
+            components=award.components,
+            earned_at=award.earned_at,
+            digest=award.digest,
+            replaces=award.replaces,
+            at=now,
+        )
+    elif step.change == "lapse" or (award.state == "review" and before != "review"):
+        kind = "qualification.lapsed.v1"
+        fact = QualificationLapsed(
+            learner=award.learner,
+            award=award.id,
+            qualification=award.qualification,
+            version=award.version,
+            action=_ACTIONS[award.state],
+            reason=step.reason,
+            digest=award.digest,
+            at=now,
+        )
+    elif step.change == "restore" or (before == "review" and award.state == "active"):
+        kind = "qualification.restored.v1"
+        fact = QualificationRestored(
+            learner=award.learner,
+            award=award.id,
+            qualification=award.qualification,
+            version=award.version,
+            components=award.components,
+            digest=award.digest,
+            at=now,
+        )
+    else:
+        return
+    yield Saying(kind, award.tenant, award.learner, award.id, fact)

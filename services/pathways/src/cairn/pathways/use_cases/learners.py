@@ -1,0 +1,112 @@
+"""What is known of a learner: their holdings, their audits as of any instant, their awards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+
+from cairn.common.auth import Principal
+from cairn.common.db import Transaction
+from cairn.common.problem import DomainError
+from cairn.pathways.deps import Deps
+from cairn.pathways.domain import Audit, Holding, audit, explain
+from cairn.pathways.reading_room import Published
+from cairn.pathways.store import audits, facts, frameworks
+from cairn.pathways.use_cases.judging import keys_of
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """`merged` are the learners who count as this one, by the merges that are active now."""
+
+    holdings: tuple[Holding, ...]
+    merged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    published: Published
+    audit: Audit
+    sentence: str
+
+
+async def holdings(deps: Deps, principal: Principal, learner_id: str) -> Held:
+    """Raises DomainError `not-found`."""
+    async with deps.database.transaction(principal.tenant) as tx:
+        await _known(tx, learner_id)
+        return await _held(tx, learner_id)
+
+
+async def awards(deps: Deps, principal: Principal, learner_id: str) -> Sequence[RowMapping]:
+    """Every award, lapsed ones included. Raises DomainError `not-found`."""
+    async with deps.database.transaction(principal.tenant) as tx:
+        await _known(tx, learner_id)
+        return await audits.awards_of(tx, learner_id)
+
+
+async def reviews(deps: Deps, principal: Principal, limit: int) -> Sequence[RowMapping]:
+    """Awards that rest on something that was lost, and wait for a registrar; the longest waiting first."""
+    async with deps.database.transaction(principal.tenant) as tx:
+        return await audits.in_review(tx, limit)
+
+
+async def audit_learner(
+    deps: Deps, principal: Principal, learner_id: str, as_of: datetime, framework: UUID | None
+) -> list[Audited]:
+    """Against every framework in force that the learner's holdings can touch, or against one published framework.
+
+    Raises DomainError `not-found`.
+    """
+    tenant = principal.tenant
+    async with deps.database.transaction(tenant) as tx:
+        await _known(tx, learner_id)
+        held = await _held(tx, learner_id)
+        if framework is None:
+            keys = {key for some in keys_of(held.holdings).values() for key in some}
+            ids = (await frameworks.touched(tx, {tenant: keys}, as_of)).get(tenant, set())
+        else:
+            row = await frameworks.framework(tx, str(framework))
+            if row is None or row["state"] != "active":
+                raise DomainError("There is no such published framework here.", code="not-found")
+            ids = {str(framework)}
+        read = await frameworks.read(tx, deps.frameworks, ids)
+        qualifications = {each.framework.qualification for each in read.values()}
+        nested = {name for each in read.values() for name in each.nested}
+        known = (await frameworks.awards(tx, {tenant: nested | qualifications}))[tenant]
+
+    def work() -> list[Audited]:
+        done: list[Audited] = []
+        for published in sorted(read.values(), key=_by_name):
+            rules = published.framework
+            # An award of the qualification itself does not count towards it: it would hold itself up.
+            own = known.get(rules.qualification, ())
+            counting = [holding for holding in held.holdings if holding.achievement not in own]
+            result = audit(rules, counting, (), as_of, awards=published.awards(known), steps=deps.settings.audit_steps)
+            done.append(Audited(published, result, explain(result, rules)))
+        return done
+
+    return await asyncio.to_thread(work)
+
+
+def _by_name(published: Published) -> tuple[str, str]:
+    return published.framework.qualification, published.framework.version
+
+
+async def _known(tx: Transaction, learner_id: str) -> None:
+    learner = await facts.learner(tx, learner_id)
+    if learner is None or learner.erased:
+        raise DomainError("There is no such learner here.", code="not-found")
+
+
+async def _held(tx: Transaction, learner_id: str) -> Held:
+    """Another tenant's rows are among them if, and only if, row-level security finds the consent."""
+    links = await facts.links(tx, [learner_id])
+    merged = sorted(link.alias for link in links if link.active and link.learner == learner_id)
+    found = await facts.holdings_of(tx, [learner_id, *merged])
+    every = (each.holding for some in found.values() for each in some)
+    return Held(tuple(sorted(every, key=lambda holding: holding.id)), tuple(merged))
