@@ -19,7 +19,7 @@ def framework(requirement, **more):
     return {"qualification": "https://uni.example/q/whole", "version": "1", "requirement": requirement, **more}
 
 
-def holding(name, achievement=None, earned="2026-03-01", credits=None, **more):
+def holding(name, achievement=None, earned="2026-03-01", credits=None, **more):  # noqa: A002
     status = more.pop("status", [{"at": earned, "state": "valid"}])
     found = {"id": name, "achievement": achievement or name, "issuer": "did:web:uni.example", "earned": earned}
     if credits is not None:

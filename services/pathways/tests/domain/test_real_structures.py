@@ -9,8 +9,8 @@ MITX = "https://mitx.example/a/"
 def scm(make):
     """MITx MicroMasters in Supply Chain Management: five courses and the comprehensive exam.
 
-    The courses are a group of their own, so that the limit `order` (courses before exam) has something to name once there
-    are limits. Until then the exam counts whenever it was taken; it completes nothing without all five courses.
+    The courses are a group of their own, so that the limit `order` (courses before exam) has something to name once
+    there are limits. Until then the exam counts whenever it was taken; it completes nothing without all five courses.
     """
     courses = [make.leaf(f"SC{n}x", f"{MITX}SC{n}x") for n in range(5)]
     return make.framework(
