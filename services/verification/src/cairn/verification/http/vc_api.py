@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -101,7 +102,8 @@ def _checks(options: Any, *, trust: bool) -> set[CheckName]:
     try:
         asked = _Options.model_validate(options or {}).checks
     except ValidationError as error:
-        raise DomainError("The options were refused.", code="malformed", faults=faults_of(error.errors())) from None
+        faults = [replace(fault, field=f"/options{fault.field}") for fault in faults_of(error.errors())]
+        raise DomainError("The options were refused.", code="malformed", faults=faults) from None
     if not asked:
         return set(CheckName) if trust else set(CheckName) - {CheckName.TRUST}
     # A proof says nothing without its issuer.
