@@ -85,13 +85,15 @@ async def run_worker(settings: Settings, database: Database, parts: Sequence[tup
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    health = asyncio.create_task(_serve_health(settings, database), name="health")
+    server = _health_server(settings, database)
+    health = asyncio.create_task(server.serve(), name="health")
     tasks = [asyncio.create_task(_guard(part(stopping), stopping), name=name) for name, part in parts]
     log.info("worker started", parts=[name for name, _ in parts])
     await stopping.wait()
     _, late = await asyncio.wait(tasks, timeout=settings.drain_seconds)
-    for task in (*late, health):
+    for task in late:
         task.cancel()
+    server.should_exit = True
     results = await asyncio.gather(*tasks, health, return_exceptions=True)
     await database.close()
     log.info("worker stopped", late=[task.get_name() for task in late])
@@ -107,7 +109,7 @@ async def _guard(part: Awaitable[None], stopping: asyncio.Event) -> None:
         stopping.set()
 
 
-async def _serve_health(settings: Settings, database: Database) -> None:
+def _health_server(settings: Settings, database: Database) -> uvicorn.Server:
     app = FastAPI(openapi_url=None)
     Problems(settings.errors_url, {}).install(app)
     app.include_router(health_router(database.ping))
@@ -115,7 +117,7 @@ async def _serve_health(settings: Settings, database: Database) -> None:
     # The worker's own handlers decide when to stop; uvicorn's would end the process's drain.
     server.install_signal_handlers = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
     server.capture_signals = contextlib.nullcontext  # pyright: ignore[reportAttributeAccessIssue]
-    await server.serve()
+    return server
 
 
 def uvicorn_config(settings: Settings, app: Any, port: int) -> uvicorn.Config:

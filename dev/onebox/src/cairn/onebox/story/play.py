@@ -273,7 +273,7 @@ class _Story:
             audit = await audit_of(self._api, self._ids[person.user])
             if audit is None:
                 return "no audit"
-            explanation = audit["explanation"]
+            explanation = audit["sentence"]
             seen = [node["id"] for node in audit["nodes"] if not node["met"] and node["id"] not in {"root", "courses"}]
             return None if seen == unmet and audit["status"] == "incomplete" else f"{audit['status']}, unmet: {seen}"
 
