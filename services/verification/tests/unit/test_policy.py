@@ -14,12 +14,12 @@ from cairn.verification.domain.policy import digest_of, findings_of, verdict_of
 PASSED, FAILED, OPEN, SKIPPED = Outcome.PASSED, Outcome.FAILED, Outcome.UNDETERMINED, Outcome.SKIPPED
 
 
-def verification(**outcomes: Outcome) -> Verification:
+def verification(id_: str | None = "urn:uuid:canary", **outcomes: Outcome) -> Verification:
     """All checks passed but those that are given."""
     answers = {
         name: Check(outcomes.get(name.value, PASSED), f"code-{name.value}", "canary detail") for name in CheckName
     }
-    return Verification(checks=answers, issuer="did:example:issuer", facts=CredentialFacts(id="urn:uuid:canary"))
+    return Verification(checks=answers, issuer="did:example:issuer", facts=CredentialFacts(id=id_))
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,11 @@ def test_s36_what_is_kept_repeats_no_sentence_and_names_no_stranger() -> None:
     for unsigned in ({"proof": FAILED}, {"proof": OPEN}, {"issuer": FAILED}):
         kept = findings_of("a.b.c", verification(**unsigned))
         assert (kept.issuer, kept.credential) == (None, None)
+
+
+@pytest.mark.parametrize("odd", [None, "", "a\0b", "a\nb", "x" * 501])
+def test_an_id_that_no_event_should_carry_is_left_out(odd: str | None) -> None:
+    assert findings_of("a.b.c", verification(id_=odd)).credential is None
 
 
 JSON = st.recursive(

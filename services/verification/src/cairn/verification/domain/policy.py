@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from cairn.credentials import Check, CheckName, JsonRefused, Outcome, Verification, parse_json
 
 Verdict: TypeAlias = Literal["verified", "refused", "undetermined"]
 Presented: TypeAlias = "dict[str, Any] | str | bytes"
 """A credential as it was handed in: an object, JSON text, a compact JWT, or the bytes of either."""
+
+
+_MAX_ID: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Findings:
     issuer: str | None
     """None unless the proof holds: until then it is only what somebody wrote."""
     credential: str | None
-    """None unless the issuer is known: the id of a stranger's credential may name its holder."""
+    """None unless the issuer is known, since the id of a stranger's credential may name its holder, and plain."""
 
 
 def verdict_of(verification: Verification) -> Verdict:
@@ -52,12 +55,13 @@ def verdict_of(verification: Verification) -> Verdict:
 def findings_of(presented: Presented, verification: Verification) -> Findings:
     signed = _passed(verification, CheckName.PROOF) and _passed(verification, CheckName.ISSUER)
     known = signed and _passed(verification, CheckName.TRUST)
+    named = credential_id(verification) or ""
     return Findings(
         digest=digest_of(presented),
         verdict=verdict_of(verification),
         checks={str(name): _finding(check) for name, check in verification.checks.items()},
         issuer=verification.issuer if signed else None,
-        credential=credential_id(verification) if known else None,
+        credential=named if known and 0 < len(named) <= _MAX_ID and named.isprintable() else None,
     )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID, uuid4
+
+from prometheus_client import Counter
 
 from cairn.common.auth import Principal
 from cairn.common.db import PLATFORM
@@ -17,6 +20,8 @@ from cairn.verification.deps import Deps
 from cairn.verification.domain.policy import Presented, findings_of
 from cairn.verification.resolvers import Known, Outside
 from cairn.verification.store import Record
+
+VERIFICATIONS: Final = Counter("cairn_verifications_total", "Credentials verified, by verdict.", ["verdict"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ async def verify_credential(
         await store.add_verification(tx, principal.tenant, record)
         await tx.publish(event)
         await tx.commit()
+    VERIFICATIONS.labels(findings.verdict).inc()
     return Verified(verification, record)
 
 
