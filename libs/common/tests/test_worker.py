@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cairn.common import worker
 from cairn.common.worker import Job, job_part
 
 
@@ -138,7 +137,7 @@ async def test_a_job_that_fails_waits_longer_each_time_and_then_works_at_once(mo
     async def note(_: asyncio.Event, seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr(worker, "pause_unless", note)
+    monkeypatch.setattr("cairn.common.worker.pause_unless", note)
     await job_part("probe", Job("again", step))(stopping)
     # The success in between counts: the third failure waits no longer than the first.
     assert pauses == [0.2, 0.4, 0, 0.2, 0, 0]
