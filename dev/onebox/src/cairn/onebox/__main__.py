@@ -16,6 +16,7 @@ from rich.console import Console
 from cairn.onebox.home import AlreadyRunning, Home
 from cairn.onebox.layout import kafka_of
 from cairn.onebox.run import Options, run
+from cairn.onebox.story.show import WIDTH
 
 
 def main(arguments: list[str]) -> int:
@@ -23,7 +24,8 @@ def main(arguments: list[str]) -> int:
     try:
         match arguments:
             case []:
-                console = Console(highlight=False)
+                # A file or a pipe has no width; rich would take it for 80 columns.
+                console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
                 return asyncio.run(run(_options(folder), console))
             case ["clean"]:
                 Home(folder).remove()

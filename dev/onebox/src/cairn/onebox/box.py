@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +28,8 @@ class Box:
         self.folder = folder
         self.port = port or free_port()
         """The one it was told; see `access` for the one it has."""
-        self._output = folder.with_name(folder.name + ".out")
+        descriptor, output = tempfile.mkstemp(prefix=f"{folder.name}-", suffix=".out", dir=folder.parent)
+        self._output = Path(output)
         told = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
         told |= {
             "CAIRN_DATA": str(folder),
@@ -35,9 +37,9 @@ class Box:
             **({"CAIRN_STORY_LEARNERS": str(learners)} if learners else {"STORY": "0"}),
             **(env or {}),
         }
-        with self._output.open("wb") as output:
+        with open(descriptor, "wb") as out:
             command = [sys.executable, "-m", "cairn.onebox"]
-            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=told)
+            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=told)
 
     @property
     def said(self) -> str:

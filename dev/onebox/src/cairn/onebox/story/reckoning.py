@@ -141,7 +141,7 @@ def summary(people: Sequence[Person], found: Mapping[str, Reckoning]) -> dict[st
         "Learners": f"{len(people):,}",
         "  with one course from the other university, by consent": f"{parts['abroad']:,}",
         "Completions, each with exactly one credential": f"{total - sum(states.values()):,}",
-        f"{cast.TITLE}s": f"{states['active']:,}",
+        f"{cast.AWARD}s earned and standing": f"{states['active']:,}",
         "  not earned for want of one course": f"{parts['lacks-course']:,}",
         "  not earned for want of the exam": f"{parts['lacks-exam']:,}",
         "  not earned yet, two courses passed": f"{parts['beginner']:,}",
