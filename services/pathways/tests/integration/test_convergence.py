@@ -77,7 +77,7 @@ async def play(service: Service, events: Sequence[Event], sizes: random.Random, 
             await service.publish(rules)
     left = list(events)
     while left:
-        size = sizes.choice((1, 1, 2, 5, 20))
+        size = sizes.choice((1, 2, 5, 20, 60))
         await service.hear(*left[:size])
         left = left[size:]
     if not rules_first:

@@ -40,13 +40,15 @@ _PARTS: Final = {
           FROM audits a JOIN frameworks f ON f.id = a.framework_id
          ORDER BY a.learner_id COLLATE "C", f.qualification COLLATE "C", f.version COLLATE "C"
     """,
-    # Under the survivor's name: which of two merged learners was awarded depends on which was heard of first.
+    # Under the survivor's name: which of two merged learners was awarded depends on which was heard of first. Without
+    # those of the erased, about whom nothing is concluded any more: whether it was before depends on the order too.
     "awards": """
         SELECT DISTINCT w.tenant_id, coalesce(a.learner_id, w.learner_id) COLLATE "C" AS learner,
                w.qualification COLLATE "C" AS qualification
           FROM awards w
           LEFT JOIN aliases a ON a.alias_id = w.learner_id AND a.active AND a.tenant_id = w.tenant_id
                              AND a.source_tenant_id = w.tenant_id
+          JOIN learners l ON l.id = w.learner_id AND l.erased_at IS NULL
          WHERE w.state = 'active' ORDER BY 2, 3, 1
     """,
 }
