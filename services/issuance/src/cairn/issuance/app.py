@@ -9,8 +9,8 @@ from fastapi import FastAPI
 
 from cairn.common.app import closing, create_app
 from cairn.common.dead_letters_http import dead_letter_router
-from cairn.issuance.consumers import GROUP, handle
-from cairn.issuance.deps import Deps
+from cairn.issuance.consumers import handle
+from cairn.issuance.deps import GROUP, Deps
 from cairn.issuance.http import achievements, completions, credentials, institutions, learners, public
 from cairn.issuance.problems import PROBLEMS
 from cairn.issuance.settings import IssuanceSettings

@@ -14,10 +14,9 @@ from cairn.common.events.models import (
     QualificationLapsed,
     QualificationRestored,
 )
-from cairn.issuance.deps import Deps
+from cairn.issuance.deps import GROUP, Deps
 from cairn.issuance.use_cases import awards
 
-GROUP: Final = "issuance"
 TOPICS: Final = ("qualifications",)
 
 

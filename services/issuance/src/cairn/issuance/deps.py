@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cairn.common.db import Database
 from cairn.common.instants import utc_now
 from cairn.common.vault import Vault
 from cairn.issuance.settings import IssuanceSettings
 from cairn.issuance.signing import KeyHolder, LocalKeyHolder
+
+GROUP: Final = "issuance"
+"""The consumer group, by which the inbox and dead letters are kept too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ from cairn.common.db import EVERY_TENANT, Transaction
 from cairn.common.events import Event, encode, stable_id
 from cairn.common.events.models import QualificationCompleted
 from cairn.common.worker import Job
-from cairn.issuance.consumers import GROUP
-from cairn.issuance.deps import Deps
+from cairn.issuance.deps import GROUP, Deps
 from cairn.issuance.store import awards as store
 from cairn.issuance.use_cases import awards, issue
 
