@@ -40,7 +40,7 @@ def claims(**changes) -> dict:
 
 
 def signed(key, header: dict | None = None, **changes) -> str:
-    head = {"alg": "EdDSA", "kid": key.kid} | (header or {})
+    head = {"alg": "Ed25519", "kid": key.kid} | (header or {})
     return jwt.encode(head, claims(**changes), key, algorithms=["EdDSA", "Ed25519"])
 
 
@@ -59,6 +59,12 @@ def test_a_token_of_the_operator_is_a_principal(authenticator, signing_key) -> N
     principal.need("credentials:read")
     with pytest.raises(Forbidden, match="credentials:write"):
         principal.need("credentials:write")
+
+
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
+@pytest.mark.parametrize("name", ["Ed25519", "EdDSA"])
+def test_either_name_of_the_algorithm_is_understood(authenticator, signing_key, name: str) -> None:
+    assert authenticator.principal(signed(signing_key, {"alg": name})).tenant == "north"
 
 
 def test_a_caller_without_a_token_has_the_public_scopes_only(settings) -> None:
@@ -110,7 +116,7 @@ def test_s4_another_algorithm_under_the_keys_name_is_refused(authenticator, sign
 @pytest.mark.parametrize("kid", ["own", "the operator's", None])
 def test_s5_a_key_that_the_token_brings_along_is_not_used(authenticator, signing_key, kid) -> None:
     forger = new_signing_key()
-    header: dict = {"alg": "EdDSA"}
+    header: dict = {"alg": "Ed25519"}
     if kid:
         header["kid"] = forger.kid if kid == "own" else signing_key.kid
     for extra in (
@@ -127,7 +133,7 @@ def test_s5_a_key_that_the_token_brings_along_is_not_used(authenticator, signing
 
 
 def test_s6_an_unknown_critical_header_is_refused(authenticator, signing_key) -> None:
-    head = {"alg": "EdDSA", "kid": signing_key.kid, "crit": ["b65"], "b65": False}
+    head = {"alg": "Ed25519", "kid": signing_key.kid, "crit": ["b65"], "b65": False}
     signing_input = f"{b64(head)}.{b64(claims())}"
     signature = signing_key.private_key.sign(signing_input.encode())
     refusal(authenticator, f"{signing_input}.{b64(signature)}")
@@ -180,8 +186,8 @@ def test_what_is_no_token_is_refused(authenticator, token) -> None:
 
 def test_a_jws_without_claims_is_refused(authenticator, signing_key) -> None:
     for payload in (b"[]", b'"text"', b"not json"):
-        head = {"alg": "EdDSA", "kid": signing_key.kid}
-        refusal(authenticator, jws.serialize_compact(head, payload, signing_key, algorithms=["EdDSA"]))
+        head = {"alg": "Ed25519", "kid": signing_key.kid}
+        refusal(authenticator, jws.serialize_compact(head, payload, signing_key, algorithms=["Ed25519"]))
 
 
 def test_a_signature_that_was_altered_is_refused(authenticator, signing_key) -> None:
