@@ -37,7 +37,7 @@ class Box:
             **({"CAIRN_STORY_LEARNERS": str(learners)} if learners else {"STORY": "0"}),
             **(env or {}),
         }
-        with open(descriptor, "wb") as out:
+        with os.fdopen(descriptor, "wb") as out:
             command = [sys.executable, "-m", "cairn.onebox"]
             self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=told)
 
