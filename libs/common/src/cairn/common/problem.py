@@ -19,41 +19,11 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from cairn.common.db import Unavailable
+from cairn.common.errors import DomainError, Fault
+
+__all__ = ["COMMON", "DomainError", "Fault", "Problem", "Problems", "faults_of"]
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong: where (a JSON pointer), what, and how to mend it."""
-
-    field: str
-    detail: str
-    fix: str = ""
-
-    def to_json(self) -> dict[str, str]:
-        return {"field": self.field, "detail": self.detail} | ({"fix": self.fix} if self.fix else {})
-
-
-class DomainError(Exception):
-    """A refusal that the caller can understand. Subclasses, or callers, set `code`; the web edge knows its status."""
-
-    code: str = "bad-request"
-
-    def __init__(
-        self,
-        detail: str,
-        *,
-        code: str | None = None,
-        field: str | None = None,
-        fix: str = "",
-        faults: Sequence[Fault] = (),
-    ) -> None:
-        super().__init__(detail)
-        self.code = code or self.code
-        self.detail = detail
-        self.faults = tuple(faults) or ((Fault(field, detail, fix),) if field is not None else ())
-        self.fix = fix
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from cairn.common.problem import DomainError, Fault
+from cairn.common.errors import DomainError, Fault
 from cairn.issuance.domain.model import ONE, ZERO, Completion
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=10)
