@@ -91,7 +91,7 @@ def holdings(draw, crowded=False):
         earned = draw(st.sampled_from(DATES))
         document = {
             "id": f"h{place}",
-            "achievement": draw(st.sampled_from([*ACHIEVEMENTS[:3], *ACHIEVEMENTS])),
+            "achievement": draw(st.sampled_from([*"abcde", "mini"] if crowded else [*ACHIEVEMENTS[:3], *ACHIEVEMENTS])),
             "issuer": "i",
             "earned": earned,
             "tag": draw(st.sampled_from([["x", "y"], ["x"], ["y"], []])),
@@ -105,14 +105,14 @@ def holdings(draw, crowded=False):
             document["grade"] = {"score": draw(st.sampled_from(["0.5", "0.7", "0.9"]))}
         if draw(st.booleans()):
             document["level"] = {"EQF": draw(st.integers(5, 7))}
-        turn = draw(st.integers(0, 31 if crowded else 7))
-        if turn < 3:
+        turn = draw(st.integers(0, 15 if crowded else 7))
+        if turn < 2:
             document["status"] = [
                 {"at": draw(st.sampled_from(DATES)), "state": draw(st.sampled_from(SEVERITY))}
                 for _ in range(draw(st.integers(0, 2)))
             ]
-        if turn == 3:
-            document["validUntil"] = draw(st.sampled_from(DATES))
+        if 2 <= turn < 5:
+            document["validUntil"] = draw(st.sampled_from(DATES[1:]))
         if found and draw(st.integers(0, 5)) == 0:
             document["attemptOf"] = draw(st.sampled_from([each["id"] for each in found]))
         if found and document["achievement"] == "mini":

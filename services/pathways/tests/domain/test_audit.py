@@ -119,6 +119,15 @@ def test_ties_fall_to_home_then_fewer_then_earlier_then_ids(make):
     assert make.run(rules, held).allocation == {"six": ("c",)}
 
 
+def test_the_earlier_credential_counts_where_either_would_do(make):
+    rules = make.framework(
+        {"id": "root", "all": [{"id": "any", "count": {"min": 1}, "from": {"tag": ["x"]}}, make.leaf("b")]}
+    )
+    held = [make.holding("a", tag=["x"], earned="2026-02-01"), make.holding("z", tag=["x"], earned="2026-01-01")]
+    assert make.run(rules, held).allocation["any"] == ("z",)
+    assert make.run(rules, [*held, make.holding("b")]).allocation["any"] == ("z",)
+
+
 def test_holdings_go_to_leaves_in_the_order_of_ids(make):
     rules = make.framework(
         {"id": "root", "all": [{"id": name, "count": {"min": 2}, "from": {}} for name in ("second", "first")]}
@@ -192,6 +201,16 @@ def test_the_award_date_is_the_first_instant_at_which_the_rules_held(make):
     effective = {**rules, "effective": {"from": "2026-06-01", "to": None}}
     assert make.run(effective, held).earned_at == datetime(2026, 6, 1, tzinfo=UTC)
     assert make.run({**rules, "effective": {"from": "2027-01-01"}}, held).status == "incomplete"
+
+
+def test_rules_that_held_for_a_while_are_found_between_instants_at_which_they_did_not(make):
+    """One credential alone is not enough, two are from February to June, and by July there is one again."""
+    parts = [{"id": name, "count": {"min": 1}, "from": {"tag": ["x"]}} for name in ("p", "q")]
+    rules = make.framework({"id": "root", "all": parts})
+    until = {"tag": ["x"], "validUntil": "2026-06-01"}
+    held = [make.holding("h1", earned="2026-01-01", **until), make.holding("h2", earned="2026-02-01", **until)]
+    answer = make.run(rules, [*held, make.holding("h3", earned="2026-07-01", tag=["x"])])
+    assert (answer.status, answer.earned_at) == ("complete", datetime(2026, 2, 1, tzinfo=UTC))
 
 
 def test_unknown_neither_completes_nor_uncompletes(make):

@@ -108,6 +108,14 @@ def test_on_loss_suspend_waits_for_the_grace_period_from_the_loss():
     assert follow(audited(), lost(JUNE))[0] == ["award", "lapse"]
 
 
+def test_grace_that_has_begun_is_not_extended():
+    def lost(as_of):
+        return audited("incomplete", as_of=as_of, on_loss="suspend", grace=30)
+
+    _, award = follow(audited(components=("gone",)), lost(APRIL), lost(APRIL + timedelta(days=29)))
+    assert (award.state, award.due) == ("grace", APRIL + timedelta(days=30))
+
+
 def test_on_loss_review_leaves_it_to_a_registrar():
     lost = audited("incomplete", on_loss="review", h1=State.REVOKED)
     changes, award = follow(audited(), lost, lost)
