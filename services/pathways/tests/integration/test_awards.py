@@ -154,6 +154,13 @@ async def test_nobody_can_speak_about_another_tenants_learner(campus: Service, l
     assert [holding["id"] for holding in answer.json()["holdings"]] == [credential(ADA, "stats")]
 
 
+async def test_nor_in_the_batch_in_which_the_learner_is_first_heard_of(campus: Service, log: Log) -> None:
+    good, forged = log.issued(ADA, "stats") + log.issued(ADA, "ml", tenant=AWAY)
+    with pytest.raises(Poison) as refused:
+        await campus.hear(good, forged)
+    assert refused.value.event == forged
+
+
 async def test_a_holding_that_makes_no_sense_is_a_dead_letter(campus: Service, log: Log) -> None:
     (event,) = log.issued(ADA, "stats", grade={"score": "7"})
     with pytest.raises(Poison, match="bad-grade at /grade/score"):

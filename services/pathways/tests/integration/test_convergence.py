@@ -132,7 +132,9 @@ async def test_every_stored_audit_equals_one_from_scratch(service: Service, chan
     await play(service, story(), random.Random(5))
     log = Log()
     await service.hear(*log.status(change, "lrn_03", "thesis", NOW - timedelta(days=1)))
-    stored = await service.sql("SELECT learner_id, framework_id, status, document FROM audits WHERE tenant_id = 'north'")
+    stored = await service.sql(
+        "SELECT learner_id, framework_id, status, document FROM audits WHERE tenant_id = 'north'"
+    )
     assert len(stored) > 20
     for row in stored:
         answer = await service.get(

@@ -44,7 +44,9 @@ async def test_s34_consent_is_what_opens_the_rows(split: Service, log: Log) -> N
 async def test_s34_consent_opens_one_learner_and_for_reading_only(split: Service, log: Log) -> None:
     await split.hear(*log.issued("lrn_other_away", "stats", tenant=AWAY), *log.merged(ADA, ADA_AWAY, JUNE))
     assert [row["learner_id"] for row in await split.sql(SEEN, HOME)] == [ADA, ADA_AWAY]
-    assert await split.sql(f"UPDATE holdings SET award_id = 'x' WHERE learner_id = '{ADA_AWAY}' RETURNING id", HOME) == []
+    assert (
+        await split.sql(f"UPDATE holdings SET award_id = 'x' WHERE learner_id = '{ADA_AWAY}' RETURNING id", HOME) == []
+    )
     assert await split.sql(f"DELETE FROM holdings WHERE learner_id = '{ADA_AWAY}' RETURNING id", HOME) == []
 
 

@@ -48,9 +48,7 @@ def _named(code: str) -> str:
 
 
 def event(type_: str, tenant: str, subject: str, key: str, fact: Fact, at: datetime) -> Event:
-    return Event(
-        type=type_, source="/issuance", subject=subject, tenant=tenant, key=key, data=fact.to_json(), time=at
-    )
+    return Event(type=type_, source="/issuance", subject=subject, tenant=tenant, key=key, data=fact.to_json(), time=at)
 
 
 @dataclass
@@ -106,7 +104,9 @@ class Log:
         return self._both("learner.unmerged.v1", tenant, source, fact)
 
     def erased(self, learner: str, at: datetime, tenant: str = HOME) -> list[Event]:
-        return self._say(event("learner.erased.v1", tenant, learner, learner, LearnerErased(learner=learner, at=at), at))
+        return self._say(
+            event("learner.erased.v1", tenant, learner, learner, LearnerErased(learner=learner, at=at), at)
+        )
 
     def _both(self, type_: str, tenant: str, source: str, fact: LearnerMerged | LearnerUnmerged) -> list[Event]:
         return self._say(

@@ -138,14 +138,18 @@ async def take(deps: Deps, events: Sequence[Event]) -> Done:
 
 
 async def _take(deps: Deps, batch: Sequence[Told], more: Mapping[str, str]) -> Done:
-    wanted = {who: tenant for told in batch for who, tenant in told.learners.items()}
+    wanted: dict[str, str] = {}
+    for told in batch:
+        for who, tenant in told.learners.items():
+            if wanted.setdefault(who, tenant) != tenant:
+                raise _stranger(told)
     scope = {told.event.tenant for told in batch} | set(wanted.values())
     async with deps.database.transaction(scope) as tx:
         await facts.share(tx)
         learners = await _lock(tx, scope, wanted, more)
         for told in batch:
             if any(who not in learners for who in told.learners):
-                raise Poison(told.event, "learner-refused", "it is about a learner of another tenant")
+                raise _stranger(told)
         fresh = {event.id for event in await inbox.fresh(tx, GROUP, [told.event for told in batch])}
         new = [told for told in batch if told.event.id in fresh]
         await store(tx, new)
@@ -156,6 +160,10 @@ async def _take(deps: Deps, batch: Sequence[Told], more: Mapping[str, str]) -> D
         done = await reaudit(tx, deps, learners, touches)
         await tx.commit()
     return done
+
+
+def _stranger(told: Told) -> Poison:
+    return Poison(told.event, "learner-refused", "it is about a learner of another tenant")
 
 
 async def _lock(

@@ -24,6 +24,8 @@ from cairn.pathways.use_cases.auditing import Touch, reaudit
 
 _BATCH: Final = 1000
 _PATIENCE: Final = 3
+_PATIENCE_TO_JOIN: Final = 15
+"""How often nothing is fetched, each time within a second, before the log is believed to have come to its end."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -80,7 +82,7 @@ async def _hear(tx: Transaction, subscription: Subscription, progress: Progress)
         progress("events", seen, seen + left)
         # A member that has only just joined may have been given nothing yet: the end must be seen more than once.
         empty += not records
-        if not left and empty >= _PATIENCE:
+        if not left and empty >= (_PATIENCE if seen else _PATIENCE_TO_JOIN):
             return seen, skipped
 
 
