@@ -1,4 +1,4 @@
-"""What verification hears: `catalog`, which only issuance can say. It makes the trust registry."""
+"""What verification hears from issuance: who is accredited, and what was taken back."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from typing import Final
 
 from cairn.common import inbox
 from cairn.common.events import Event, fact_of
-from cairn.common.events.models import InstitutionAccredited
+from cairn.common.events.models import CredentialStatusChanged, InstitutionAccredited
 from cairn.verification import store
 from cairn.verification.deps import Deps
 
 GROUP: Final = "verification"
-TOPICS: Final = ("catalog",)
+TOPICS: Final = ("catalog", "credentials")
+
+_STATES: Final = {
+    "credential.suspended.v1": "suspended",
+    "credential.reinstated.v1": "valid",
+    "credential.revoked.v1": "revoked",
+}
 
 
 async def handle(deps: Deps, events: Sequence[Event]) -> None:
@@ -22,6 +28,8 @@ async def handle(deps: Deps, events: Sequence[Event]) -> None:
             match fact_of(event):
                 case InstitutionAccredited() as fact:
                     await store.accredit(tx, event.tenant, fact)
+                case CredentialStatusChanged() as fact if event.type in _STATES:
+                    await store.note_status(tx, event.tenant, fact, _STATES[event.type])
                 case _:
-                    pass  # achievements are for others to hear
+                    pass  # the rest is for others to hear
         await tx.commit()

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
-from cairn.common.events.models import InstitutionAccredited
+from cairn.common.events.models import CredentialStatusChanged, InstitutionAccredited
 from cairn.verification.domain.policy import Finding, Findings
 
 _ADD: Final = text("""
@@ -34,6 +34,16 @@ _ACCREDIT: Final = text("""
            accredited_at = excluded.accredited_at
      WHERE issuers.accredited_at < excluded.accredited_at
 """).bindparams(bindparam("accredited_by", type_=JSONB()))
+
+_CHANGE: Final = text("""
+    INSERT INTO status_changes (tenant_id, credential, at, state) VALUES (:tenant, :credential, :at, :state)
+    ON CONFLICT DO NOTHING
+""")
+# By the issuer's own tenant only: what another institution says of a credential of this id is about something else.
+_CHANGES: Final = text("""
+    SELECT c.at, c.state FROM status_changes c JOIN issuers i ON i.tenant_id = c.tenant_id
+     WHERE c.credential = :credential AND i.did = :did
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,16 @@ async def accredit(tx: Transaction, tenant: str, fact: InstitutionAccredited) ->
             "at": fact.at,
         },
     )
+
+
+async def note_status(tx: Transaction, tenant: str, fact: CredentialStatusChanged, state: str) -> None:
+    await tx.execute(_CHANGE, {"tenant": tenant, "credential": fact.credential, "at": fact.at, "state": state})
+
+
+async def status_changes(tx: Transaction, did: str, credential: str) -> list[tuple[datetime, str]]:
+    """What the issuer has said here about its credential, in no particular order."""
+    rows = await tx.rows(_CHANGES, {"did": did, "credential": credential})
+    return [(row["at"], row["state"]) for row in rows]
 
 
 async def is_known(tx: Transaction, did: str) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias
 
@@ -39,6 +40,22 @@ class Findings:
     """None unless the issuer is known, since the id of a stranger's credential may name its holder, and plain."""
 
 
+def worsened(verification: Verification, changes: Collection[tuple[datetime, str]]) -> Verification:
+    """The verification, with the status failed where the issuer has taken the credential back here.
+
+    `changes` are (instant, state) of a credential of this installation, in any order. They are heard sooner than a list
+    is published, and tell a suspension for which the credential has no list (ADR 6). They never make an answer better.
+    """
+    states = {state for _, state in changes}
+    latest = max(changes, key=lambda change: (change[0], change[1] != "valid"), default=None)
+    state = "revoked" if "revoked" in states else latest[1] if latest else "valid"
+    status = verification.checks[CheckName.STATUS]
+    if state == "valid" or status.outcome in (Outcome.FAILED, Outcome.SKIPPED):
+        return verification
+    failed = Check(Outcome.FAILED, state, f"The issuer has {state} this credential.", status.pointer)
+    return replace(verification, checks={**verification.checks, CheckName.STATUS: failed})
+
+
 def verdict_of(verification: Verification) -> Verdict:
     """One failed check refuses; `verified` needs the proof and its issuer, and no other answer that is open.
 
@@ -48,21 +65,24 @@ def verdict_of(verification: Verification) -> Verdict:
     outcomes = {name: check.outcome for name, check in verification.checks.items()}
     if Outcome.FAILED in outcomes.values():
         return "refused"
-    signed = _passed(verification, CheckName.PROOF) and _passed(verification, CheckName.ISSUER)
-    return "verified" if signed and verification.verified else "undetermined"
+    return "verified" if signed(verification) and verification.verified else "undetermined"
 
 
 def findings_of(presented: Presented, verification: Verification) -> Findings:
-    signed = _passed(verification, CheckName.PROOF) and _passed(verification, CheckName.ISSUER)
-    known = signed and _passed(verification, CheckName.TRUST)
+    known = signed(verification) and _passed(verification, CheckName.TRUST)
     named = credential_id(verification) or ""
     return Findings(
         digest=digest_of(presented),
         verdict=verdict_of(verification),
         checks={str(name): _finding(check) for name, check in verification.checks.items()},
-        issuer=verification.issuer if signed else None,
+        issuer=verification.issuer if signed(verification) else None,
         credential=named if known and 0 < len(named) <= _MAX_ID and named.isprintable() else None,
     )
+
+
+def signed(verification: Verification) -> bool:
+    """Whether the issuer named in the credential has really signed it."""
+    return _passed(verification, CheckName.PROOF) and _passed(verification, CheckName.ISSUER)
 
 
 def credential_id(verification: Verification) -> str | None:

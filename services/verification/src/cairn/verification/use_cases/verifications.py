@@ -17,7 +17,7 @@ from cairn.common.problem import DomainError
 from cairn.credentials import CheckName, Policy, Verification, verify
 from cairn.verification import store
 from cairn.verification.deps import Deps
-from cairn.verification.domain.policy import Presented, findings_of
+from cairn.verification.domain.policy import Presented, credential_id, findings_of, signed, worsened
 from cairn.verification.resolvers import Known, Outside
 from cairn.verification.store import Record
 
@@ -42,6 +42,7 @@ async def verify_credential(
     now = deps.now()
     resolver = Outside(deps.fetcher, deps.documents, _registry(deps), deps.settings.verification_seconds)
     verification = await verify(presented, resolver, Policy(at=now, checks=frozenset(checks)))
+    verification = await _with_what_was_heard(deps, verification)
     record = Record(uuid4(), findings_of(presented, verification), now)
     findings = record.findings
     fact = CredentialVerified(
@@ -77,6 +78,15 @@ async def show_verification(deps: Deps, principal: Principal, id_: UUID) -> Reco
     if record is None:
         raise DomainError("There is no such verification here.", code="not-found")
     return record
+
+
+async def _with_what_was_heard(deps: Deps, verification: Verification) -> Verification:
+    """Only of what the issuer has really signed: until then, the id is anybody's."""
+    named = credential_id(verification)
+    if not signed(verification) or verification.issuer is None or named is None:
+        return verification
+    async with deps.database.transaction(PLATFORM) as tx:
+        return worsened(verification, await store.status_changes(tx, verification.issuer, named))
 
 
 def _registry(deps: Deps) -> Known:

@@ -25,6 +25,16 @@ def upgrade() -> None:
     )
     # Who issues is public, and a verifier asks about the issuers of every tenant.
     protect("issuers", role=role, grants="SELECT, INSERT, UPDATE", readable_if="true")
+    # Read model of `credentials`: what the issuers of this installation took back. A set, so that order means nothing.
+    op.create_table(
+        "status_changes",
+        sa.Column("tenant_id", sa.Text, nullable=False),
+        sa.Column("credential", sa.Text, nullable=False),
+        instant("at"),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "credential", "at", "state"),
+    )
+    protect("status_changes", role=role, grants="SELECT, INSERT", readable_if="true")
     tenant_table(
         "verifications",
         sa.Column("id", UUID, primary_key=True),
