@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -29,7 +30,7 @@ from cairn.credentials import (
     sign,
     verify,
 )
-from cairn.credentials.schema_check import ACHIEVEMENT_SCHEMA
+from cairn.credentials.schema_check import ACHIEVEMENT_SCHEMA, schema_findings
 
 from .conftest import CREATED, NOW, Files, make_draft
 
@@ -101,6 +102,16 @@ async def test_two_status_entries_are_an_array_and_pass_our_reading_of_the_schem
     found = await verify(sign(document, signer, created=CREATED), Files(), policy)
     assert found.checks[CheckName.SCHEMA].outcome is Outcome.PASSED
     assert found.checks[CheckName.STATUS].code == "status-unreachable"
+
+
+def test_a_vast_violation_is_told_quickly() -> None:
+    profile: dict[str, Any] = {}
+    for depth in range(24):
+        profile = {"type": ["Profile"], "id": "x", "endorsement": [profile, profile] if depth < 11 else profile}
+    started = time.perf_counter()
+    findings = schema_findings({"type": ["OpenBadgeCredential"], "issuer": profile})
+    assert [one.code for one in findings] == ["schema-violated"]
+    assert time.perf_counter() - started < 1
 
 
 def test_facts_read_back_what_was_drafted(draft: CredentialDraft) -> None:

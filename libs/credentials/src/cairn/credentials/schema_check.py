@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Final, cast
+from itertools import islice
+from typing import Any, Final
 
-from jsonschema import Draft201909Validator, ValidationError
-from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVariableType]
+from jsonschema_rs import Draft201909Validator, ValidationError
 
 from cairn.credentials import bundle
 from cairn.credentials.findings import Finding
-from cairn.credentials.shape import id_of, is_list, is_object, listed, types_of
+from cairn.credentials.shape import id_of, is_list, is_object, is_small, listed, types_of
 
 ACHIEVEMENT_SCHEMA: Final = (
     "https://purl.imsglobal.org/spec/ob/v3p0/schema/json/ob_v3p0_achievementcredential_schema.json"
@@ -18,6 +18,8 @@ ACHIEVEMENT_SCHEMA: Final = (
 ACHIEVEMENT_TYPES: Final = frozenset({"AchievementCredential", "OpenBadgeCredential"})
 SCHEMA_TYPES: Final = frozenset({"1EdTechJsonSchemaValidator2019", "JsonSchema"})
 _MAX_FINDINGS: Final = 5
+_MAX_EXPLAINED: Final = 2_000
+"""Values in a document. To say where a schema is violated takes hundreds of times longer than to say that it is."""
 
 
 def schema_findings(document: dict[str, Any]) -> list[Finding]:
@@ -29,11 +31,12 @@ def schema_findings(document: dict[str, Any]) -> list[Finding]:
         validator = _endorsement_validator()
     else:
         return []
-    try:
-        errors = list(validator.iter_errors(_with_one_status(document)))  # pyright: ignore[reportUnknownArgumentType]
-    except RecursionError:
-        return [Finding("too-deep", "the credential is nested too deeply for its schema")]
-    return [_finding(error) for error in errors[:_MAX_FINDINGS]]
+    instance = _with_one_status(document)
+    if validator.is_valid(instance):
+        return []
+    if not is_small(instance, _MAX_EXPLAINED):
+        return [Finding("schema-violated", "the credential departs from its schema, and is too large to say where")]
+    return [_finding(error) for error in islice(validator.iter_errors(instance), _MAX_FINDINGS)]
 
 
 def unknown_schemas(document: dict[str, Any]) -> list[str]:
@@ -55,10 +58,8 @@ def _with_one_status(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _finding(error: ValidationError) -> Finding:
-    # Of an alternative that failed, the deepest reason is the one that helps.
-    reason = cast("ValidationError", best_match([error])) or error
-    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in reason.absolute_path)
-    return Finding("schema-violated", reason.message[:200], pointer or None)
+    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.instance_path)
+    return Finding("schema-violated", error.message[:200], pointer or None)
 
 
 @cache

@@ -32,3 +32,17 @@ def id_of(value: Any) -> str | None:
 def types_of(value: Any) -> tuple[str, ...]:
     """The `type` of a node, as written."""
     return tuple(kind for kind in listed(value.get("type")) if isinstance(kind, str)) if is_object(value) else ()
+
+
+def is_small(value: Any, limit: int) -> bool:
+    """Whether there are at most `limit` values in it, at any depth."""
+    pending: list[Any] = [value]
+    seen = 0
+    while pending and seen <= limit:
+        item = pending.pop()
+        seen += 1
+        if is_object(item):
+            pending.extend(item.values())
+        elif is_list(item):
+            pending.extend(item)
+    return seen <= limit

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import rfc8785
-
-from cairn.credentials.canonicalize.jsonld import to_quads
+from cairn.credentials.canonicalize import jsonld
+from cairn.credentials.canonicalize.jcs import jcs
 from cairn.credentials.canonicalize.rdfc import canonical_nquads
-from cairn.credentials.errors import DocumentRefused
+from cairn.credentials.canonicalize.walk import HandOver, walk
 
 __all__ = ["jcs", "rdfc"]
-
-
-def jcs(value: Any) -> bytes:
-    """RFC 8785. Raises DocumentRefused for what it cannot write exactly: integers beyond 2^53, NaN, lone surrogates."""
-    try:
-        return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
-        raise DocumentRefused(f"not canonical under RFC 8785: {error}", code="not-canonical") from None
 
 
 def rdfc(document: dict[str, Any]) -> bytes:
@@ -26,4 +17,8 @@ def rdfc(document: dict[str, Any]) -> bytes:
 
     Raises ContextUnknown, or DocumentRefused where anything would be left out (S1) or the effort has no bound (S3).
     """
-    return canonical_nquads(to_quads(document)).encode()
+    try:
+        quads = walk(document)
+    except HandOver:
+        quads = jsonld.to_quads(document)
+    return canonical_nquads(quads).encode()

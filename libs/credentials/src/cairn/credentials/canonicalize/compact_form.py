@@ -7,7 +7,7 @@ hold documents to it where it matters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cache
 from typing import Any, Final
 
@@ -48,8 +48,8 @@ def refuse_rekeyed(document: dict[str, Any]) -> None:
     _walk(document, "", strict=False)
 
 
-def refuse_rekeyed_root(document: dict[str, Any], expanded: dict[str, Any]) -> None:
-    """Each property of the credential itself must stand under its own term. Raises DocumentRefused."""
+def refuse_rekeyed_root(document: dict[str, Any], expanded: Container[str]) -> None:
+    """Each property of the root (`expanded` holds their IRIs) must stand under its own term. Raises DocumentRefused."""
     for term in _ROOT_TERMS:
         if (_VC + term in expanded) != (term in document):
             if document.get(term) == []:

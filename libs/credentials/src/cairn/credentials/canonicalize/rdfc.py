@@ -28,17 +28,22 @@ def canonical_nquads(quads: Iterable[Quad]) -> str:
     unique = set(quads)
     if len(unique) > MAX_QUADS:
         raise DocumentRefused(f"more than {MAX_QUADS} statements", code="too-complex")
-    labels = _Canonicalization(unique).labels() if any(_blanks(quad) for quad in unique) else {}
-    lines = sorted(_line(*(labels.get(term, term) for term in quad)) for quad in unique)
-    return "".join(lines)
+    lines: list[str] = []
+    blank: list[Quad] = []
+    for quad in unique:
+        if quad[0][0] == "_" or quad[2][0] == "_" or quad[3][:1] == "_":
+            blank.append(quad)
+        else:
+            lines.append(_line(*quad))
+    if blank:
+        labels = _Canonicalization(blank).labels()
+        named = labels.get
+        lines += [_line(named(s, s), p, named(o, o), named(g, g)) for s, p, o, g in blank]
+    return "".join(sorted(lines))
 
 
 def _line(subject: str, predicate: str, value: str, graph: str) -> str:
     return f"{subject} {predicate} {value} {graph} .\n" if graph else f"{subject} {predicate} {value} .\n"
-
-
-def _blanks(quad: Quad) -> list[str]:
-    return [term for term in (quad[0], quad[2], quad[3]) if term.startswith("_:")]
 
 
 class _Issuer:
@@ -60,10 +65,10 @@ class _Issuer:
 class _Canonicalization:
     """The canonicalization state (§4.3) and algorithm (§4.4)."""
 
-    def __init__(self, quads: set[Quad]) -> None:
+    def __init__(self, quads: list[Quad]) -> None:
         self.mentions: defaultdict[str, list[Quad]] = defaultdict(list)
         for quad in quads:
-            for node in set(_blanks(quad)):
+            for node in {term for term in (quad[0], quad[2], quad[3]) if term[:1] == "_"}:
                 self.mentions[node].append(quad)
         if len(self.mentions) > MAX_BLANK_NODES:
             raise DocumentRefused(f"more than {MAX_BLANK_NODES} blank nodes", code="too-complex")
@@ -96,13 +101,16 @@ class _Canonicalization:
 
     def hash_first_degree(self, node: str) -> str:
         """§4.6"""
-
-        def named(term: str) -> str:
-            if not term.startswith("_:"):
-                return term
-            return "_:a" if term == node else "_:z"
-
-        lines = sorted(_line(named(s), p, named(o), named(g)) for s, p, o, g in self.mentions[node])
+        lines = [
+            _line(
+                s if s[0] != "_" else "_:a" if s == node else "_:z",
+                p,
+                o if o[0] != "_" else "_:a" if o == node else "_:z",
+                g if g[:1] != "_" else "_:a" if g == node else "_:z",
+            )
+            for s, p, o, g in self.mentions[node]
+        ]
+        lines.sort()
         return sha256("".join(lines).encode()).hexdigest()
 
     def hash_related(self, related: str, predicate: str, issuer: _Issuer, position: str) -> str:

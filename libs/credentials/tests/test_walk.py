@@ -1,0 +1,194 @@
+"""The quick walk equals the full JSON-LD processor on everything it accepts, and hands over the rest."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cairn.credentials import CredentialError, Stack, StatusEntry, build_credential
+from cairn.credentials.canonicalize import jsonld
+from cairn.credentials.canonicalize.rdfc import canonical_nquads
+from cairn.credentials.canonicalize.walk import HandOver, walk
+
+from .conftest import NOW, OWN, SHARED, make_draft
+
+VC2 = "https://www.w3.org/ns/credentials/v2"
+VC1 = "https://www.w3.org/2018/credentials/v1"
+OB3 = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"
+CONTEXTS = [
+    VC2,
+    OB3,
+    "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json",
+    "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.2.json",
+    "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.1.json",
+    "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json",
+    "https://w3id.org/security/data-integrity/v2",
+    "https://w3id.org/security/suites/ed25519-2020/v1",
+    "https://w3id.org/citizenship/v4rc1",
+    "https://w3id.org/vc/status-list/2021/v1",
+    "https://w3id.org/security/v2",
+    "https://www.w3.org/ns/did/v1",
+]
+
+
+def _answer(quads: Any, document: dict[str, Any]) -> str | None:
+    """The canonical form, or None where the document is refused. HandOver is passed on."""
+    try:
+        return canonical_nquads(quads(document))
+    except CredentialError:
+        return None
+
+
+def _agrees(document: dict[str, Any]) -> bool:
+    """Whether the walk took the document; that it then agrees is asserted."""
+    try:
+        quick = _answer(walk, document)
+    except HandOver:
+        return False
+    assert quick == _answer(jsonld.to_quads, document), json.dumps(document)
+    return True
+
+
+def _samples() -> list[dict[str, Any]]:
+    found = [
+        build_credential(
+            make_draft("did:web:uni.example", status=(StatusEntry(list_url="https://u.example/1", index=5),))
+        )
+    ]
+    for folder in (OWN, SHARED):
+        for path in sorted(folder.rglob("*.json")):
+            document = json.loads(path.read_text())
+            if isinstance(document, dict) and "@context" in document:
+                found.append({key: value for key, value in document.items() if key != "proof"})
+                for proof in (
+                    document.get("proof", []) if isinstance(document.get("proof"), list) else [document.get("proof")]
+                ):
+                    if proof:
+                        options = {key: value for key, value in proof.items() if key != "proofValue"}
+                        found.append(options | {"@context": document["@context"]})
+    return found
+
+
+SAMPLES = _samples()
+
+
+def test_the_walk_agrees_on_every_fixture_and_takes_most() -> None:
+    taken = [_agrees(document) for document in SAMPLES]
+    assert sum(taken) > 0.7 * len(taken)
+
+
+def test_the_walk_takes_what_the_builder_writes() -> None:
+    stack = Stack.model_validate(
+        {
+            "framework": "https://uni.example/q",
+            "version": "1",
+            "auditDigest": "ab" * 32,
+            "components": [{"credential": "urn:x:1", "achievement": "urn:x:2", "issuer": "did:web:u.example"}],
+        }
+    )
+    for draft in (make_draft("did:web:u.example"), make_draft("did:web:u.example", stack=stack, valid_until=NOW)):
+        assert _agrees(build_credential(draft))
+
+
+TERMS = re.findall(
+    r"\w+",
+    """
+    id type name description issuer credentialSubject validFrom validUntil credentialStatus evidence
+    achievement criteria narrative alignment targetName targetUrl targetType result resultDescription value
+    allowedValue creditsEarned image caption hashed identifier identityHash related inLanguage tag
+    statusPurpose statusListIndex statusSize statusMessage message status proof proofPurpose
+    verificationMethod created jsonSchema cnf kid jwk encodedList ttl creator address geo latitude endorsement
+    termsOfUse refreshService relatedResource digestSRI mediaType issuanceDate holder _sd aud exp iat
+    verifiableCredential association sourceId domain challenge birthDate givenName
+    """,
+)
+TYPES = re.findall(
+    r"\w+",
+    """
+    VerifiableCredential OpenBadgeCredential AchievementCredential EndorsementCredential AchievementSubject
+    Achievement Alignment Result ResultDescription Evidence Profile Image IdentityObject Address
+    GeoCoordinates Related BitstringStatusListEntry BitstringStatusList BitstringStatusListCredential
+    DataIntegrityProof JsonSchema VerifiablePresentation ClrCredential ClrSubject Association
+    StatusList2021Entry PermanentResident Multikey Unknown
+    """,
+)
+SCALARS = st.one_of(
+    st.sampled_from(
+        [*TYPES, "urn:x:1", "urn:x:2", "https://x.example/", "relative", "", "_:b", "xsd:date", "assertionMethod"]
+    ),
+    st.text(max_size=6),
+    st.integers(-5, 5),
+    st.floats(),
+    st.booleans(),
+    st.none(),
+)
+TYPE_VALUES = st.sampled_from(TYPES) | st.lists(st.sampled_from([*TYPES, "urn:x:type"]), max_size=3)
+
+
+def _objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    members = st.dictionaries(st.sampled_from(TERMS), inner, max_size=5)
+    typed = st.tuples(members, TYPE_VALUES).map(lambda pair: pair[0] | {"type": pair[1]})
+    return st.one_of(members, typed, typed, st.lists(inner, max_size=3))
+
+
+NODES = st.recursive(SCALARS, _objects, max_leaves=15)
+DOCUMENTS = st.tuples(
+    st.lists(st.sampled_from(CONTEXTS), min_size=1, max_size=3, unique=True),
+    st.dictionaries(st.sampled_from(TERMS), NODES, max_size=6),
+    TYPE_VALUES,
+    st.sampled_from([VC2, VC1, None]),
+).map(lambda parts: parts[1] | {"type": parts[2], "@context": ([parts[3]] if parts[3] else []) + parts[0]})
+RELAXED = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+@RELAXED
+@given(DOCUMENTS)
+def test_the_walk_agrees_on_random_documents(document: dict[str, Any]) -> None:
+    _agrees(document)
+
+
+@RELAXED
+@given(st.sampled_from(SAMPLES), st.sampled_from(TERMS), NODES | TYPE_VALUES, st.data())
+def test_the_walk_agrees_on_grafted_credentials(sample: Any, key: str, value: Any, data: st.DataObject) -> None:
+    document = copy.deepcopy(sample)
+    nodes = [document]
+    for node in nodes:
+        nodes.extend(
+            child
+            for name, member in node.items()
+            if name != "@context"
+            for child in (member if isinstance(member, list) else [member])
+            if isinstance(child, dict)
+        )
+    node = data.draw(st.sampled_from(nodes))
+    node[data.draw(st.sampled_from([key, *(name for name in node if name != "@context")]))] = value
+    _agrees(document)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"@context": [VC2, {"x": "https://x.example/x"}]},
+        {"@context": VC2, "credentialSubject": {"@context": OB3, "type": ["AchievementSubject"]}},
+        {"@context": [VC2, "https://www.w3.org/ns/credentials/examples/v2"], "anything": "x"},
+        {"name": {"@value": "x", "@language": "en"}},
+        {"https://x.example/y": "x"},
+        {"unknown": "x"},
+        {"id": None},
+        {"@context": "https://unknown.example/"},
+        {"@context": None},
+        {"@context": [VC2] * 9},
+        {"proof": {"type": "DataIntegrityProof"}},
+    ],
+)
+def test_the_walk_hands_over_what_it_does_not_know(change: dict[str, Any]) -> None:
+    with pytest.raises(HandOver):
+        walk({"@context": [VC2], "id": "urn:x:1", "type": ["VerifiableCredential"]} | change)
