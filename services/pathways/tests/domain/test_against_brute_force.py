@@ -23,7 +23,7 @@ def result(answer):
     return answer.status, answer.earned_at, {leaf: list(ids) for leaf, ids in answer.allocation.items()}
 
 
-relaxed = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @relaxed
@@ -39,7 +39,7 @@ def test_equals_brute_force(case):
     assert not answer.exhausted
 
 
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick

@@ -88,7 +88,7 @@ def audit(
     if found is None:
         hopeful = Timeline(case, trusting=True)
         possible = None
-        if hopeful != certain:
+        if hopeful.periods != certain.periods:
             # Valid throughout is the most that the unknown can turn out to be: what is not enough then never is.
             possible, sure = _earliest(case, hopeful, steps)
             proven = sure and (proven or possible is None)

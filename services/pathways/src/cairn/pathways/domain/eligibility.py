@@ -9,7 +9,7 @@ from functools import cached_property
 from cairn.pathways.domain.classes import attempt_classes
 from cairn.pathways.domain.framework import Framework, Group, Leaf, Node
 from cairn.pathways.domain.holding import LOST, Holding, Period, Standing
-from cairn.pathways.domain.plan import Candidate
+from cairn.pathways.domain.plan import Amount, Candidate
 from cairn.pathways.domain.selector import AnyOf, Criterion, EarnedWhen, Moment, Not, Selector, add_months
 
 
@@ -42,19 +42,19 @@ class Case:
         return tuple(leaf for leaf in self.framework.leaves if leaf.selector.timed)
 
     @cached_property
-    def worths(self) -> Mapping[str, Mapping[str, Fraction]]:
+    def worths(self) -> Mapping[str, Mapping[str, Amount]]:
         """For each holding, what it adds to each leaf it fits, timed leaves left out."""
         moment = Moment(self.as_of, self.enrolled)
         untimed = [leaf for leaf in self.framework.leaves if not leaf.selector.timed]
         return {holding.id: dict(self._fits(holding, untimed, moment)) for holding in self.holdings}
 
-    def worth(self, holding: Holding, at: datetime) -> Mapping[str, Fraction]:
+    def worth(self, holding: Holding, at: datetime) -> Mapping[str, Amount]:
         """What a holding adds to each leaf it fits when the rules are to hold at an instant."""
         if not self.timed_leaves:
             return self.worths[holding.id]
         return {**self.worths[holding.id], **dict(self._fits(holding, self.timed_leaves, Moment(at, self.enrolled)))}
 
-    def _fits(self, holding: Holding, leaves: Sequence[Leaf], moment: Moment) -> Iterator[tuple[str, Fraction]]:
+    def _fits(self, holding: Holding, leaves: Sequence[Leaf], moment: Moment) -> Iterator[tuple[str, Amount]]:
         for leaf in leaves:
             if self.fits(holding, leaf, moment) and (amount := self.amount(holding, leaf)):
                 yield leaf.id, amount
@@ -65,23 +65,23 @@ class Case:
             return False
         return leaf.selector.fits(holding, moment) and (leaf.grade is None or leaf.grade.met_by(holding.grade))
 
-    def amount(self, holding: Holding, leaf: Leaf) -> Fraction | None:
+    def amount(self, holding: Holding, leaf: Leaf) -> Amount | None:
         """What a holding would add to a leaf: one, or its credits in the framework's unit; None without a
         conversion."""
         if leaf.measure == "count":
-            return Fraction(1)
+            return 1
         if holding.credits is None:
-            return Fraction(0)
+            return 0
         factor = self.framework.factor(holding.credits.unit)
         return None if factor is None else Fraction(holding.credits.value) * factor
 
 
 class Timeline:
-    """When each usable holding can count. `trusting` takes an unknown status for valid."""
+    """When each usable holding can count: its `periods`, by id. `trusting` takes an unknown status for valid."""
 
     def __init__(self, case: Case, *, trusting: bool) -> None:
         self._case = case
-        self._periods: dict[str, tuple[Period, ...]] = {}
+        self.periods: dict[str, tuple[Period, ...]] = {}
         start, end = case.framework.effective_from, case.as_of
         for holding in case.usable:
             if not case.timed_leaves and not case.worths[holding.id]:
@@ -89,13 +89,7 @@ class Timeline:
             periods = holding.valid_periods(trusting=trusting)
             within = tuple(p for p in periods if p.start <= end and (start is None or p.end is None or p.end > start))
             if within:
-                self._periods[holding.id] = within
-
-    def __eq__(self, other: object) -> bool:
-        """Two timelines of one case are equal if the same holdings can count at the same times."""
-        return isinstance(other, Timeline) and self._periods == other._periods
-
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
+                self.periods[holding.id] = within
 
     @cached_property
     def steady(self) -> bool:
@@ -103,14 +97,14 @@ class Timeline:
         if self._case.timed_leaves:
             return False
         end = self._case.as_of
-        return all(len(p) == 1 and (p[0].end is None or p[0].end > end) for p in self._periods.values())
+        return all(len(p) == 1 and (p[0].end is None or p[0].end > end) for p in self.periods.values())
 
     def candidates(self, at: datetime) -> list[Candidate]:
         """The holdings that may be allocated if the rules are to hold at an instant."""
         found: list[Candidate] = []
         repeatable = self._case.framework.repeatable
         for holding in self._case.usable:
-            if not any(period.covers(at) for period in self._periods.get(holding.id, ())):
+            if not any(period.covers(at) for period in self.periods.get(holding.id, ())):
                 continue
             if worth := self._case.worth(holding, at):
                 found.append(
@@ -131,7 +125,7 @@ class Timeline:
         """Every instant, in order, that could be the first at which the rules hold: something begins to count at each.
         None before any at which each leaf could be met by itself."""
         start, end = self._case.framework.effective_from, self._case.as_of
-        begins = {period.start for periods in self._periods.values() for period in periods}
+        begins = {period.start for periods in self.periods.values() for period in periods}
         for months in {months for leaf in self._case.timed_leaves for months in _months(leaf.selector)}:
             # What `not` excludes for so many months counts again from the instant after them.
             past = (add_months(holding.earned, months) for holding in self._case.usable)
@@ -153,7 +147,7 @@ class Timeline:
         if not node.min:
             return always
         timed = node.selector.timed
-        total = Fraction(0)
+        total: Amount = 0
         for instant, holding in self._starts:
             amount = self._case.amount(holding, node) if timed else self._case.worths[holding.id].get(node.id)
             total += amount or 0
@@ -163,7 +157,7 @@ class Timeline:
 
     @cached_property
     def _starts(self) -> list[tuple[datetime, Holding]]:
-        held = [(self._periods[h.id][0].start, h) for h in self._case.usable if h.id in self._periods]
+        held = [(self.periods[h.id][0].start, h) for h in self._case.usable if h.id in self.periods]
         return sorted(held, key=lambda entry: entry[0])
 
 

@@ -10,9 +10,9 @@ from typing import Final
 from cairn.pathways.domain.allocation import Allocation, Effort, allocate
 from cairn.pathways.domain.eligibility import Case
 from cairn.pathways.domain.framework import Group, Leaf, Node, walk
-from cairn.pathways.domain.holding import Holding, State, plain_fraction
-from cairn.pathways.domain.plan import Candidate
-from cairn.pathways.domain.selector import Listed, Moment
+from cairn.pathways.domain.holding import LOST, Holding, State, plain_fraction
+from cairn.pathways.domain.plan import Amount, Candidate
+from cairn.pathways.domain.selector import Moment
 
 JsonMembers = Mapping[str, object]
 # What a suggestion is worth in steps: past it, it starts from nothing instead of from what is held.
@@ -101,12 +101,12 @@ class Findings:
         return {name: leaves[leaf] for leaf, names in self.allocation.by_leaf.items() for name in names}
 
     @cached_property
-    def _have(self) -> Mapping[str, Fraction]:
+    def _have(self) -> Mapping[str, Amount]:
         return {leaf.id: self._amount(leaf, self.allocation) for leaf in self.case.framework.leaves}
 
-    def _amount(self, leaf: Leaf, allocation: Allocation) -> Fraction:
+    def _amount(self, leaf: Leaf, allocation: Allocation) -> Amount:
         held = allocation.by_leaf.get(leaf.id, ())
-        return sum((self.case.amount(self._by_id[name], leaf) or Fraction(0) for name in held), Fraction(0))
+        return sum(self.case.amount(self._by_id[name], leaf) or 0 for name in held)
 
     @cached_property
     def _met(self) -> Mapping[str, bool]:
@@ -152,12 +152,7 @@ class Findings:
 
     def _open_achievements(self, leaf: Leaf) -> list[str]:
         """The achievements that a leaf names, without those already counted somewhere and not repeatable."""
-        named: set[str] | None = None
-        for criterion in leaf.selector.conjuncts():
-            if isinstance(criterion, Listed) and criterion.key == "achievement":
-                named = set(criterion.values) if named is None else named & criterion.values
-        if named is None:
-            return []
+        named = leaf.selector.achievements() or frozenset()
         return sorted(named - self._counted_achievements)
 
     @cached_property
@@ -169,9 +164,9 @@ class Findings:
         return frozenset(counted)
 
     @cached_property
-    def _alternatives(self) -> Mapping[str, Fraction]:
+    def _alternatives(self) -> Mapping[str, Amount]:
         """What the leaves of branches that hold nothing would have if they were taken up: what is free goes to them."""
-        have: dict[str, Fraction] = {}
+        have: dict[str, Amount] = {}
         for group in self.case.framework.nodes:
             if isinstance(group, Leaf) or self._met[group.id] or group.n >= len(group.children):
                 continue
@@ -224,7 +219,7 @@ class Findings:
         now, then = case.standings[holding.id], holding.standing(self.at)
         if holding.earned > case.as_of:
             return "not-yet-earned", f"{name} is dated {holding.earned.date()}."
-        if holding.id not in {usable.id for usable in case.usable}:
+        if now.state in LOST:
             return _state_reason(name, now.state, now.since)
         if holding.earned > self.at:
             return "not-needed", f"{name} was earned after the rest was complete."

@@ -84,22 +84,13 @@ def _leaf(framework: Framework, leaf: Leaf) -> Iterator[Problem]:
         yield _structural("no-credit-unit", bounds, "Credits of which unit?", 'Give the framework a "creditUnit".')
     at = step(leaf.path, "from")
     yield from _criterion(leaf.selector, at)
-    named = _named(leaf.selector)
+    named = leaf.selector.achievements()
     if named is None or leaf.measure != "count" or leaf.qualification is not None or named & framework.repeatable:
         return
     different = {min(next((alike for alike in framework.equivalents if name in alike), {name})) for name in named}
     if len(different) < leaf.min:
         detail = f"It asks for {leaf.min} of {len(different)} achievements, each of which counts once."
         yield _structural("leaf-unfillable", at, detail, 'Ask for fewer, or list what may count again as "repeatable".')
-
-
-def _named(selector: Selector) -> frozenset[str] | None:
-    """The achievements a selector is limited to by name, if it is."""
-    named: frozenset[str] | None = None
-    for criterion in selector.conjuncts():
-        if isinstance(criterion, Listed) and criterion.key == "achievement":
-            named = criterion.values if named is None else named & criterion.values
-    return named
 
 
 def _criterion(criterion: Criterion, path: str) -> Iterator[Problem]:
@@ -138,7 +129,7 @@ def _against(framework: Framework, catalogue: Catalogue) -> Iterator[Problem]:
             yield from _nested(framework, leaf, leaf.qualification, catalogue)
             continue
         at = step(leaf.path, "from")
-        for name in sorted((_named(leaf.selector) or frozenset()) - known):
+        for name in sorted((leaf.selector.achievements() or frozenset()) - known):
             yield Problem("catalogue", "unknown-achievement", at, f"No achievement {name!r} is on offer.")
         if leaf.min and not _fillable(framework, leaf, catalogue.offers):
             detail = f"What is on offer cannot fill {leaf.id!r}."

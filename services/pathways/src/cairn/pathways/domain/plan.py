@@ -9,6 +9,9 @@ from math import lcm
 from cairn.pathways.domain.framework import Group, Leaf, Node
 from cairn.pathways.domain.holding import Grade
 
+# Counts are whole and many; credits are fractions.
+Amount = Fraction | int
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -21,7 +24,7 @@ class Candidate:
 
     id: str
     kind: str
-    worth: Mapping[str, Fraction]
+    worth: Mapping[str, Amount]
     earned: datetime
     repeatable: bool = False
     outside: bool = False
@@ -192,7 +195,7 @@ class Plan:
         for name, slot in self.slots.items():
             least = Fraction(slot.leaf.min)
             most = None if slot.leaf.max is None else Fraction(slot.leaf.max)
-            amounts = [least, most or least, *(c.worth[name] for c in useful if name in c.worth)]
+            amounts: list[Amount] = [least, most or least, *(c.worth[name] for c in useful if name in c.worth)]
             slot.scale = lcm(*(amount.denominator for amount in amounts))
             slot.need = int(least * slot.scale)
             slot.most = None if most is None else int(most * slot.scale)

@@ -73,6 +73,14 @@ class Selector(Criterion):
             else:
                 yield criterion
 
+    def achievements(self) -> frozenset[str] | None:
+        """The achievements it is limited to by name, or None if it is not."""
+        named: frozenset[str] | None = None
+        for criterion in self.conjuncts():
+            if isinstance(criterion, Listed) and criterion.key == "achievement":
+                named = criterion.values if named is None else named & criterion.values
+        return named
+
 
 ANY_HOLDING: Final = Selector()
 
