@@ -29,6 +29,7 @@ from cairn.pathways.domain import (
     parse_holding,
 )
 from cairn.pathways.problems import faults_of, refusal
+from cairn.pathways.reading_room import ReadingRoom
 from cairn.pathways.store import catalog, facts, frameworks
 
 
@@ -129,7 +130,7 @@ async def publish(deps: Deps, principal: Principal, id_: UUID) -> Found:
                     code="framework-refused",
                     faults=faults_of(findings),
                 )
-            await _activate(tx, deps, tenant, row, principal, now)
+            await _activate(tx, tenant, row, principal, now)
             await tx.publish(_activated(row, tenant, now))
         found = await _found(tx, str(id_))
         await tx.commit()
@@ -137,9 +138,7 @@ async def publish(deps: Deps, principal: Principal, id_: UUID) -> Found:
     return found
 
 
-async def _activate(
-    tx: Transaction, deps: Deps, tenant: str, row: RowMapping, principal: Principal, now: datetime
-) -> None:
+async def _activate(tx: Transaction, tenant: str, row: RowMapping, principal: Principal, now: datetime) -> None:
     id_, qualification = str(row["id"]), row["qualification"]
     before = (await frameworks.awards(tx, {tenant: [qualification]}))[tenant].get(qualification, ())
     await frameworks.activate(tx, id_, principal.id, now)
@@ -147,10 +146,12 @@ async def _activate(
     if row["achievement"] not in before:
         # Those that nest the qualification can now be filled by another award.
         affected |= await frameworks.nesting_in(tx, tenant, qualification)
-    read = await frameworks.read(tx, deps.frameworks, affected)
+    # Not the process's own room: if this is rolled back, the draft may yet change.
+    room = ReadingRoom(len(affected))
+    read = await frameworks.read(tx, room, affected)
     known = await frameworks.awards(tx, {tenant: {name for each in read.values() for name in each.nested}})
     for each in read.values():
-        await frameworks.set_keys(tx, tenant, each.id, deps.frameworks.keys(each, known[tenant]))
+        await frameworks.set_keys(tx, tenant, each.id, room.keys(each, known[tenant]))
         start = each.framework.effective_from
         await frameworks.start_backfill(tx, tenant, each.id, now if start is None else max(now, start))
 
