@@ -1,11 +1,14 @@
 """What is refused when documents are read, with which code, and where."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cairn.pathways.domain import (
     Framework,
     FrameworkRef,
     Refused,
+    audit,
     parse_audit_request,
     parse_framework,
     parse_holding,
@@ -222,3 +225,79 @@ def test_a_request_tells_shape_from_structure():
         ("shape", "missing-key", "/framework"),
         ("shape", "missing-key", "/holdings"),
     ]
+
+
+WHOLE = {
+    "framework": framework(
+        creditUnit="ECTS",
+        requirement={
+            "id": "root",
+            "atLeast": 1,
+            "of": [
+                LEAF,
+                {"id": "n", "qualification": "q/mini", "spendable": True},
+                {
+                    "id": "c",
+                    "credits": {"min": "3", "max": "9"},
+                    "grade": {"min": "3.0", "scale": "us-4.0"},
+                    "from": {
+                        "anyOf": [{"tag": ["x"]}, {"level": {"framework": "EQF", "min": 6}}],
+                        "not": {"earned": {"withinMonths": 6, "origin": "enrolment"}},
+                        "assessment": {"supervised": True},
+                    },
+                },
+            ],
+        },
+        award={"achievement": "a/whole"},
+        effective={"from": "2026-01-01", "to": None},
+        conversions=[{"from": "US", "factor": "2"}],
+        equivalents=[["a", "b"]],
+        repeatable=["a"],
+        reuse={"scope": "none"},
+    ),
+    "asOf": "2026-11-01",
+    "awards": {"q/mini": ["a/mini"]},
+    "holdings": [
+        {
+            **HOLDING,
+            "credits": {"value": "5", "unit": "ECTS"},
+            "grade": {"score": "0.8"},
+            "level": {"EQF": 7},
+            "status": [{"at": "2026-03-01", "state": "valid"}],
+        }
+    ],
+}
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["1", "2026-01-01", "valid"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.sampled_from(["id", "min"]), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+def places(value, path=()):
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*path, key))
+
+
+def put(value, path, new):
+    if not path:
+        return new
+    copy = list(value) if isinstance(value, list) else dict(value)
+    copy[path[0]] = put(value[path[0]], path[1:], new)
+    return copy
+
+
+@given(st.sampled_from(list(places(WHOLE))), anything)
+def test_whatever_is_put_anywhere_is_read_and_audited_or_refused_with_a_place(path, new):
+    """Nothing that a stranger can write ends in another error."""
+    try:
+        read, found = parse_audit_request(put(WHOLE, path, new)), ()
+    except Refused as refused:
+        read, found = None, refused.problems
+    assert all(problem.detail and (not problem.path or problem.path[0] == "/") for problem in found)
+    if read is not None and isinstance(read.framework, Framework) and read.as_of is not None:
+        audit(read.framework, read.holdings, read.decisions, read.as_of, awards=read.awards).to_json()
