@@ -527,3 +527,32 @@ async def test_an_expired_proof_fails(signer: Ed25519Signer, proof_only: Policy)
 
 def test_own_fixtures_are_there() -> None:
     assert (OWN / "manifest.json").exists()
+
+
+async def test_s02_a_proof_cannot_bring_contexts_of_its_own(signed: dict[str, Any], proof_only: Policy) -> None:
+    signed["proof"]["@context"] = signed["@context"]
+    assert (await verify(signed, Files(), proof_only)).verified
+    signed["proof"]["@context"] = [VC2]
+    assert await _outcome(signed, Files(), proof_only, CheckName.PROOF) == (Outcome.FAILED, "context-changed")
+
+
+async def test_a_token_whose_claims_say_otherwise_fails(signer: Ed25519Signer, proof_only: Policy) -> None:
+    document = build_credential(make_draft(signer.did))
+    for claims in ({"iss": "did:web:other.example"}, {"jti": "urn:x:1"}, {"sub": "did:x:1"}, {"exp": "soon"}):
+        token = _Header(signer).token(document | claims)
+        assert await _outcome(token, Files(), proof_only, CheckName.PROOF) == (Outcome.FAILED, "claims-mismatch")
+    shifted = document | {"nbf": int(CREATED.timestamp()) + 60}
+    assert not (await verify(_Header(signer, typ="JWT").token(shifted), Files(), proof_only)).verified
+    assert (await verify(_Header(signer).token(shifted), Files(), proof_only)).verified
+    assert (await verify(_Header(signer).token(document | {"iat": "1700000000"}), Files(), proof_only)).verified
+
+
+async def test_a_token_past_its_own_end_fails(signer: Ed25519Signer, policy: Policy) -> None:
+    document = build_credential(make_draft(signer.did))
+    for claims, code in (
+        ({"exp": int(NOW.timestamp()) - 3600}, "expired"),
+        ({"nbf": int(NOW.timestamp()) + 3600}, "not-yet-valid"),
+    ):
+        found = await verify(_Header(signer).token(document | claims), Files(), policy)
+        assert found.checks[CheckName.VALIDITY].code == code
+        assert not found.verified

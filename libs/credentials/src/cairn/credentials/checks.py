@@ -16,7 +16,7 @@ from cairn.credentials.jose import Token, claim_mismatches, instant_claim, verif
 from cairn.credentials.proofs import is_supported, verify_proof
 from cairn.credentials.proofs.common import check_options, check_times
 from cairn.credentials.schema_check import schema_findings, unknown_schemas
-from cairn.credentials.secured import Secured, context_names
+from cairn.credentials.secured import Secured
 from cairn.credentials.structure import model_version, structure_findings
 
 PROOF_FIRST: Final = "this is only looked up once the proof holds for the issuer"
@@ -59,7 +59,7 @@ def proof_and_issuer(
     """Whether the signature holds, and whether who signed is the issuer (S7). `keys`: what is known of each signer."""
     try:
         # Proofs over bytes need no context to hold, but nobody should act on words whose meaning is not known.
-        for url in context_names(secured.document):
+        for url in secured.context_names:
             if url not in context_urls():
                 raise ContextUnknown(url)
         if secured.token is not None:
@@ -110,7 +110,6 @@ def _one_proof(
     try:
         check_options(proof, purpose=purpose)
         verify_proof(secured.document, proof, method.key)
-        refuse_rekeyed(secured.document)
         check_times(proof, at=at, tolerance=tolerance)
     except CredentialError as refusal:
         return refused(refusal, "/proof"), issuer

@@ -36,6 +36,8 @@ class Token:
     signature: bytes
     algorithm: Algorithm
     key_id: str | None
+    is_badge: bool
+    """The JWT form of Open Badges (`typ` JWT or none), whose claims repeat the credential."""
     embedded_key: PublicKey | None
     """A `jwk` of the header: it may only confirm a key that the issuer publishes."""
     claims: dict[str, Any]
@@ -101,6 +103,7 @@ def read_token(text: str) -> Token:
         signature=_decoded(parts[2], "signature"),
         algorithm=_ALGORITHMS[algorithm],
         key_id=key_id,
+        is_badge=kind.lower() == "jwt",
         embedded_key=embedded,
         claims={name: payload[name] for name in _CLAIMS if name in payload},
         credential={name: value for name, value in payload.items() if name not in _CLAIMS},
@@ -124,11 +127,11 @@ def claim_mismatches(token: Token) -> list[str]:
         "sub": id_of(subject) if is_object(subject) else None,
     }
     wrong = [name for name, value in said.items() if name in token.claims and token.claims[name] != value]
+    # In a vc+jwt these are the times of the signature, not of the credential (VC-JOSE-COSE §3.1.3); both are kept to.
     for name, term in (("nbf", "validFrom"), ("exp", "validUntil")):
         claimed, stated = instant_claim(token, name), parse_instant(token.credential.get(term))
-        if (name in token.claims and claimed is None) or (
-            claimed is not None and stated is not None and claimed != stated.replace(microsecond=0)
-        ):
+        differs = token.is_badge and stated is not None and claimed != stated.replace(microsecond=0)
+        if name in token.claims and (claimed is None or differs):
             wrong.append(name)
     return wrong
 

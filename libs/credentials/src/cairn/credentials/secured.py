@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from cairn.credentials.bundle import context_sha256, context_urls
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
 from cairn.credentials.jose import Token, read_token
-from cairn.credentials.shape import id_of, is_list, is_object, listed, text_of, types_of
+from cairn.credentials.shape import id_of, is_list, is_object, is_small, listed, text_of, types_of
 from cairn.credentials.strict_json import check_json, parse_json
 
 _MAX_BYTES: Final = 4 * 1024 * 1024
+_MAX_VALUES: Final = 20_000
 _MAX_PROOFS: Final = 8
 _ENVELOPE: Final = "data:application/vc+jwt,"
 _OLD_BADGES: Final = ("https://w3id.org/openbadges/v1", "https://w3id.org/openbadges/v2")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Secured:
     """A credential and what secures it, neither of them judged yet."""
 
@@ -26,6 +28,21 @@ class Secured:
     form: str
     proofs: tuple[dict[str, Any], ...] = ()
     token: Token | None = None
+
+    @cached_property
+    def context_names(self) -> tuple[str, ...]:
+        """Every context URL in the document, at any depth."""
+        found: dict[str, None] = {}
+        pending: list[Any] = [self.document]
+        while pending:
+            item = pending.pop()
+            if is_object(item):
+                if "@context" in item:
+                    found.update(dict.fromkeys(name for name in listed(item["@context"]) if isinstance(name, str)))
+                pending.extend(member for key, member in item.items() if key != "@context")
+            elif is_list(item):
+                pending.extend(item)
+        return tuple(found)
 
     @property
     def issuer(self) -> str | None:
@@ -76,28 +93,16 @@ def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
         check_json(value)
     if not is_object(value):
         raise JsonRefused("a credential is a JSON object")
+    if not is_small(value, _MAX_VALUES):
+        raise JsonRefused(f"more than {_MAX_VALUES} values", code="too-large")
     if "EnvelopedVerifiableCredential" in types_of(value):
         return _from_envelope(value)
     return _from_object(value)
 
 
-def used_contexts(document: dict[str, Any]) -> dict[str, str]:
+def used_contexts(secured: Secured) -> dict[str, str]:
     """URL -> sha256 of the bundled contexts that the document names, at any depth."""
-    return {url: context_sha256(url) for url in context_names(document) if url in context_urls()}
-
-
-def context_names(value: Any) -> list[str]:
-    """Every context URL in the document, in order."""
-    found: dict[str, None] = {}
-    pending: list[Any] = [value]
-    while pending:
-        item = pending.pop()
-        if is_object(item):
-            found.update(dict.fromkeys(name for name in listed(item.get("@context")) if isinstance(name, str)))
-            pending.extend(member for key, member in item.items() if key != "@context")
-        elif is_list(item):
-            pending.extend(item)
-    return list(found)
+    return {url: context_sha256(url) for url in secured.context_names if url in context_urls()}
 
 
 def _from_token(text: str) -> Secured:

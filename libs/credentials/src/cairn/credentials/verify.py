@@ -97,7 +97,7 @@ async def verify(credential: dict[str, Any] | str | bytes, resolver: Resolver, p
         form=secured.form,
         cryptosuite=secured.cryptosuite,
         issuer=secured.issuer,
-        contexts=used_contexts(secured.document),
+        contexts=used_contexts(secured),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from cairn.credentials.bundle import context_urls
 from cairn.credentials.canonicalize import jcs
+from cairn.credentials.canonicalize.compact_form import refuse_rekeyed
 from cairn.credentials.errors import DocumentRefused, ProofInvalid
 from cairn.credentials.keys import PublicKey
 from cairn.credentials.proofs.common import decode_proof_value, encode_proof_value, proof_options, unsecured
@@ -39,6 +40,7 @@ def proof_serialization(signature: bytes) -> str:
 
 def hash_data(document: dict[str, Any], options: dict[str, Any]) -> bytes:
     """Steps 3 to 5 of §3.3.1: what is signed. Raises DocumentRefused."""
+    refuse_rekeyed(document)
     return hashing(transformation(document), proof_configuration(options))
 
 

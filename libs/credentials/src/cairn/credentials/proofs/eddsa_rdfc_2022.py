@@ -49,6 +49,11 @@ def verify_proof(secured: dict[str, Any], proof: dict[str, Any], key: PublicKey)
     """§3.2.2 and §3.2.7. Raises ProofInvalid where the signature does not fit, and as `hash_data` does."""
     if key.algorithm != "EdDSA":
         raise ProofInvalid("the key is not of Ed25519", code="key-mismatch", pointer="/proof/verificationMethod")
+    if proof.get("@context", secured.get("@context")) != secured.get("@context"):
+        # §3.2.5 sets the document's contexts in its place, so another one would go unsigned.
+        raise ProofInvalid(
+            "the proof has other contexts than the document", code="context-changed", pointer="/proof/@context"
+        )
     signature = decode_proof_value(proof, 64)
     if not key.verify(signature, hash_data(unsecured(secured), proof_options(proof))):
         raise ProofInvalid(
