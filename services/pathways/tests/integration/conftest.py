@@ -1,6 +1,5 @@
 """The pathways service on a real database: its app, its worker, and principals with tokens."""
 
-import secrets
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,10 +11,6 @@ import pytest
 from sqlalchemy import text
 
 from cairn.common.auth import SCOPES, mint, new_signing_key, public_jwks
-from cairn.common.bus import Bus, kafka_topics, postgres_schema
-from cairn.common.bus.kafka import KafkaBus
-from cairn.common.bus.kafka_topics import KafkaSettings
-from cairn.common.bus.postgres import PostgresBus
 from cairn.common.db import EVERY_TENANT, Database
 from cairn.common.events import Event, decode, fact_of
 from cairn.common.migrations import migrate
@@ -25,8 +20,7 @@ from cairn.pathways.deps import Deps
 from cairn.pathways.settings import PathwaysSettings
 from cairn.pathways.store.state import state_hash
 from cairn.pathways.use_cases import backfill
-from cairn.provision.postgres import BusDatabase, ServiceDatabase
-from cairn.provision.pytest_plugin import Kafka
+from cairn.provision.postgres import ServiceDatabase
 
 from .world import HOME, NOW, Log, catalogue
 
@@ -174,35 +168,6 @@ async def _close(service: Service) -> None:
     await service.http.aclose()
     await service.deps.database.close()
     await service.worker.database.close()
-
-
-@dataclass(frozen=True)
-class Transport:
-    """A bus of its own, as two services see it."""
-
-    issuance: Bus
-    pathways: Bus
-
-
-@pytest.fixture(params=["postgres", "kafka"])
-async def transport(request: pytest.FixtureRequest) -> AsyncGenerator[Transport]:
-    """Either bus, with the topics of `topics.yaml`."""
-    if request.param == "postgres":
-        database: BusDatabase = request.getfixturevalue("fresh_bus_database")()
-        await postgres_schema.provide(database.owner_url, database.roles)
-        made = Transport(*[await PostgresBus.connect(database.urls[name]) for name in ("issuance", "pathways")])
-    else:
-        kafka: Kafka = request.getfixturevalue("kafka_broker")
-        settings = KafkaSettings(
-            kafka_bootstrap_servers=kafka.bootstrap_servers,
-            kafka_topic_prefix=f"{kafka.prefix}{secrets.token_hex(4)}-",
-            kafka_replication=1,
-        )
-        await kafka_topics.provide(settings)
-        made = Transport(*[await KafkaBus.connect(settings) for _ in range(2)])
-    yield made
-    await made.issuance.close()
-    await made.pathways.close()
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from cairn.common.db import EVERY_TENANT
 from cairn.common.events import topic_of
 from cairn.pathways import consumers
 from cairn.pathways.use_cases.replay import LogIsEmpty, replay
+from cairn.provision.pytest_plugin import Transport
 
-from .conftest import Service, Transport
+from .conftest import Service
 from .test_convergence import RULES, play, story
 from .world import HOME, MARCH, Log, catalogue
 

@@ -65,7 +65,7 @@ class Log:
         fact = AchievementPublished(
             achievement=achievement(code, tenant),
             issuer=f"did:web:{tenant}.example",
-            name=code,
+            name={"ml": "Machine Learning"}.get(code, code),
             at=MARCH,
             **{"credits": {"value": "5", "unit": "ECTS"}, "tag": ("data",), **more},
         )

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from cairn.provision.postgres import BusDatabase, Cluster, ServiceDatabase, temp
 from cairn.provision.postgres.places import binaries
 
 if TYPE_CHECKING:
+    from cairn.common.bus import Bus
     from cairn.provision.kafka import KafkaBroker
 
 # A test that uses one of these, however indirectly, is an integration test.
@@ -139,3 +140,36 @@ def secured_kafka(own_kafka: KafkaBroker) -> KafkaBroker:
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, provide(own_kafka.settings("admin"))).result()
     return own_kafka
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """A bus of its own, as two services see it."""
+
+    issuance: Bus
+    pathways: Bus
+
+
+@pytest.fixture(params=["postgres", "kafka"])
+async def transport(request: pytest.FixtureRequest) -> AsyncGenerator[Transport]:
+    """Either bus, with the topics of `topics.yaml` and nothing on them: what holds on one must hold on the other."""
+    from cairn.common.bus import kafka_topics, postgres_schema
+    from cairn.common.bus.kafka import KafkaBus
+    from cairn.common.bus.postgres import PostgresBus
+
+    if request.param == "postgres":
+        database: BusDatabase = request.getfixturevalue("fresh_bus_database")()
+        await postgres_schema.provide(database.owner_url, database.roles)
+        made = Transport(*[await PostgresBus.connect(database.urls[name]) for name in ("issuance", "pathways")])
+    else:
+        kafka: Kafka = request.getfixturevalue("kafka_broker")
+        settings = kafka_topics.KafkaSettings(
+            kafka_bootstrap_servers=kafka.bootstrap_servers,
+            kafka_topic_prefix=f"{kafka.prefix}{secrets.token_hex(4)}-",
+            kafka_replication=1,
+        )
+        await kafka_topics.provide(settings)
+        made = Transport(*[await KafkaBus.connect(settings) for _ in range(2)])
+    yield made
+    await made.issuance.close()
+    await made.pathways.close()

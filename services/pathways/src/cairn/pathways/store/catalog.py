@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,6 +50,17 @@ async def add(tx: Transaction, new: Sequence[NewAchievement]) -> None:
             "retired": [row.retired_at for row in rows],
         },
     )
+
+
+async def names(tx: Transaction, ids: Collection[str]) -> dict[str, str]:
+    """What people call the achievements; those that were never heard of are left out."""
+    if not ids:
+        return {}
+    rows = await tx.rows(
+        text("SELECT id, body->>'name' AS name FROM achievements WHERE id = ANY (:ids) AND body IS NOT NULL"),
+        {"ids": sorted(ids)},
+    )
+    return {row["id"]: row["name"] for row in rows}
 
 
 async def achievements(tx: Transaction) -> Sequence[RowMapping]:

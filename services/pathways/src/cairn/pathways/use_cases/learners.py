@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -16,7 +17,7 @@ from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
 from cairn.pathways.domain import Audit, Holding, audit, explain
 from cairn.pathways.reading_room import Published
-from cairn.pathways.store import audits, facts, frameworks
+from cairn.pathways.store import audits, catalog, facts, frameworks
 from cairn.pathways.use_cases.judging import keys_of
 
 
@@ -79,18 +80,27 @@ async def audit_learner(
         nested = {name for each in read.values() for name in each.nested}
         known = (await frameworks.awards(tx, {tenant: nested | qualifications}))[tenant]
 
-    def work() -> list[Audited]:
-        done: list[Audited] = []
+    def work() -> list[tuple[Published, Audit]]:
+        done: list[tuple[Published, Audit]] = []
         for published in sorted(read.values(), key=_by_name):
             rules = published.framework
             # An award of the qualification itself does not count towards it: it would hold itself up.
             own = known.get(rules.qualification, ())
             counting = [holding for holding in held.holdings if holding.achievement not in own]
             result = audit(rules, counting, (), as_of, awards=published.awards(known), steps=deps.settings.audit_steps)
-            done.append(Audited(published, result, explain(result, rules)))
+            done.append((published, result))
         return done
 
-    return await asyncio.to_thread(work)
+    done = await asyncio.to_thread(work)
+    async with deps.database.transaction(tenant) as tx:
+        titles = await catalog.names(tx, {name for _, result in done for name in _named(result)})
+    return [Audited(published, result, explain(result, published.framework, titles)) for published, result in done]
+
+
+def _named(result: Audit) -> Iterator[str]:
+    """The achievements that a learner is told of."""
+    for node in result.nodes:
+        yield from cast("Sequence[str]", (node.needs or {}).get("achievements", ()))
 
 
 def _by_name(published: Published) -> tuple[str, str]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sqlalchemy import text
+
 from cairn.common.bus import Bus, Record, Subscription
 from cairn.common.consumer import Poison
 from cairn.common.db import EVERY_TENANT, Transaction
@@ -53,6 +55,8 @@ async def replay(deps: Deps, bus: Bus, topics: Sequence[str], progress: Progress
     subscription = await bus.subscribe(topics, f"pathways-replay-{secrets.token_hex(4)}")
     try:
         async with deps.database.transaction(EVERY_TENANT) as tx:
+            # As long as it takes: a log has no bound.
+            await tx.execute(text("SET LOCAL statement_timeout = 0"))
             await facts.exclude(tx)
             before = await state_hash(tx)
             knew = bool(await facts.page_of_learners(tx, "", 1))
