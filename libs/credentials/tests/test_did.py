@@ -8,7 +8,6 @@ import pytest
 
 from cairn.credentials import (
     CheckName,
-    CredentialError,
     DidRefused,
     Ed25519PublicKey,
     Ed25519Signer,
@@ -184,9 +183,3 @@ async def test_another_did_method_is_unsupported_and_asks_nobody(policy: Policy)
         "unsupported",
     )
     assert files.asked == []
-
-
-def test_every_refusal_has_a_code() -> None:
-    for refusal in (DidRefused("x"), KeyRefused("x", code="y")):
-        assert isinstance(refusal, CredentialError)
-        assert refusal.code

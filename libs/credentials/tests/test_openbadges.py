@@ -160,9 +160,7 @@ def test_facts_are_read_from_anything(document: dict[str, Any]) -> None:
 
 def test_an_identifier_is_salted_and_hashed() -> None:
     one = Identifier.of("emailAddress", "Ada@Uni.example", salt="s1")
-    assert one.identity_hash == "sha256$" + "9b3ec7b9" + one.identity_hash[15:] or one.identity_hash.startswith(
-        "sha256$"
-    )
+    assert one.identity_hash == "sha256$9038cedb0fad70179299336402d0640a73c43479c137187ae66ef17fb1bab378"
     assert one.matches("ada@uni.example")
     assert not one.matches("eve@uni.example")
     assert one != Identifier.of("emailAddress", "ada@uni.example", salt="s2")

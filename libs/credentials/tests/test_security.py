@@ -44,7 +44,7 @@ from cairn.credentials import (
 from cairn.credentials.canonicalize import rdfc
 from cairn.credentials.canonicalize.rdfc import canonical_nquads
 
-from .conftest import CREATED, NOW, OWN, Files, Issue, make_draft
+from .conftest import CREATED, NOW, Files, Issue, make_draft
 
 LIST_URL = "https://uni.example/status/1/revocation"
 WEB = "did:web:uni.example"
@@ -523,10 +523,6 @@ async def test_an_expired_proof_fails(signer: Ed25519Signer, proof_only: Policy)
         assert await _outcome(stale, Files(), proof_only, CheckName.PROOF) == (Outcome.FAILED, "proof-expired")
         early = sign(document, signer, created=NOW + timedelta(hours=1), cryptosuite=cryptosuite)
         assert await _outcome(early, Files(), proof_only, CheckName.PROOF) == (Outcome.FAILED, "proof-from-future")
-
-
-def test_own_fixtures_are_there() -> None:
-    assert (OWN / "manifest.json").exists()
 
 
 async def test_s02_a_proof_cannot_bring_contexts_of_its_own(signed: dict[str, Any], proof_only: Policy) -> None:
