@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from cairn.common.auth import SCOPES
-from cairn.common.command import _documentation
+from cairn.common.command import documentation
 from cairn.common.db import refuse_unsafe_role
 from cairn.common.dead_letters_http import dead_letter_router
 from cairn.common.settings import DEVELOPMENT_KEK
@@ -27,7 +27,7 @@ def routes() -> list[APIRoute]:
 
 
 def service_paths() -> list[str]:
-    app = issuance_app(_documentation(IssuanceSettings))
+    app = issuance_app(documentation(IssuanceSettings))
     return [path for path in app.openapi()["paths"] if path not in OPEN]
 
 

@@ -5,14 +5,17 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from cairn.common.bus import postgres_schema
 from cairn.common.bus.postgres import PostgresBus
-from cairn.common.db import Transaction
+from cairn.common.db import EVERY_TENANT, Transaction
 from cairn.common.events import decode, topic_of
+from cairn.pathways.settings import PathwaysSettings
+from cairn.provision.postgres import BusDatabase
 from cairn.provision.processes import free_port
 
 from .conftest import KEK, Service
@@ -83,7 +86,57 @@ def story() -> Log:
     return log
 
 
-async def test_r1_kill_9_of_the_worker_in_mid_stream(service: Service, fresh_bus_database: Any, settings: Any) -> None:
+def environment(service: Service, bus: BusDatabase, settings: PathwaysSettings) -> dict[str, str]:
+    """What a process of the service is told."""
+    return {
+        "PATH": os.environ["PATH"],
+        "CAIRN_ENVIRONMENT": "test",
+        "CAIRN_DATABASE_URL": service.database.url,
+        "CAIRN_BUS": "postgres",
+        "CAIRN_BUS_URL": bus.urls["pathways"],
+        "CAIRN_KEK": KEK,
+        "CAIRN_AUTH_JWKS": settings.auth_jwks,
+        "CAIRN_HOST": "127.0.0.1",
+        "CAIRN_HEALTH_PORT": str(free_port()),
+    }
+
+
+async def run(command: str, env: dict[str, str]) -> tuple[int | None, str]:
+    """The command's exit code, and what it printed."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cairn.pathways", command), env=env, stdout=pipe, stderr=pipe
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, said.decode()
+
+
+async def test_r8_the_commands_state_and_replay(
+    service: Service, log: Log, fresh_bus_database: Callable[[], BusDatabase], settings: PathwaysSettings
+) -> None:
+    bus = fresh_bus_database()
+    await postgres_schema.provide(bus.owner_url, bus.roles)
+    issuance = await PostgresBus.connect(bus.urls["issuance"])
+    events = log.issued("lrn_ada", "stats") + log.issued("lrn_bo", "ml")
+    await issuance.publish("credentials", events)
+    await issuance.close()
+    await service.hear(*events)
+    env = environment(service, bus, settings)
+    before = await service.state()
+    assert await run("state", env) == (0, before + "\n")
+    code, said = await run("replay", env)
+    assert (code, f"state {before}: as before" in said) == (0, True), said
+    async with service.worker.database.transaction(EVERY_TENANT) as tx:
+        await tx.connection.exec_driver_sql("DELETE FROM holdings")
+        await tx.commit()
+    code, said = await run("replay", env)
+    assert (code, f"state {before}: was" in said) == (1, True), said
+    assert await service.state() == before
+
+
+async def test_r1_kill_9_of_the_worker_in_mid_stream(
+    service: Service, fresh_bus_database: Callable[[], BusDatabase], settings: PathwaysSettings
+) -> None:
     """The worker as a process of its own, killed again and again while it hears, backfills and relays."""
     told = story()
     await service.hear(*catalogue())
@@ -97,17 +150,7 @@ async def test_r1_kill_9_of_the_worker_in_mid_stream(service: Service, fresh_bus
     bus = fresh_bus_database()
     await postgres_schema.provide(bus.owner_url, bus.roles)
     issuance = await PostgresBus.connect(bus.urls["issuance"])
-    env = {
-        "PATH": os.environ["PATH"],
-        "CAIRN_ENVIRONMENT": "test",
-        "CAIRN_DATABASE_URL": service.database.url,
-        "CAIRN_BUS": "postgres",
-        "CAIRN_BUS_URL": bus.urls["pathways"],
-        "CAIRN_KEK": KEK,
-        "CAIRN_AUTH_JWKS": settings.auth_jwks,
-        "CAIRN_HOST": "127.0.0.1",
-        "CAIRN_HEALTH_PORT": str(free_port()),
-    }
+    env = environment(service, bus, settings)
     await service.hear(*catalogue())
     await service.publish(framework("stats", "ml"))
 

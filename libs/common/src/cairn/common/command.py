@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvloop
 from fastapi import FastAPI
@@ -35,7 +35,7 @@ def main(
     command = next(iter(sys.argv[1:] if arguments is None else arguments), "")
     own = more or {}
     if command == "openapi":
-        json.dump(app(_documentation(settings_type)).openapi(), sys.stdout, indent=1, sort_keys=True)
+        json.dump(documented_by(settings_type, app), sys.stdout, indent=1, sort_keys=True)
         sys.stdout.write("\n")
         return 0
     if command not in {"api", "worker", "migrate", *own}:
@@ -88,7 +88,12 @@ async def _refuse_unsafe(settings: Settings) -> None:
         await database.close()
 
 
-def _documentation(settings_type: type[S]) -> S:
+def documented_by(settings_type: type[S], app: Callable[[S], FastAPI]) -> dict[str, Any]:
+    """The OpenAPI document of a service, as JSON has it."""
+    return json.loads(json.dumps(app(documentation(settings_type)).openapi()))
+
+
+def documentation(settings_type: type[S]) -> S:
     """Settings with which the routes can be described; nothing is connected."""
     return settings_type(
         environment="test",

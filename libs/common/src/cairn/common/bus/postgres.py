@@ -276,7 +276,7 @@ class PostgresSubscription:
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
-        self._held.clear()
+        self._held = {}
         if connection is not None:
             connection.terminate()
 

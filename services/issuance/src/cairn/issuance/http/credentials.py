@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
+from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
@@ -31,20 +32,6 @@ class StatusChange(Model):
     at: Instant
 
 
-class CredentialShown(Model):
-    """A credential as issued. `credential` is the signed document; null until it is signed, and once erased."""
-
-    id: str
-    learner: str
-    achievement: str
-    award: str | None = None
-    state: Literal["intended", "issued", "abandoned"]
-    status: Literal["valid", "suspended", "revoked"]
-    issued_at: Instant | None = None
-    credential: dict[str, Any] | None = None
-    changes: tuple[StatusChange, ...] = ()
-
-
 class CredentialListed(Model):
     """A line of a list: the signed document is read one by one."""
 
@@ -57,19 +44,28 @@ class CredentialListed(Model):
     issued_at: Instant | None = None
 
 
+class CredentialShown(CredentialListed):
+    """A credential as issued. `credential` is the signed document; null until it is signed, and once erased."""
+
+    credential: dict[str, Any] | None = None
+    changes: tuple[StatusChange, ...] = ()
+
+
+def _line(row: RowMapping) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "learner": row["learner_id"],
+        "achievement": row["achievement_id"],
+        "award": row["award_id"],
+        "state": row["state"],
+        "status": row["status"],
+        "issued_at": row["issued_at"],
+    }
+
+
 def _shown(found: credentials.Found) -> CredentialShown:
-    row = found.row
-    return CredentialShown(
-        id=row["id"],
-        learner=row["learner_id"],
-        achievement=row["achievement_id"],
-        award=row["award_id"],
-        state=row["state"],
-        status=row["status"],
-        issued_at=row["issued_at"],
-        credential=found.document,
-        changes=tuple(StatusChange(status=c["status"], reason=c["reason"], at=c["at"]) for c in found.changes),
-    )
+    changes = (StatusChange(status=row["status"], reason=row["reason"], at=row["at"]) for row in found.changes)
+    return CredentialShown(**_line(found.row), credential=found.document, changes=tuple(changes))
 
 
 @router.get("", summary="List credentials")
@@ -81,18 +77,7 @@ async def page(
     limit: Limit = 100,
 ) -> list[CredentialListed]:
     """In order of their ids; `after` is the last id of the page before."""
-    return [
-        CredentialListed(
-            id=row["id"],
-            learner=row["learner_id"],
-            achievement=row["achievement_id"],
-            award=row["award_id"],
-            state=row["state"],
-            status=row["status"],
-            issued_at=row["issued_at"],
-        )
-        for row in await credentials.page(deps, principal, learner, after, limit)
-    ]
+    return [CredentialListed(**_line(row)) for row in await credentials.page(deps, principal, learner, after, limit)]
 
 
 @router.get("/{credential}", summary="Read a credential")

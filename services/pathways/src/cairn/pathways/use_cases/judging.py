@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from cairn.common.events.models import (
     Fact,
@@ -178,18 +178,15 @@ def best(audits: Sequence[tuple[Published, Audit]], standing: str | None) -> tup
     """The version that decides: complete, then the earliest, then the newest (STACKING, "best version"). Where none is
     complete, one that cannot be told before one that is not; then that of the award that stands, then the newest."""
 
-    def rank(each: tuple[Published, Audit]) -> tuple[object, ...]:
+    def rank(each: tuple[Published, Audit]) -> tuple[int, datetime, bool, float]:
         version, result = each
         start = version.framework.effective_from or _BEGINNING
         status = ("complete", "undetermined", "incomplete").index(result.status)
-        return (status, result.earned_at or _BEGINNING, version.framework.version != standing, _newest_first(start))
+        newest_first = -(start - _BEGINNING).total_seconds()
+        return status, result.earned_at or _BEGINNING, version.framework.version != standing, newest_first
 
     newest_version_first = sorted(audits, key=lambda each: each[0].framework.version, reverse=True)
-    return min(newest_version_first, key=lambda each: cast("tuple[int, datetime, bool, float]", rank(each)))
-
-
-def _newest_first(instant: datetime) -> float:
-    return -(instant - _BEGINNING).total_seconds()
+    return min(newest_version_first, key=rank)
 
 
 def _note(
