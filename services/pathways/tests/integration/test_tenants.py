@@ -1,7 +1,6 @@
 """S21, S22, S23: nobody sees what is another tenant's."""
 
 import re
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +16,6 @@ from cairn.pathways.http.shared import PUBLIC
 from .conftest import Service
 from .world import AWAY, HOME, MARCH, Log, framework
 
-REPOSITORY = Path(__file__).parents[4]
 PLATFORM = ("outbox", "inbox", "dead_letters", "saved_answers")
 OWN = ("learners", "aliases", "holdings", "holding_status", "achievements", "frameworks", "framework_index")
 TABLES = (*PLATFORM, *OWN, "backfills", "audits", "awards")

@@ -1,6 +1,5 @@
 """Over every route, as OpenAPI lists them: who may call it, and that nothing of another tenant is behind it."""
 
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -15,7 +14,6 @@ from cairn.common.vault import Vault
 from cairn.verification.app import verification_app
 
 HEALTH = {"/livez", "/readyz", "/metrics"}
-OPENAPI = Path(__file__).parents[4] / "docs" / "openapi" / "verification.json"
 EVERYTHING = sorted(SCOPES)
 
 
