@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cairn.credentials import CheckName, Outcome, Policy, Verification, verify
+from cairn.credentials import CheckName, CredentialError, Ed25519Signer, Outcome, Policy, Verification, sign, verify
 
-from .conftest import NOW, OWN, SHARED, resolver_of
+from .conftest import CREATED, NOW, OWN, SHARED, resolver_of
 
 SUPPORTED = {
     "db/ob3-eddsa-rdfc-2022.json",
@@ -85,6 +85,22 @@ async def test_fixture_gets_an_honest_answer(folder: Path, entry: dict[str, Any]
         proof = found.checks[CheckName.PROOF]
         assert (proof.outcome, proof.code) == (Outcome.UNDETERMINED, "unsupported"), told
         assert not found.verified
+
+
+def _unsigned() -> list[dict[str, Any]]:
+    if not SHARED.is_dir():
+        return []
+    return [one for one in json.loads((SHARED / "manifest.json").read_text()) if one["format"] == "unsigned"]
+
+
+def test_inputs_of_the_data_model_suite_are_issued_or_refused(signer: Ed25519Signer) -> None:
+    for entry in _unsigned():
+        document = json.loads((SHARED / entry["file"]).read_text())
+        if entry["expected"] == "issue-ok":
+            assert sign(document | {"issuer": signer.did}, signer, created=CREATED)["proof"]
+        else:
+            with pytest.raises(CredentialError):
+                sign(document, signer, created=CREATED)
 
 
 def test_every_supported_fixture_is_in_the_manifest() -> None:

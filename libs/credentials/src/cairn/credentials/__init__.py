@@ -71,6 +71,7 @@ from cairn.credentials.status import (
     decode_list,
     encode_list,
     read_status,
+    ttl_of,
 )
 from cairn.credentials.strict_json import parse_json
 from cairn.credentials.verify import Policy, Resolver, Trust, Unreachable, verify
@@ -145,5 +146,6 @@ __all__ = [
     "resolve_did_key",
     "sign",
     "sign_jwt",
+    "ttl_of",
     "verify",
 ]

@@ -192,7 +192,7 @@ def _issuer_check(
         return failed([Finding("key-revoked", "the issuer has revoked the key that signed", "/issuer")])
     if method.expires is not None and (signed or at) >= method.expires:
         return failed([Finding("key-expired", "the issuer had retired the key before it signed", "/issuer")])
-    return passed("issuer-signed", "the key that signed is the issuer's")
+    return passed("issuer-signed", "the key that the proof names is the issuer's")
 
 
 def validity(secured: Secured, *, at: datetime, tolerance: timedelta) -> Check:

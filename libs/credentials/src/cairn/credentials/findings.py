@@ -74,7 +74,7 @@ class Verification:
 
     @property
     def verified(self) -> bool:
-        """Proof, issuer, validity, schema and status each passed, or were skipped; and the proof was not skipped."""
+        """Proof, issuer, validity, schema and status each passed, or were skipped: not asked for, or absent."""
         rests_on = (CheckName.PROOF, CheckName.ISSUER, CheckName.VALIDITY, CheckName.SCHEMA, CheckName.STATUS)
         return all(self.checks[name].outcome in (Outcome.PASSED, Outcome.SKIPPED) for name in rests_on)
 
