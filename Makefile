@@ -13,7 +13,7 @@ help: ## this list
 run: install-run ## start everything on this machine and play the story (STORY=0: only serve; CAIRN_PORT=8080)
 	@exec $(BIN)/python -m cairn.onebox
 
-clean: ## stop what runs from this checkout and remove its data
+clean: ## remove the data of this checkout, and what was left running in it
 	@if [ -e .cairn ]; then dev/install.sh run && $(BIN)/python -m cairn.onebox clean; fi
 
 distclean: clean ## and remove .venv and every cache of the tools
