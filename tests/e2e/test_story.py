@@ -81,6 +81,7 @@ def test_the_gateway_serves_the_pages(box: Box) -> None:
         assert set(client.get("/readyz").json()["parts"]) == PARTS - {"postgres", "gateway"}
         assert client.get("/").status_code == 200
         for service in ("issuance", "pathways", "verification"):
+            assert "<details>" in client.get(f"/apis/{service}").text
             assert f"/{service}/openapi.json" in client.get(f"/{service}/docs").text
             assert client.get(f"/{service}/openapi.json").json()["servers"] == [{"url": f"/{service}"}]
 

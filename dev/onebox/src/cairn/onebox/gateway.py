@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from cairn.onebox.api_page import api_page
 from cairn.onebox.page import page
 
 _HOP_BY_HOP: Final = frozenset(
@@ -71,6 +72,17 @@ def create_app(told: Told, *, transport: httpx.AsyncBaseTransport | None = None)
         states = await _states(client, checks)
         return HTMLResponse(page(str(request.base_url).rstrip("/"), told.routes, states), headers=_PAGE_HEADERS)
 
+    async def api(request: Request) -> Response:
+        prefix = "/" + request.path_params["service"]
+        if prefix not in told.routes:
+            return _problem(request, 404, "There is no such thing here", f"The APIs are {_list(told.routes)}.")
+        try:
+            answer = await client.get(f"{told.routes[prefix]}/openapi.json", timeout=5)
+            answer.raise_for_status()
+        except httpx.HTTPError:
+            return _problem(request, 502, "The service is away", f"{prefix[1:]} cannot be reached; load this again.")
+        return HTMLResponse(api_page(prefix, answer.json()), headers=_PAGE_HEADERS)
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         yield
@@ -78,6 +90,7 @@ def create_app(told: Told, *, transport: httpx.AsyncBaseTransport | None = None)
 
     routes = [
         Route("/", front),
+        Route("/apis/{service}", api),
         Route("/livez", livez),
         Route("/readyz", readyz),
         Route("/{path:path}", forward, methods=_METHODS),

@@ -1,4 +1,4 @@
-"""The gateway's front page: what runs here, and where to look next. It loads nothing else, and has no script."""
+"""The gateway's pages: what runs here, and where to look next. They load nothing else, and have no script."""
 
 from __future__ import annotations
 
@@ -20,14 +20,20 @@ def page(address: str, routes: Mapping[str, str], states: Mapping[str, str]) -> 
     parts = "".join(_state(name, state) for name, state in states.items())
     ready = all(state == "ok" for state in states.values())
     summary = "Everything is ready." if ready else "Some parts are not ready yet: load this page again."
-    return _PAGE.substitute(address=escape(address), cards=cards, parts=parts, summary=summary)
+    body = _FRONT.substitute(address=escape(address), cards=cards, parts=parts, summary=summary)
+    return document("Cairn on this machine", body)
+
+
+def document(title: str, body: str) -> str:
+    """A whole HTML document around `body`, which is HTML already."""
+    return _DOCUMENT.substitute(title=escape(title), body=body)
 
 
 def _card(prefix: str, origin: str) -> str:
     name = prefix[1:]
     return (
         f"<section><h2>{escape(name)}</h2><p>{escape(_ABOUT.get(name, ''))}</p>"
-        f'<p><a href="{escape(prefix)}/docs">API pages</a> <a href="{escape(prefix)}/openapi.json">OpenAPI</a></p>'
+        f'<p><a href="/apis{escape(prefix)}">API pages</a> <a href="{escape(prefix)}/openapi.json">OpenAPI</a></p>'
         f"<p><code>{escape(origin)}</code></p></section>"
     )
 
@@ -37,12 +43,12 @@ def _state(name: str, state: str) -> str:
     return f'<li class="{kind}"><b>{escape(name)}</b> {"is ready" if kind == "ok" else escape(state)}</li>'
 
 
-_PAGE: Final = Template("""<!doctype html>
+_DOCUMENT: Final = Template("""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Cairn on this machine</title>
+<title>$title</title>
 <style>
 :root { color-scheme: light dark; --ink: #1d2733; --soft: #55606d; --line: #d5dbe1; --back: #fbfbf9; --card: #fff;
   --link: #0b5a8a; --ok: #1f6f43; --away: #a03a12 }
@@ -59,12 +65,22 @@ code { font: .9rem ui-monospace, monospace; overflow-wrap: anywhere }
 .cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); margin-top: 1.5rem }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: 1rem }
 ul { list-style: none; margin: 0; padding: 0; columns: 15rem } li { padding: .15rem 0 }
+summary { padding: .4rem 0; overflow-wrap: anywhere; cursor: pointer } h4 { margin: .8rem 0 .2rem }
+details { border-bottom: 1px solid var(--line) } dl { margin: 0 0 .6rem } dd { margin: 0 0 .3rem 1rem }
+pre { font: .85rem/1.35 ui-monospace, monospace; background: var(--card); border: 1px solid var(--line);
+  border-radius: .5rem; padding: .75rem; overflow-x: auto }
 li::before { content: "\\25CF"; margin-right: .5rem } .ok::before { color: var(--ok) } .away { color: var(--away) }
 </style>
 </head>
 <body>
 <main>
-<h1>Cairn on this machine</h1>
+$body
+</main>
+</body>
+</html>
+""")
+
+_FRONT: Final = Template("""<h1>Cairn on this machine</h1>
 <p class="soft">Universities issue micro-credentials, anyone verifies them, and a learner&rsquo;s stack completes a
 qualification. This is the gateway, <code>$address</code>.</p>
 <div class="cards">$cards</div>
@@ -76,7 +92,4 @@ qualification. This is the gateway, <code>$address</code>.</p>
 you can read. Send one as <code>Authorization: Bearer &hellip;</code>. Verifying a credential and asking a what-if audit
 need none.</p>
 <p class="soft"><a href="/readyz">/readyz</a> <a href="/livez">/livez</a></p>
-</main>
-</body>
-</html>
 """)

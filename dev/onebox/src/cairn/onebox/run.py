@@ -163,7 +163,7 @@ class _Run:
         address = f"http://127.0.0.1:{ports.gateway}"
         rows = {
             "Start here": f"{address}/",
-            **{f"{service.title()} API": f"{address}/{service}/docs" for service in SERVICES},
+            **{f"{service.title()} API": f"{address}/apis/{service}" for service in SERVICES},
             "Tokens": str(self._home.access),
             "Logs": str(self._home.logs),
         }
