@@ -27,6 +27,8 @@ from cairn.common.vault import Unreadable, Vault
 
 from .conftest import PostgresTransport, Transport
 
+pytestmark = pytest.mark.integration
+
 GROUP = "pathways.probe"
 CANARY = "canary-7f3a"
 

@@ -12,6 +12,8 @@ from cairn.common.events import decode
 
 from .conftest import Transport, make_event, make_events, numbers, read
 
+pytestmark = pytest.mark.integration
+
 KEYS = [f"lrn_{n:02}" for n in range(20)]
 
 

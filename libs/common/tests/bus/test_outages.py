@@ -17,6 +17,8 @@ from cairn.provision.postgres import EmbeddedPostgres, destroy
 
 from .conftest import Transport, kafka_transport, make_event, make_events, numbers, postgres_transport
 
+pytestmark = pytest.mark.integration
+
 KEYS = [f"lrn_{n}" for n in range(8)]
 SERVICES = ("issuance", "pathways", "verification")
 
