@@ -23,7 +23,8 @@ from cairn.provision.postgres import destroy
 from cairn.provision.processes import command_line
 
 _PROCESS: Final = re.compile(r"process (\d+)$")
-SERVICES: Final = ("issuance", "pathways", "verification")
+SERVICES: Final = ("issuance", "verification", "pathways")
+"""In the order of their ports."""
 
 
 class AlreadyRunning(RuntimeError):

@@ -122,7 +122,7 @@ class _Story:
         for institution in cast.INSTITUTIONS:
             await self._api.call("POST", "/issuance/v1/institutions", by="operator", body=institution, accept=[409])
             shown = await self._api.get(f"/issuance/v1/institutions/{institution['id']}", by=institution["id"])
-            self._show.note(f"{shown['institution']['name']}: {shown['did']}")
+            self._show.note(f"{shown['institution']['name']}, which issues as\n{shown['did']}")
         published: list[dict[str, Any]] = []
         for tenant in cast.TENANTS:
             for achievement in cast.achievements(tenant):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -26,7 +27,7 @@ class Show:
 
     def note(self, text: str) -> None:
         """One thing that happened."""
-        self.console.print(f"  {escape(text)}", highlight=False, width=self._width)
+        self.console.print(Padding(escape(text), (0, 0, 0, 2), expand=False), highlight=False, width=self._width)
 
     @contextmanager
     def bar(self, title: str, total: int) -> Generator[Callable[[int], None]]:
