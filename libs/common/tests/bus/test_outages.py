@@ -81,7 +81,7 @@ async def test_r4_r5_a_server_killed_under_load_loses_nothing_and_keeps_the_orde
     member = await transport.member()
     rounds = 60
     found: list[Record] = []
-    failures = 0
+    failures, longest = 0, 0.0
 
     def complete() -> bool:
         seen = numbers(found)
@@ -92,11 +92,14 @@ async def test_r4_r5_a_server_killed_under_load_loses_nothing_and_keeps_the_orde
         if start in {15, 40}:
             server.kill()
             restart = asyncio.create_task(asyncio.to_thread(server.start))
+        began = time.monotonic()
         failures += await insist(publisher, "credentials", make_events(KEYS, 1, start=start))
+        longest = max(longest, time.monotonic() - began)
         await asyncio.sleep(0.01)
     await restart
     await following
-    assert failures > 0, "the server was never away, so nothing was tested"
+    # A short absence the producer of Kafka sits out by itself: then it shows as a wait.
+    assert failures > 0 or longest > 0.5, "the server was never away, so nothing was tested"
     for key, said in numbers(found).items():
         # Some may come twice, with the same ids; the first time each comes, it comes in its order.
         assert list(dict.fromkeys(said)) == list(range(rounds)), key
