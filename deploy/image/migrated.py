@@ -26,7 +26,7 @@ async def main() -> None:
                 reason = "not migrated yet"
             except (OSError, asyncpg.PostgresError) as error:
                 reason = str(error)
-            print(f"waiting: {reason}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"waiting: {reason}\n")
             await asyncio.sleep(2)
 
 

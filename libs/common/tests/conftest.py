@@ -6,7 +6,6 @@ import ipaddress
 import ssl
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from cryptography.x509.oid import NameOID
 
 from cairn.common.auth import new_signing_key, public_jwks
 from cairn.common.db import Database
-from cairn.common.migrations import migrate
 from cairn.common.settings import Settings
 from cairn.provision.postgres import ServiceDatabase
 
@@ -48,12 +46,9 @@ def settings(signing_key) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def probe_database(fresh_service_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
+def probe_database(migrated_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
     """A database with the tables of the probe."""
-    made = fresh_service_database("probe")
-    with ThreadPoolExecutor(1) as thread:  # Alembic's env starts a loop of its own
-        thread.submit(migrate, "probe", made.owner_url, role=made.role).result()
-    return made
+    return migrated_database("probe")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The issuance service on a real database: its app, its jobs, and principals with tokens."""
 
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,14 +10,14 @@ import pytest
 from sqlalchemy import text
 
 from cairn.common.auth import SCOPES, mint, new_signing_key, public_jwks
-from cairn.common.db import EVERY_TENANT, Database
+from cairn.common.db import EVERY_TENANT
 from cairn.common.events import Event, decode
-from cairn.common.migrations import migrate
 from cairn.issuance.app import issuance_app
 from cairn.issuance.deps import Deps
 from cairn.issuance.settings import IssuanceSettings
 from cairn.issuance.use_cases import issue
 from cairn.provision.postgres import ServiceDatabase
+from cairn.provision.pytest_plugin import empty
 
 KEK = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -101,11 +100,8 @@ class Service:
 
 
 @pytest.fixture(scope="session")
-def migrated(fresh_service_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
-    made = fresh_service_database("issuance")
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(migrate, "issuance", made.owner_url, role=made.role).result()
-    return made
+def migrated(migrated_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
+    return migrated_database("issuance")
 
 
 @pytest.fixture(scope="session")
@@ -125,22 +121,10 @@ def settings(migrated: ServiceDatabase, signing_key: Any) -> IssuanceSettings:
     )
 
 
-async def _empty(owner_url: str) -> None:
-    owner = Database(owner_url, pool=1, worker=True)
-    async with owner.transaction(EVERY_TENANT) as tx:
-        rows = await tx.rows(
-            text("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
-        )
-        tables = ", ".join(row["relname"] for row in rows if row["relname"] != "alembic_version")
-        await tx.execute(text(f"TRUNCATE {tables} CASCADE"))
-        await tx.commit()
-    await owner.close()
-
-
 @pytest.fixture
 async def service(settings: IssuanceSettings, migrated: ServiceDatabase, signing_key: Any) -> AsyncGenerator[Service]:
     """The service with two institutions, each of which offers Statistics."""
-    await _empty(migrated.owner_url)
+    await empty(migrated)
     deps, worker = (replace(Deps.wire(settings, worker=role), now=lambda: NOW) for role in (False, True))
 
     def token(tenant: str, *scopes: str) -> str:

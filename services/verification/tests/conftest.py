@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +14,6 @@ from cairn.common.auth import mint, new_signing_key, public_jwks
 from cairn.common.db import Database
 from cairn.common.events import Event
 from cairn.common.events.models import InstitutionAccredited
-from cairn.common.migrations import migrate
 from cairn.credentials import (
     Achievement,
     Bitstring,
@@ -144,11 +142,8 @@ def operator():
 
 
 @pytest.fixture(scope="session")
-def service_database(fresh_service_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
-    made = fresh_service_database("verification")
-    with ThreadPoolExecutor(1) as thread:  # Alembic's env starts a loop of its own
-        thread.submit(migrate, "verification", made.owner_url, role=made.role).result()
-    return made
+def service_database(migrated_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
+    return migrated_database("verification")
 
 
 @pytest.fixture

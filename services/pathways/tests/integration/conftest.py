@@ -1,7 +1,6 @@
 """The pathways service on a real database: its app, its worker, and principals with tokens."""
 
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,9 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from cairn.common.auth import SCOPES, mint, new_signing_key, public_jwks
-from cairn.common.db import EVERY_TENANT, Database
+from cairn.common.db import EVERY_TENANT
 from cairn.common.events import Event, decode, fact_of
-from cairn.common.migrations import migrate
 from cairn.pathways import consumers
 from cairn.pathways.app import pathways_app
 from cairn.pathways.deps import Deps
@@ -21,6 +19,7 @@ from cairn.pathways.settings import PathwaysSettings
 from cairn.pathways.store.state import state_hash
 from cairn.pathways.use_cases import backfill
 from cairn.provision.postgres import ServiceDatabase
+from cairn.provision.pytest_plugin import empty
 
 from .world import HOME, NOW, Log, catalogue
 
@@ -92,7 +91,7 @@ class Service:
 
     async def start_again(self) -> None:
         """Forget everything."""
-        await empty(self.database.owner_url)
+        await empty(self.database)
 
     def at(self, now: datetime) -> "Service":
         """The same service at another time."""
@@ -100,11 +99,8 @@ class Service:
 
 
 @pytest.fixture(scope="session")
-def migrated(fresh_service_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
-    made = fresh_service_database("pathways")
-    with ThreadPoolExecutor(1) as thread:  # Alembic's env starts a loop of its own
-        thread.submit(migrate, "pathways", made.owner_url, role=made.role).result()
-    return made
+def migrated(migrated_database: Callable[[str], ServiceDatabase]) -> ServiceDatabase:
+    return migrated_database("pathways")
 
 
 @pytest.fixture(scope="session")
@@ -125,22 +121,10 @@ def settings(migrated: ServiceDatabase, signing_key: Any) -> PathwaysSettings:
     )
 
 
-async def empty(owner_url: str) -> None:
-    owner = Database(owner_url, pool=1, worker=True)
-    async with owner.transaction(EVERY_TENANT) as tx:
-        rows = await tx.rows(
-            text("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
-        )
-        tables = ", ".join(row["relname"] for row in rows if row["relname"] != "alembic_version")
-        await tx.execute(text(f"TRUNCATE {tables} CASCADE"))
-        await tx.commit()
-    await owner.close()
-
-
 @pytest.fixture
 async def service(settings: PathwaysSettings, migrated: ServiceDatabase, signing_key: Any) -> AsyncGenerator[Service]:
     """The service, without anything in it."""
-    await empty(migrated.owner_url)
+    await empty(migrated)
     made = _wire(settings, signing_key, migrated)
     yield made
     await _close(made)

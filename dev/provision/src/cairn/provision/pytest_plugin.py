@@ -98,6 +98,39 @@ def fresh_service_database(postgres_server: Cluster) -> Callable[[str], ServiceD
 
 
 @pytest.fixture(scope="session")
+def migrated_database(fresh_service_database: Callable[[str], ServiceDatabase]) -> Callable[[str], ServiceDatabase]:
+    """`migrated_database("issuance")` is a new database with the service's tables and nothing in them."""
+    from cairn.common.migrations import migrate
+
+    def make(service: str) -> ServiceDatabase:
+        made = fresh_service_database(service)
+        with ThreadPoolExecutor(1) as thread:  # Alembic's env starts a loop of its own
+            thread.submit(migrate, service, made.owner_url, role=made.role).result()
+        return made
+
+    return make
+
+
+async def empty(database: ServiceDatabase) -> None:
+    """Remove every row of every table, as their owner; the version of the migrations stays."""
+    from cairn.common.db import EVERY_TENANT, Database
+
+    owner = Database(database.owner_url, pool=1, worker=True)
+    async with owner.transaction(EVERY_TENANT) as tx:
+        await tx.connection.exec_driver_sql(_TRUNCATE)
+        await tx.commit()
+    await owner.close()
+
+
+_TRUNCATE = """
+    DO $$ BEGIN EXECUTE (
+        SELECT 'TRUNCATE ' || string_agg(quote_ident(relname), ', ') || ' CASCADE' FROM pg_class
+         WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'
+    ); END $$
+"""
+
+
+@pytest.fixture(scope="session")
 def fresh_bus_database(postgres_server: Cluster) -> Callable[[], BusDatabase]:
     """`fresh_bus_database()` is a new, empty database for the embedded bus, open to the three run-time roles."""
 
