@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+import re
+from typing import Any, Final, TypeGuard
+
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
 
 
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
@@ -32,6 +35,10 @@ def id_of(value: Any) -> str | None:
 def types_of(value: Any) -> tuple[str, ...]:
     """The `type` of a node, as written."""
     return tuple(kind for kind in listed(value.get("type")) if isinstance(kind, str)) if is_object(value) else ()
+
+
+def is_url(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and _URL.fullmatch(value) is not None
 
 
 def is_small(value: Any, limit: int) -> bool:

@@ -1,4 +1,4 @@
-"""Bitstring Status List 1.0: lists, entries, and the credential that carries a list."""
+"""Bitstring Status List 1.0: lists and the credential that carries one. StatusList2021 is read, not written."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from cairn.credentials.errors import StatusListRefused
 from cairn.credentials.instants import format_instant
 from cairn.credentials.shape import id_of, is_object, listed, types_of
+from cairn.credentials.status_entry import BITSTRING_ENTRY, MAX_SIZE, OLD_ENTRY, Entry, read_entry
 from cairn.credentials.structure import VC2
 
 MINIMUM_ENTRIES: Final = 131_072
@@ -20,36 +21,52 @@ MINIMUM_ENTRIES: Final = 131_072
 
 Purpose = Literal["revocation", "suspension", "message", "refresh"]
 
-_INDEX: Final = re.compile(r"0|[1-9]\d{0,17}")
+_LISTS: Final = {
+    BITSTRING_ENTRY: ("BitstringStatusListCredential", "BitstringStatusList"),
+    OLD_ENTRY: ("StatusList2021Credential", "StatusList2021"),
+}
+"""By the type of the entry, those of the list's credential and of its subject."""
 _ENCODED: Final = re.compile(r"u[A-Za-z0-9_-]+")
+_ENCODED_OLD: Final = re.compile(r"[A-Za-z0-9_+/-]+={0,2}")
 
 
 class Bitstring:
-    """A list of one-bit statuses; index 0 is the most significant bit of the first byte."""
+    """A list of statuses of `size` bits each; index 0 begins at the most significant bit of the first byte."""
 
-    __slots__ = ("_data",)
+    __slots__ = ("_data", "size")
 
-    def __init__(self, entries: int = MINIMUM_ENTRIES) -> None:
+    def __init__(self, entries: int = MINIMUM_ENTRIES, size: int = 1) -> None:
         """All zero. Raises ValueError for fewer entries than the minimum, or not a multiple of 8."""
         if entries < MINIMUM_ENTRIES or entries % 8:
             raise ValueError(f"a status list has at least {MINIMUM_ENTRIES} entries, a multiple of 8")
-        self._data = bytearray(entries // 8)
+        if not 1 <= size <= MAX_SIZE:
+            raise ValueError(f"an entry has 1 to {MAX_SIZE} bits")
+        self._data = bytearray(entries * size // 8)
+        self.size = size
 
     def __len__(self) -> int:
-        return len(self._data) * 8
+        return len(self._data) * 8 // self.size
 
-    def __getitem__(self, index: int) -> bool:
-        return bool(self._data[self._byte(index)] >> (7 - index % 8) & 1)
+    def __getitem__(self, index: int) -> int:
+        value = 0
+        for bit in self._bits(index):
+            value = value << 1 | (self._data[bit // 8] >> (7 - bit % 8) & 1)
+        return value
 
-    def __setitem__(self, index: int, value: bool) -> None:
-        mask = 1 << (7 - index % 8)
-        if value:
-            self._data[self._byte(index)] |= mask
-        else:
-            self._data[self._byte(index)] &= ~mask & 0xFF
+    def __setitem__(self, index: int, value: int) -> None:
+        """Raises ValueError for a value that the entry's bits cannot hold."""
+        if not 0 <= value < 1 << self.size:
+            raise ValueError(f"{value} does not fit {self.size} bits")
+        for bit in reversed(self._bits(index)):
+            mask = 1 << (7 - bit % 8)
+            if value & 1:
+                self._data[bit // 8] |= mask
+            else:
+                self._data[bit // 8] &= ~mask & 0xFF
+            value >>= 1
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Bitstring) and self._data == other._data
+        return isinstance(other, Bitstring) and (self.size, self._data) == (other.size, other._data)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -61,16 +78,16 @@ class Bitstring:
         return bytes(self._data)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Bitstring:
+    def from_bytes(cls, data: bytes, size: int = 1) -> Bitstring:
         """As `to_bytes` wrote it. Any length: whether a list found elsewhere is long enough is for `read_status`."""
         bits = cls.__new__(cls)
-        bits._data = bytearray(data)
+        bits._data, bits.size = bytearray(data), size
         return bits
 
-    def _byte(self, index: int) -> int:
+    def _bits(self, index: int) -> range:
         if not 0 <= index < len(self):
             raise IndexError(f"{index} is not in a list of {len(self)}")
-        return index // 8
+        return range(index * self.size, (index + 1) * self.size)
 
 
 def encode_list(bits: Bitstring) -> str:
@@ -78,12 +95,17 @@ def encode_list(bits: Bitstring) -> str:
     return "u" + base64.urlsafe_b64encode(gzip.compress(bits.to_bytes(), mtime=0)).rstrip(b"=").decode()
 
 
-def decode_list(encoded: str, *, limit: int = 4 * 1024 * 1024) -> Bitstring:
-    """Reads `encodedList`, decompressing no more than `limit` bytes (S11). Raises StatusListRefused."""
-    if len(encoded) > limit or not _ENCODED.fullmatch(encoded):
+def decode_list(encoded: str, *, limit: int = 4 * 1024 * 1024, size: int = 1, multibase: bool = True) -> Bitstring:
+    """Reads `encodedList`, decompressing no more than `limit` bytes (S11). Raises StatusListRefused.
+
+    Without `multibase` as StatusList2021 wrote it: base64url or base64, and no prefix.
+    """
+    pattern = _ENCODED if multibase else _ENCODED_OLD
+    if len(encoded) > limit or not pattern.fullmatch(encoded):
         raise StatusListRefused("encodedList is not base64url multibase", code="status-list-malformed")
+    plain = (encoded[1:] if multibase else encoded).translate(str.maketrans("+/", "-_")).rstrip("=")
     try:
-        packed = base64.urlsafe_b64decode(encoded[1:] + "=" * (-(len(encoded) - 1) % 4))
+        packed = base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4))
         inflate = zlib.decompressobj(wbits=31)
         data = inflate.decompress(packed, limit)
         if inflate.unconsumed_tail and inflate.decompress(inflate.unconsumed_tail, 1):
@@ -92,7 +114,7 @@ def decode_list(encoded: str, *, limit: int = 4 * 1024 * 1024) -> Bitstring:
         raise StatusListRefused("encodedList is not gzip", code="status-list-malformed") from None
     if not inflate.eof or inflate.unused_data:
         raise StatusListRefused("encodedList is not one whole gzip member", code="status-list-malformed")
-    return Bitstring.from_bytes(data)
+    return Bitstring.from_bytes(data, size)
 
 
 def build_status_list(
@@ -126,45 +148,36 @@ def build_status_list(
     return document | {"credentialSubject": subject}
 
 
-def read_status(entry: dict[str, Any], status_list: dict[str, Any], *, issuer: str) -> bool:
-    """The bit of `entry` in a list credential whose proof already holds (§3.2).
+def read_status(entry: Entry | dict[str, Any], status_list: dict[str, Any], *, issuer: str) -> int:
+    """The value of `entry` in a list credential whose proof already holds (§3.2).
 
     Raises StatusListRefused where the list is not the entry's: id, issuer, purpose, length, range (S13).
     """
-    url, purpose, index = entry_fields(entry)
+    found = entry if isinstance(entry, Entry) else read_entry(entry)
     if id_of(status_list.get("issuer")) != issuer:
         raise StatusListRefused("the status list is signed by another issuer", code="status-list-issuer")
-    if status_list.get("id") != url:
+    if status_list.get("id") != found.url:
         raise StatusListRefused("the status list has another id than the entry says", code="status-list-other")
     subject = status_list.get("credentialSubject")
-    if "BitstringStatusListCredential" not in types_of(status_list) or "BitstringStatusList" not in types_of(subject):
-        raise StatusListRefused("what was found is not a Bitstring Status List", code="status-list-malformed")
-    if not is_object(subject) or not isinstance(subject.get("encodedList"), str):
+    list_kind, subject_kind = _LISTS[found.kind]
+    if list_kind not in types_of(status_list) or subject_kind not in types_of(subject) or not is_object(subject):
+        raise StatusListRefused(f"what was found is not a {list_kind}", code="status-list-malformed")
+    if not isinstance(subject.get("encodedList"), str):
         raise StatusListRefused("the status list has no encodedList", code="status-list-malformed")
-    if purpose not in listed(subject.get("statusPurpose")):
+    if found.purpose not in listed(subject.get("statusPurpose")):
         raise StatusListRefused("the status list has another purpose than the entry says", code="status-purpose")
-    bits = decode_list(subject["encodedList"])
+    if subject.get("statusSize", found.size) != found.size:
+        raise StatusListRefused("the status list has another size than the entry says", code="status-list-malformed")
+    bits = decode_list(subject["encodedList"], size=found.size, multibase=found.kind == BITSTRING_ENTRY)
     if len(bits) < MINIMUM_ENTRIES:
         raise StatusListRefused(
             f"the status list has fewer than {MINIMUM_ENTRIES} entries", code="status-list-too-short"
         )
-    if index >= len(bits):
-        raise StatusListRefused(f"index {index} is beyond the list's {len(bits)} entries", code="status-index-range")
-    return bits[index]
-
-
-def entry_fields(entry: dict[str, Any]) -> tuple[str, str, int]:
-    """List URL, purpose and index of a `BitstringStatusListEntry` (§2.1). Raises StatusListRefused."""
-    url, purpose, index = entry.get("statusListCredential"), entry.get("statusPurpose"), entry.get("statusListIndex")
-    if not isinstance(url, str) or not url.startswith("https://") or len(url) > 2_000:
-        raise StatusListRefused("statusListCredential is not an https URL", code="status-entry-malformed")
-    if not isinstance(purpose, str) or not purpose:
-        raise StatusListRefused("the entry has no statusPurpose", code="status-entry-malformed")
-    if not isinstance(index, str) or not _INDEX.fullmatch(index):
-        raise StatusListRefused("statusListIndex is not an integer written as text", code="status-entry-malformed")
-    if entry.get("statusSize", 1) != 1:
-        raise StatusListRefused("statuses of more than one bit are not supported yet", code="unsupported")
-    return url, purpose, int(index)
+    if found.index >= len(bits):
+        raise StatusListRefused(
+            f"index {found.index} is beyond the list's {len(bits)} entries", code="status-index-range"
+        )
+    return bits[found.index]
 
 
 def ttl_of(status_list: dict[str, Any]) -> timedelta | None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from cairn.credentials.errors import DocumentRefused
+from cairn.credentials.errors import DocumentRefused, StatusListRefused
 from cairn.credentials.findings import Finding
 from cairn.credentials.instants import parse_instant
-from cairn.credentials.shape import id_of, is_list, is_object, listed, types_of
+from cairn.credentials.shape import id_of, is_list, is_object, is_url, listed, types_of
+from cairn.credentials.status_entry import BITSTRING_ENTRY, read_entry
 
 VC2: Final = "https://www.w3.org/ns/credentials/v2"
 VC1: Final = "https://www.w3.org/2018/credentials/v1"
 
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
 _TYPED: Final = ("credentialStatus", "credentialSchema", "termsOfUse", "evidence", "refreshService")
 _IDENTIFIED: Final = ("credentialSchema",)
 
@@ -41,21 +40,22 @@ def structure_findings(document: dict[str, Any]) -> Iterator[Finding]:
     if version is None:
         yield Finding("context-order", f"the first context is not {VC2}", "/@context")
     for context in listed(document.get("@context")):
-        if not is_object(context) and not (isinstance(context, str) and _URL.fullmatch(context)):
+        if not is_object(context) and not is_url(context):
             yield Finding("context-malformed", "a context is neither a URL nor an object", "/@context")
     kinds = document.get("type")
     if not all(isinstance(kind, str) for kind in listed(kinds)):
         yield Finding("type-malformed", "a type is not text", "/type")
     if "VerifiableCredential" not in types_of(document):
         yield Finding("type-missing", "the type does not include VerifiableCredential", "/type")
-    if "id" in document and not _is_url(document["id"]):
+    if "id" in document and not is_url(document["id"]):
         yield Finding("id-malformed", "the id is not one URL", "/id")
-    if not _is_url(id_of(document.get("issuer"))):
+    if not is_url(id_of(document.get("issuer"))):
         yield Finding("issuer-malformed", "the issuer is neither a URL nor an object whose id is one", "/issuer")
     yield from _subjects(document)
     yield from _dates(document, version)
     for name in _TYPED:
         yield from _typed(document, name)
+    yield from _statuses(document)
 
 
 def _subjects(document: dict[str, Any]) -> Iterator[Finding]:
@@ -66,7 +66,7 @@ def _subjects(document: dict[str, Any]) -> Iterator[Finding]:
         where = f"/credentialSubject/{position}" if is_list(document["credentialSubject"]) else "/credentialSubject"
         if not is_object(subject) or not subject:
             yield Finding("subject-malformed", "a credentialSubject is not an object that says something", where)
-        elif "id" in subject and not _is_url(subject["id"]):
+        elif "id" in subject and not is_url(subject["id"]):
             yield Finding("id-malformed", "the id is not one URL", f"{where}/id")
 
 
@@ -86,9 +86,17 @@ def _typed(document: dict[str, Any], name: str) -> Iterator[Finding]:
             continue
         if not types_of(entry):
             yield Finding("type-missing", f"{name} has no type", f"{where}/type")
-        if ("id" in entry or name in _IDENTIFIED) and not _is_url(entry.get("id")):
+        if ("id" in entry or name in _IDENTIFIED) and not is_url(entry.get("id")):
             yield Finding("id-malformed", f"the id of {name} is not one URL", f"{where}/id")
 
 
-def _is_url(value: Any) -> bool:
-    return isinstance(value, str) and _URL.fullmatch(value) is not None
+def _statuses(document: dict[str, Any]) -> Iterator[Finding]:
+    """A malformed entry could never be looked up (Bitstring Status List §3: MALFORMED_VALUE_ERROR)."""
+    for position, entry in enumerate(listed(document.get("credentialStatus"))):
+        if BITSTRING_ENTRY in types_of(entry):
+            try:
+                read_entry(entry)
+            except StatusListRefused as refusal:
+                if refusal.code != "unsupported":
+                    where = f"/{position}" if is_list(document["credentialStatus"]) else ""
+                    yield Finding(refusal.code, refusal.detail, f"/credentialStatus{where}")

@@ -14,12 +14,13 @@ from typing import Any, Protocol
 
 from cairn.credentials import checks
 from cairn.credentials.did import DidDocument, did_web_url, is_did, read_did_document, resolve_did_key
-from cairn.credentials.errors import CredentialError, DidRefused, StatusListRefused
+from cairn.credentials.errors import CredentialError, DidRefused
 from cairn.credentials.findings import Check, CheckName, Finding, Outcome, Verification
 from cairn.credentials.openbadges.facts import read_facts
 from cairn.credentials.secured import Secured, read_secured, used_contexts
-from cairn.credentials.shape import is_object, listed, types_of
-from cairn.credentials.status import entry_fields, read_status
+from cairn.credentials.shape import is_object, listed
+from cairn.credentials.status_lookup import look_up
+from cairn.credentials.strict_json import parse_json
 
 
 class Trust(StrEnum):
@@ -195,36 +196,14 @@ class _Run:
         entries = listed(secured.document["credentialStatus"])
         if len(entries) > _MAX_STATUS_ENTRIES:
             return checks.undetermined("too-complex", f"more than {_MAX_STATUS_ENTRIES} status entries")
-        found = [await self.status_entry(secured, entry, position) for position, entry in enumerate(entries)]
+        several = isinstance(secured.document["credentialStatus"], list)
+        found = [
+            await look_up(secured, entry, f"/credentialStatus/{position}" if several else "/credentialStatus", self)
+            for position, entry in enumerate(entries)
+        ]
         return checks.gravest(found)
 
-    async def status_entry(self, secured: Secured, entry: Any, position: int) -> Check:
-        where = (
-            f"/credentialStatus/{position}"
-            if isinstance(secured.document["credentialStatus"], list)
-            else "/credentialStatus"
-        )
-        if not is_object(entry) or "BitstringStatusListEntry" not in types_of(entry):
-            return checks.undetermined("unsupported", "the status is not a Bitstring Status List entry", where)
-        try:
-            url, purpose, _ = entry_fields(entry)
-            if purpose not in ("revocation", "suspension", "refresh"):
-                raise StatusListRefused(f"the purpose {purpose[:40]} is not understood here", code="unsupported")
-            status_list = await self.status_list(secured, url)
-            if isinstance(status_list, Check):
-                return status_list
-            is_set = read_status(entry, status_list, issuer=secured.issuer or "")
-        except StatusListRefused as refusal:
-            return checks.refused(refusal, where)
-        if not is_set:
-            return checks.passed(f"not-{checks.SET[purpose]}", f"the bit of {purpose} is not set")
-        if purpose == "refresh":
-            return checks.passed("refresh-available", "the issuer offers a newer credential")
-        return checks.failed(
-            [Finding(checks.SET[purpose], f"the issuer has {checks.SET[purpose]} the credential", where)]
-        )
-
-    async def status_list(self, secured: Secured, url: str) -> dict[str, Any] | Check:
+    async def signed_list(self, url: str, issuer: str | None) -> dict[str, Any] | Check:
         """The list credential, its own proof and period having passed; or why not."""
         where = "/credentialStatus/statusListCredential"
         try:
@@ -233,10 +212,10 @@ class _Run:
             return checks.undetermined("status-unreachable", f"the status list cannot be had: {reason}", where)
         except CredentialError as refusal:
             return checks.undetermined("status-list-unreadable", f"the status list: {refusal.detail}", where)
-        if found.issuer != secured.issuer:
+        if found.issuer != issuer:
             return checks.failed([Finding("status-list-issuer", "the status list is signed by another issuer", where)])
-        proof, issuer = await self.proof_and_issuer(found)
-        for check in (proof, issuer):
+        proof, signer = await self.proof_and_issuer(found)
+        for check in (proof, signer):
             if check.outcome is not Outcome.PASSED:
                 finding = Finding("status-list-proof", f"the status list's proof: {check.detail}", where)
                 return Check(check.outcome, finding.code, finding.detail, finding.pointer)
@@ -244,3 +223,13 @@ class _Run:
         if period.outcome is not Outcome.PASSED:
             return checks.undetermined("status-list-stale", f"the status list: {period.detail}", where)
         return found.document
+
+    async def plain_list(self, url: str) -> dict[str, Any] | Check:
+        where = "/credentialStatus/id"
+        try:
+            found = parse_json(await self.resolver.status_list(url))
+        except Unreachable as reason:
+            return checks.undetermined("status-unreachable", f"the status list cannot be had: {reason}", where)
+        except CredentialError as refusal:
+            return checks.undetermined("status-list-unreadable", f"the status list: {refusal.detail}", where)
+        return found if is_object(found) else checks.undetermined("status-list-unreadable", "not a list", where)
