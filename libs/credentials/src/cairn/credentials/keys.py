@@ -1,13 +1,15 @@
 """Typed keys: one algorithm each, so that no header can make a key do what it is not for (S4).
 
-Sources: Controlled Identifiers 1.0 §2.2.2 (Multikey), RFC 8032 (Ed25519), RFC 7518 §3.4 (ES256), RFC 7517 and 8037.
+Sources: Controlled Identifiers 1.0 §2.2.2 (Multikey), RFC 8032 (Ed25519), RFC 7518 §3.4 (ES256, ES384), RFC 7517 and
+8037 (JWK).
 """
 
 from __future__ import annotations
 
 import base64
+import secrets
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 import base58
 from cryptography.exceptions import InvalidSignature
@@ -16,10 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 from cairn.credentials.errors import KeyRefused
 
-Algorithm: TypeAlias = Literal["EdDSA", "ES256"]
+Algorithm: TypeAlias = Literal["EdDSA", "ES256", "ES384"]
 
 _ED25519_PREFIX: Final = b"\xed\x01"
-_P256_PREFIX: Final = b"\x80\x24"
 _MULTIKEY_LIMIT: Final = 200
 
 
@@ -35,7 +36,7 @@ class Signer(Protocol):
         ...
 
     def sign(self, data: bytes) -> bytes:
-        """The raw signature over `data`: 64 bytes for EdDSA, r‖s for ES256."""
+        """The raw signature over `data`: 64 bytes for EdDSA, r‖s for ES256 (64 bytes) and ES384 (96)."""
         ...
 
 
@@ -49,7 +50,7 @@ class Ed25519PublicKey:
 
     def __post_init__(self) -> None:
         if len(self.raw) != 32:
-            raise KeyRefused("an Ed25519 public key has 32 bytes")
+            raise KeyRefused("an Ed25519 public key has 32 bytes", code="key-length")
         object.__setattr__(self, "_key", ed25519.Ed25519PublicKey.from_public_bytes(self.raw))
 
     @property
@@ -70,47 +71,87 @@ class Ed25519PublicKey:
 
 
 @dataclass(frozen=True, slots=True)
-class P256PublicKey:
-    """A public key on P-256, as its compressed point; verifies ES256 only."""
+class _Curve:
+    """A curve of NIST, with the one algorithm and hash that its keys are used with."""
+
+    name: str
+    algorithm: Literal["ES256", "ES384"]
+    size: int
+    """Bytes of a coordinate, and of each half of a signature."""
+    prefix: bytes
+    """Multicodec, as a varint."""
+    curve: ec.EllipticCurve
+    hash: hashes.HashAlgorithm
+
+
+P256: Final = _Curve("P-256", "ES256", 32, b"\x80\x24", ec.SECP256R1(), hashes.SHA256())
+P384: Final = _Curve("P-384", "ES384", 48, b"\x81\x24", ec.SECP384R1(), hashes.SHA384())
+
+
+@dataclass(frozen=True)
+class _EcPublicKey:
+    """A public key on a curve of NIST, as its compressed point."""
+
+    CURVE: ClassVar[_Curve]
 
     raw: bytes
     _key: ec.EllipticCurvePublicKey = field(init=False, repr=False, compare=False)
-    algorithm: Literal["ES256"] = field(init=False, default="ES256")
 
     def __post_init__(self) -> None:
+        if len(self.raw) not in (self.CURVE.size + 1, 2 * self.CURVE.size + 1):
+            raise KeyRefused(f"not the length of a point on the curve {self.CURVE.name}", code="key-length")
         try:
-            key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), self.raw)
+            key = ec.EllipticCurvePublicKey.from_encoded_point(self.CURVE.curve, self.raw)
         except ValueError:
-            raise KeyRefused("not a point on the curve P-256") from None
-        compressed = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
-        object.__setattr__(self, "raw", compressed)
+            raise KeyRefused(f"not a point on the curve {self.CURVE.name}", code="key-invalid") from None
+        object.__setattr__(self, "raw", _compressed(key))
         object.__setattr__(self, "_key", key)
 
     @property
+    def algorithm(self) -> Literal["ES256", "ES384"]:
+        return self.CURVE.algorithm
+
+    @property
     def multikey(self) -> str:
-        return "z" + base58.b58encode(_P256_PREFIX + self.raw).decode()
+        return "z" + base58.b58encode(self.CURVE.prefix + self.raw).decode()
 
     def verify(self, signature: bytes, data: bytes) -> bool:
-        if len(signature) != 64:
+        """Whether `signature`, r‖s, fits `data`, which is hashed with the curve's own hash."""
+        size = self.CURVE.size
+        if len(signature) != 2 * size:
             return False
-        der = utils.encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
+        der = utils.encode_dss_signature(int.from_bytes(signature[:size]), int.from_bytes(signature[size:]))
         try:
-            self._key.verify(der, data, ec.ECDSA(hashes.SHA256()))
+            self._key.verify(der, data, ec.ECDSA(self.CURVE.hash))
         except InvalidSignature:
             return False
         return True
 
     def to_jwk(self) -> dict[str, str]:
-        numbers = self._key.public_numbers()
+        numbers, size = self._key.public_numbers(), self.CURVE.size
         return {
             "kty": "EC",
-            "crv": "P-256",
-            "x": _b64url(numbers.x.to_bytes(32)),
-            "y": _b64url(numbers.y.to_bytes(32)),
+            "crv": self.CURVE.name,
+            "x": _b64url(numbers.x.to_bytes(size)),
+            "y": _b64url(numbers.y.to_bytes(size)),
         }
 
 
-PublicKey: TypeAlias = Ed25519PublicKey | P256PublicKey
+class P256PublicKey(_EcPublicKey):
+    """A public key on P-256; verifies ES256 only."""
+
+    CURVE = P256
+
+
+class P384PublicKey(_EcPublicKey):
+    """A public key on P-384; verifies ES384 only."""
+
+    CURVE = P384
+
+
+EcPublicKey: TypeAlias = P256PublicKey | P384PublicKey
+_EC_PUBLIC_KEYS: Final[dict[str, type[EcPublicKey]]] = {"P-256": P256PublicKey, "P-384": P384PublicKey}
+PublicKey: TypeAlias = Ed25519PublicKey | EcPublicKey
 
 
 def public_key_from_multikey(text: str) -> PublicKey:
@@ -123,9 +164,12 @@ def public_key_from_multikey(text: str) -> PublicKey:
         raise KeyRefused("the public key is not base58-btc") from None
     if data.startswith(_ED25519_PREFIX):
         return Ed25519PublicKey(data[2:])
-    if data.startswith(_P256_PREFIX) and len(data) == 35:
-        return P256PublicKey(data[2:])
-    raise KeyRefused("the key type is not supported: Ed25519 and P-256 are", code="unsupported")
+    for kind in _EC_PUBLIC_KEYS.values():
+        if data.startswith(kind.CURVE.prefix):
+            if len(data) != len(kind.CURVE.prefix) + kind.CURVE.size + 1:
+                raise KeyRefused(f"a {kind.CURVE.name} public key is one compressed point", code="key-length")
+            return kind(data[2:])
+    raise _unsupported()
 
 
 def public_key_from_jwk(jwk: object) -> PublicKey:
@@ -137,11 +181,13 @@ def public_key_from_jwk(jwk: object) -> PublicKey:
         raise KeyRefused("the JWK holds a secret, which must never be published")
     match members.get("kty"), members.get("crv"):
         case "OKP", "Ed25519":
-            return Ed25519PublicKey(_coordinate(members, "x"))
-        case "EC", "P-256":
-            return P256PublicKey(b"\x04" + _coordinate(members, "x") + _coordinate(members, "y"))
+            return Ed25519PublicKey(_coordinate(members, "x", 32))
+        case "EC", "P-256" | "P-384" as name:
+            kind = _EC_PUBLIC_KEYS[name]
+            x, y = (_coordinate(members, axis, kind.CURVE.size) for axis in ("x", "y"))
+            return kind(b"\x04" + x + y)
         case _:
-            raise KeyRefused("the key type is not supported: Ed25519 and P-256 are", code="unsupported")
+            raise _unsupported()
 
 
 class Ed25519Signer:
@@ -168,14 +214,90 @@ class Ed25519Signer:
         return f"Ed25519Signer({self.verification_method!r})"
 
 
-def _coordinate(jwk: dict[str, Any], name: str) -> bytes:
+class _EcSigner:
+    """A signer on a curve of NIST that holds its key in memory."""
+
+    CURVE: ClassVar[_Curve]
+
+    def __init__(self, secret: bytes, verification_method: str | None = None) -> None:
+        """`secret` is the private scalar, big-endian. Without a method it signs as its own did:key."""
+        curve = self.CURVE
+        if len(secret) != curve.size:
+            raise KeyRefused(f"a {curve.name} private key has {curve.size} bytes")
+        try:
+            self._key = ec.derive_private_key(int.from_bytes(secret), curve.curve)
+        except ValueError:
+            raise KeyRefused(f"not a private key of {curve.name}") from None
+        self.public_key = _EC_PUBLIC_KEYS[curve.name](_compressed(self._key.public_key()))
+        multikey = self.public_key.multikey
+        self.verification_method = verification_method or f"did:key:{multikey}#{multikey}"
+        self.algorithm: Literal["ES256", "ES384"] = curve.algorithm
+
+    @property
+    def did(self) -> str:
+        return self.verification_method.partition("#")[0]
+
+    def sign(self, data: bytes) -> bytes:
+        """RFC 6979: equal bytes give equal signatures, so an interrupted signing can be done again (R1)."""
+        der = self._key.sign(data, ec.ECDSA(self.CURVE.hash, deterministic_signing=True))
+        return b"".join(half.to_bytes(self.CURVE.size) for half in utils.decode_dss_signature(der))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.verification_method!r})"
+
+
+class P256Signer(_EcSigner):
+    """Signs ES256 with a key in memory."""
+
+    CURVE = P256
+
+
+class P384Signer(_EcSigner):
+    """Signs ES384 with a key in memory."""
+
+    CURVE = P384
+
+
+LocalSigner: TypeAlias = Ed25519Signer | P256Signer | P384Signer
+_LOCAL_SIGNERS: Final[dict[Algorithm, type[LocalSigner]]] = {
+    "EdDSA": Ed25519Signer,
+    "ES256": P256Signer,
+    "ES384": P384Signer,
+}
+
+
+def local_signer(algorithm: Algorithm, secret: bytes, verification_method: str | None = None) -> LocalSigner:
+    """The signer of that algorithm over a private key in memory. Raises KeyRefused."""
+    return _LOCAL_SIGNERS[algorithm](secret, verification_method)
+
+
+def new_secret(algorithm: Algorithm) -> bytes:
+    """A fresh private key, as `local_signer` takes it."""
+    if algorithm == "EdDSA":
+        return secrets.token_bytes(32)
+    curve = P256 if algorithm == "ES256" else P384
+    return ec.generate_private_key(curve.curve).private_numbers().private_value.to_bytes(curve.size)
+
+
+def _unsupported() -> KeyRefused:
+    return KeyRefused("the key type is not supported: Ed25519, P-256 and P-384 are", code="unsupported")
+
+
+def _compressed(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+
+
+def _coordinate(jwk: dict[str, Any], name: str, size: int) -> bytes:
     text = jwk.get(name)
-    if not isinstance(text, str) or len(text) != 43:
-        raise KeyRefused(f"the JWK's {name} is not 32 bytes in base64url")
+    if not isinstance(text, str) or len(text) != (size * 8 + 5) // 6:
+        raise KeyRefused(f"the JWK's {name} is not {size} bytes in base64url", code="key-length")
     try:
-        return base64.b64decode(text + "=", altchars=b"-_", validate=True)
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         raise KeyRefused(f"the JWK's {name} is not base64url") from None
+    if _b64url(data) != text:
+        raise KeyRefused(f"the JWK's {name} is not written in the one way of base64url")
+    return data
 
 
 def _b64url(data: bytes) -> str:

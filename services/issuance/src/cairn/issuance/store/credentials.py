@@ -66,14 +66,28 @@ async def take_intended(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     return await tx.rows(statement, {"limit": limit})
 
 
-async def mark_issued(tx: Transaction, signed: Sequence[tuple[str, bytes]], now: datetime) -> None:
+async def renew_intents(tx: Transaction, renewed: Mapping[str, tuple[bytes, bytes]]) -> None:
+    """Record for each credential another digest and sealed body: its key was retired before it signed."""
+    if renewed:
+        digests, bodies = zip(*renewed.values(), strict=True)
+        await tx.execute(
+            text("""
+                UPDATE credentials c SET intent = u.digest, body = u.body
+                  FROM unnest(cast(:ids AS text[]), cast(:digests AS bytea[]), cast(:bodies AS bytea[]))
+                    AS u (id, digest, body) WHERE c.id = u.id
+            """),
+            {"ids": list(renewed), "digests": list(digests), "bodies": list(bodies)},
+        )
+
+
+async def mark_issued(tx: Transaction, signed: Mapping[str, bytes], now: datetime) -> None:
     """Store the signed bodies, sealed."""
     await tx.execute(
         text("""
             UPDATE credentials c SET state = 'issued', body = u.body, issued_at = :now
               FROM unnest(cast(:ids AS text[]), cast(:bodies AS bytea[])) AS u (id, body) WHERE c.id = u.id
         """),
-        {"ids": [id_ for id_, _ in signed], "bodies": [body for _, body in signed], "now": now},
+        {"ids": list(signed), "bodies": list(signed.values()), "now": now},
     )
 
 

@@ -1,4 +1,4 @@
-"""Institutions: a tenant, its issuer DID and the first key that signs for it."""
+"""Institutions: a tenant, its issuer DID and the keys that sign for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def register(deps: Deps, institution: Institution) -> RowMapping:
                 field="/id",
                 fix="Choose another id.",
             )
-        await deps.keys.create(tx, tenant, did)
+        await deps.keys.create(tx, tenant)
         fact = InstitutionAccredited(
             institution=tenant, issuer=did, name=institution.name, accredited_by=institution.accredited_by, at=now
         )

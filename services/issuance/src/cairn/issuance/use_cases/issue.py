@@ -157,26 +157,48 @@ async def sign(deps: Deps) -> int:
         gone = [row["id"] for row in rows if row["key"] is None]
         living = [row for row in rows if row["key"] is not None]
         signers = {tenant: await deps.keys.signer(tx, tenant) for tenant in {row["tenant_id"] for row in living}}
-        signed = await asyncio.to_thread(_sign_all, deps.vault, signers, living)
+        signed, renewed = await asyncio.to_thread(_sign_all, deps.vault, signers, living, now)
+        await credentials.renew_intents(tx, renewed)
         await credentials.mark_issued(tx, signed, now)
         await credentials.mark_abandoned(tx, gone)
         for row in living:
-            await tx.publish(*await _announce(tx, row, now))
+            if row["id"] in signed:
+                await tx.publish(*await _announce(tx, row, now))
         await tx.commit()
     return len(rows)
 
 
-def _sign_all(vault: Vault, signers: Mapping[str, Signer], rows: Sequence[RowMapping]) -> list[tuple[str, bytes]]:
-    signed: list[tuple[str, bytes]] = []
+def _sign_all(
+    vault: Vault, signers: Mapping[str, Signer], rows: Sequence[RowMapping], now: datetime
+) -> tuple[dict[str, bytes], dict[str, tuple[bytes, bytes]]]:
+    """Sealed bodies by credential id; and the intents whose key signs no more, made anew as (digest, sealed body)."""
+    signed: dict[str, bytes] = {}
+    renewed: dict[str, tuple[bytes, bytes]] = {}
     for row in rows:
-        intended = orjson.loads(vault.open(row["key"], row["body"], body_place(row["id"])))
-        credential = sign_intended(intended, row["intent"], signers[row["tenant_id"]])
-        signed.append((row["id"], vault.seal(row["key"], orjson.dumps(credential), body_place(row["id"]))))
-    return signed
+        signer, place = signers[row["tenant_id"]], body_place(row["id"])
+        intended = orjson.loads(vault.open(row["key"], row["body"], place))
+        method, cryptosuite = intended["proof"]["verificationMethod"], intended["proof"]["cryptosuite"]
+        if method == signer.verification_method:
+            credential = sign_intended(intended, row["intent"], signer)
+            signed[row["id"]] = vault.seal(row["key"], orjson.dumps(credential), place)
+        else:
+            # The key was rotated since (S27). What will be signed instead is recorded before it is signed, too.
+            document = check_intended(intended, row["intent"]).document
+            again = prepare(
+                document, verification_method=signer.verification_method, created=now, cryptosuite=cryptosuite
+            )
+            body = orjson.dumps({"document": again.document, "proof": again.proof})
+            renewed[row["id"]] = again.hash_data, vault.seal(row["key"], body, place)
+    return signed, renewed
 
 
 def sign_intended(intended: Mapping[str, Any], digest: bytes, signer: Signer) -> dict[str, Any]:
     """The signed credential, if the document still says exactly what was recorded. Raises WrongBytes."""
+    return check_intended(intended, digest).attach(signer.sign(digest))
+
+
+def check_intended(intended: Mapping[str, Any], digest: bytes) -> PreparedProof:
+    """The document and its proof, if they still are what was recorded. Raises WrongBytes."""
     document, proof = intended["document"], intended["proof"]
     again = prepare(
         document,
@@ -186,9 +208,7 @@ def sign_intended(intended: Mapping[str, Any], digest: bytes, signer: Signer) ->
     )
     if again.hash_data != digest or again.proof != proof:
         raise WrongBytes(f"the document of {document.get('id')} is not the one that was intended")
-    if signer.verification_method != proof["verificationMethod"]:
-        raise WrongBytes(f"{document.get('id')} was intended for the key {proof['verificationMethod']}")
-    return PreparedProof(document, proof, digest).attach(signer.sign(digest))
+    return again
 
 
 async def _announce(tx: Transaction, row: RowMapping, now: datetime) -> list[Event]:
