@@ -11,11 +11,13 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
-import base58
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from nacl import bindings as sodium
+from nacl.exceptions import BadSignatureError
 
+from cairn.credentials import base58
 from cairn.credentials.errors import KeyRefused
 
 Algorithm: TypeAlias = Literal["EdDSA", "ES256", "ES384"]
@@ -45,24 +47,23 @@ class Ed25519PublicKey:
     """A public key of Ed25519; verifies EdDSA only."""
 
     raw: bytes
-    _key: ed25519.Ed25519PublicKey = field(init=False, repr=False, compare=False)
     algorithm: Literal["EdDSA"] = field(init=False, default="EdDSA")
 
     def __post_init__(self) -> None:
         if len(self.raw) != 32:
             raise KeyRefused("an Ed25519 public key has 32 bytes", code="key-length")
-        object.__setattr__(self, "_key", ed25519.Ed25519PublicKey.from_public_bytes(self.raw))
 
     @property
     def multikey(self) -> str:
-        return "z" + base58.b58encode(_ED25519_PREFIX + self.raw).decode()
+        return "z" + base58.encode(_ED25519_PREFIX + self.raw)
 
     def verify(self, signature: bytes, data: bytes) -> bool:
+        """RFC 8032 §5.1.7 by libsodium, which also refuses keys of small order and second spellings of a signature."""
         if len(signature) != 64:
             return False
         try:
-            self._key.verify(signature, data)
-        except InvalidSignature:
+            sodium.crypto_sign_open(signature + data, self.raw)
+        except BadSignatureError:
             return False
         return True
 
@@ -113,7 +114,7 @@ class _EcPublicKey:
 
     @property
     def multikey(self) -> str:
-        return "z" + base58.b58encode(self.CURVE.prefix + self.raw).decode()
+        return "z" + base58.encode(self.CURVE.prefix + self.raw)
 
     def verify(self, signature: bytes, data: bytes) -> bool:
         """Whether `signature`, r‖s, fits `data`, which is hashed with the curve's own hash."""
@@ -159,7 +160,7 @@ def public_key_from_multikey(text: str) -> PublicKey:
     if not text.startswith("z") or len(text) > _MULTIKEY_LIMIT:
         raise KeyRefused("a public key is written in base58-btc multibase, starting with z")
     try:
-        data = base58.b58decode(text[1:])
+        data = base58.decode(text[1:])
     except ValueError:
         raise KeyRefused("the public key is not base58-btc") from None
     if data.startswith(_ED25519_PREFIX):
@@ -197,8 +198,8 @@ class Ed25519Signer:
         """`seed` is the 32-byte private key of RFC 8032. Without a method it signs as its own did:key."""
         if len(seed) != 32:
             raise KeyRefused("an Ed25519 private key has 32 bytes")
-        self._key = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
-        self.public_key = Ed25519PublicKey(self._key.public_key().public_bytes_raw())
+        raw, self._secret = sodium.crypto_sign_seed_keypair(seed)
+        self.public_key = Ed25519PublicKey(raw)
         multikey = self.public_key.multikey
         self.verification_method = verification_method or f"did:key:{multikey}#{multikey}"
         self.algorithm: Literal["EdDSA"] = "EdDSA"
@@ -208,7 +209,7 @@ class Ed25519Signer:
         return self.verification_method.partition("#")[0]
 
     def sign(self, data: bytes) -> bytes:
-        return self._key.sign(data)
+        return sodium.crypto_sign(data, self._secret)[:64]
 
     def __repr__(self) -> str:
         return f"Ed25519Signer({self.verification_method!r})"

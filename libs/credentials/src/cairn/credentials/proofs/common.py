@@ -8,8 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import base58
-
+from cairn.credentials import base58
 from cairn.credentials.errors import ProofInvalid
 from cairn.credentials.instants import parse_instant
 from cairn.credentials.shape import listed
@@ -45,7 +44,7 @@ def proof_options(proof: dict[str, Any]) -> dict[str, Any]:
 
 
 def encode_proof_value(signature: bytes) -> str:
-    return "z" + base58.b58encode(signature).decode()
+    return "z" + base58.encode(signature)
 
 
 def decode_proof_value(proof: dict[str, Any], length: int) -> bytes:
@@ -56,7 +55,7 @@ def decode_proof_value(proof: dict[str, Any], length: int) -> bytes:
             "proofValue is not written in base58-btc multibase", code="proof-malformed", pointer="/proof/proofValue"
         )
     try:
-        signature = base58.b58decode(value[1:])
+        signature = base58.decode(value[1:])
     except ValueError:
         raise ProofInvalid(
             "proofValue is not base58-btc", code="proof-malformed", pointer="/proof/proofValue"

@@ -1,0 +1,45 @@
+"""base58-btc (draft-msporny-base58-03), ten digits at a time: a signature a day is nothing, a batch of them is."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import Final
+
+_ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_PAIRS: Final = ["".join(pair) for pair in product(_ALPHABET, repeat=2)]
+_PAIR: Final = {pair: value for value, pair in enumerate(_PAIRS)}
+_TEXT: Final = re.compile(f"[{_ALPHABET}]*")
+_TEN: Final = 58**10
+
+
+def encode(data: bytes) -> str:
+    """The text of `data`; each leading zero byte is a `1`."""
+    zeros = len(data) - len(data.lstrip(b"\0"))
+    number = int.from_bytes(data)
+    parts: list[str] = []
+    while number:
+        number, ten = divmod(number, _TEN)
+        ten, a = divmod(ten, 3364)
+        ten, b = divmod(ten, 3364)
+        ten, c = divmod(ten, 3364)
+        e, d = divmod(ten, 3364)
+        parts.append(_PAIRS[e] + _PAIRS[d] + _PAIRS[c] + _PAIRS[b] + _PAIRS[a])
+    parts.reverse()
+    return "1" * zeros + "".join(parts).lstrip("1")
+
+
+def decode(text: str) -> bytes:
+    """The bytes of `text`, which takes time in the square of its length: callers bound it. Raises ValueError."""
+    if not _TEXT.fullmatch(text):
+        raise ValueError("not base58-btc")
+    digits = text.lstrip("1")
+    zeros = len(text) - len(digits)
+    digits = digits.rjust(-(-len(digits) // 10) * 10, "1")
+    number = 0
+    for at in range(0, len(digits), 10):
+        ten = 0
+        for pair in (at, at + 2, at + 4, at + 6, at + 8):
+            ten = ten * 3364 + _PAIR[digits[pair : pair + 2]]
+        number = number * _TEN + ten
+    return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8)
