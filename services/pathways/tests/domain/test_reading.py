@@ -47,7 +47,15 @@ def test_the_framework_of_the_contract_is_read_but_for_what_is_not_yet_supported
                 {"id": "project", "atLeast": 1, "of": [LEAF, {"id": "p3", "qualification": "q/mini"}]},
             ],
         },
-        "limits": [{"id": "residency", "share": {"min": "0.5"}}, {"id": "antireq", "exclude": ["a", "b"]}],
+        "limits": [
+            {
+                "id": "residency",
+                "share": {"min": "0.5"},
+                "measure": "credits",
+                "of": {"issuer": ["did:web:uni.example"]},
+            },
+            {"id": "antireq", "exclude": ["a", "b"]},
+        ],
         "reuse": {"scope": "none", "across": "any"},
         "validity": "award",
         "onLoss": "review",
@@ -74,7 +82,7 @@ def test_the_framework_of_the_contract_is_read_but_for_what_is_not_yet_supported
         ({"reuse": {"scope": "framework"}}, "/reuse/scope"),
         ({"reuse": {"scope": "pairs", "pairs": [{"leaves": ["a", "b"]}]}}, "/reuse/scope"),
         ({"reuse": {"across": "none"}}, "/reuse/across"),
-        ({"limits": [{"anything": 1}]}, "/limits/0"),
+        ({"limits": [{"id": "l", "exclude": ["a"]}]}, "/limits/0"),
     ],
 )
 def test_what_is_not_yet_supported_is_refused_and_never_ignored(more, path):
@@ -218,7 +226,7 @@ def test_a_request_tells_shape_from_structure():
     )
     assert {kind for kind, _, _ in found} == {"shape"}
     assert {path for _, _, path in found} == {"/framework/title", "/holdings/0/x", "/when"}
-    decision = {"framework": framework(), "holdings": [], "decisions": [{"id": "d1", "kind": "waiver"}]}
+    decision = {"framework": framework(), "holdings": [], "decisions": [{"id": "d1", "kind": "waiver", "target": "a"}]}
     assert problems(parse_audit_request, decision) == [("unsupported", "not-yet-supported", "/decisions/0")]
     assert problems(parse_audit_request, []) == [("shape", "wrong-type", "")]
     assert problems(parse_audit_request, {}) == [

@@ -1,10 +1,11 @@
 """The stacking engine: what a qualification asks, and whether a learner has earned it. Pure: no I/O, no clock."""
 
 from cairn.pathways.domain.audit import DEFAULT_STEPS, Audit, audit
+from cairn.pathways.domain.decisions import Decision, Equivalence, Rpl, Substitution, Waiver, parse_decision
 from cairn.pathways.domain.errors import Problem, Refused
 from cairn.pathways.domain.explain import explain
 from cairn.pathways.domain.findings import NodeResult, Remaining, Unused
-from cairn.pathways.domain.framework import Framework, Group, Leaf, LossPolicy, Node, parse_framework
+from cairn.pathways.domain.framework import Framework, Group, Leaf, LossPolicy, Node, Reuse, Validity, parse_framework
 from cairn.pathways.domain.holding import (
     Credits,
     Grade,
@@ -16,8 +17,9 @@ from cairn.pathways.domain.holding import (
     parse_holdings,
 )
 from cairn.pathways.domain.index import ANYTHING, holding_keys, index_keys
+from cairn.pathways.domain.limits import Limit
 from cairn.pathways.domain.lint import Catalogue, lint, lint_catalogue
-from cairn.pathways.domain.request import AuditRequest, Decision, FrameworkRef, Spent, parse_audit_request
+from cairn.pathways.domain.request import AuditRequest, FrameworkRef, Spent, parse_audit_request
 from cairn.pathways.domain.transition import Award, Transition, award_id, transition
 
 __all__ = [
@@ -29,24 +31,31 @@ __all__ = [
     "Catalogue",
     "Credits",
     "Decision",
+    "Equivalence",
     "Framework",
     "FrameworkRef",
     "Grade",
     "Group",
     "Holding",
     "Leaf",
+    "Limit",
     "LossPolicy",
     "Node",
     "NodeResult",
     "Problem",
     "Refused",
     "Remaining",
+    "Reuse",
+    "Rpl",
     "Spent",
     "Standing",
     "State",
     "StatusEntry",
+    "Substitution",
     "Transition",
     "Unused",
+    "Validity",
+    "Waiver",
     "audit",
     "award_id",
     "explain",
@@ -55,6 +64,7 @@ __all__ = [
     "lint",
     "lint_catalogue",
     "parse_audit_request",
+    "parse_decision",
     "parse_framework",
     "parse_holding",
     "parse_holdings",

@@ -10,11 +10,12 @@ from typing import Final, Literal
 from cairn.common.instants import format_instant
 from cairn.pathways.domain.allocation import Allocation, Effort, allocate
 from cairn.pathways.domain.canonical import array, canonical, digest
+from cairn.pathways.domain.decisions import Decision
 from cairn.pathways.domain.eligibility import Case, Timeline
 from cairn.pathways.domain.findings import Findings, NodeResult, Remaining, Unused
 from cairn.pathways.domain.framework import Framework, LossPolicy
 from cairn.pathways.domain.holding import Holding, Standing, merge_duplicates
-from cairn.pathways.domain.request import Decision, Spent
+from cairn.pathways.domain.request import Spent
 
 # About a third of a second; see the tests for what fits well within it.
 DEFAULT_STEPS: Final = 200_000

@@ -9,7 +9,8 @@ def attempt_classes(
     holdings: Sequence[Holding], equivalents: Iterable[frozenset[str]] = ()
 ) -> Mapping[str, tuple[Holding, ...]]:
     """For each holding id the members of its class, itself included: the closure of same achievement, `attemptOf` and
-    declared equivalents. Two attempts of a holding that is not among these belong together all the same."""
+    declared equivalents. Two attempts of a holding that is not among these belong together all the same. What was
+    recognised without naming an achievement stands alone."""
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 
     def find(name: tuple[str, str]) -> tuple[str, str]:
@@ -24,7 +25,8 @@ def attempt_classes(
             parent[find(("achievement", other))] = find(("achievement", first))
     for holding in holdings:
         own = ("holding", holding.id)
-        parent[find(own)] = find(("achievement", holding.achievement))
+        if holding.achievement:
+            parent[find(own)] = find(("achievement", holding.achievement))
         if holding.attempt_of is not None:
             parent[find(own)] = find(("holding", holding.attempt_of))
     members: dict[tuple[str, str], list[Holding]] = {}

@@ -1,7 +1,7 @@
 """Frameworks: one immutable published version of the rules of a qualification, as values that the engine works on."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -9,10 +9,14 @@ from functools import cached_property
 from typing import Final, Literal, cast
 
 from cairn.pathways.domain.canonical import canonical
+from cairn.pathways.domain.grades import GradeFloor, read_grade_floor, read_grade_tables
+from cairn.pathways.domain.limit_reading import read_limits
+from cairn.pathways.domain.limits import Limit, Order
 from cairn.pathways.domain.reading import DEEPEST, JsonObject, Reader, step
-from cairn.pathways.domain.selector import ANY_HOLDING, GradeFloor, Selector, read_grade_floor, read_selector
+from cairn.pathways.domain.selector import ANY_HOLDING, Selector, Terms, read_selector
 
 OnLoss = Literal["revoke", "suspend", "review"]
+Validity = Literal["award", "always", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,30 @@ class LossPolicy:
     grace_days: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two leaves that one credential may serve both, `path` saying where. What so counts twice is at most `max_credits`
+    in the framework's unit (None: any amount)."""
+
+    leaves: tuple[str, str]
+    max_credits: Fraction | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """How many leaves one credential may serve: one (`none`), every one it fits (`framework`), or those listed in
+    `pairs`. `across` is whether holdings spent on another qualification may be used here."""
+
+    scope: Literal["none", "framework", "pairs"] = "none"
+    across: bool = True
+    pairs: tuple[Pair, ...] = ()
+
+
 @dataclass(frozen=True)
 class Framework:
-    """A framework, read. `document` is the JSON it was read from. Selectors already know the declared equivalents."""
+    """A framework, read. `document` is the JSON it was read from. Selectors already know the declared equivalents and
+    grade tables."""
 
     qualification: str
     version: str
@@ -71,6 +96,9 @@ class Framework:
     conversions: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
     equivalents: tuple[frozenset[str], ...] = ()
     repeatable: frozenset[str] = frozenset()
+    limits: tuple[Limit, ...] = ()
+    reuse: Reuse = Reuse()
+    validity: Validity = "award"
     loss: LossPolicy = LossPolicy()
     document: Mapping[str, object] = field(default_factory=dict[str, object], compare=False, repr=False)
 
@@ -139,7 +167,8 @@ def read_framework(reader: Reader, document: object, path: str) -> Framework:
 
     _refuse_unbuilt(reader, members, path)
     equivalents = _read_equivalents(reader, members.get("equivalents", []), step(path, "equivalents"))
-    same = {achievement: alike for alike in equivalents for achievement in alike}
+    tables = read_grade_tables(reader, members.get("gradeTables", []), step(path, "gradeTables"))
+    terms = Terms({achievement: alike for alike in equivalents for achievement in alike}, tables)
     award = step(path, "award")
     awarded = reader.members(members["award"], award, ("achievement",), ("achievement",)) if "award" in members else {}
     effective = reader.members(members.get("effective", {}), step(path, "effective"), ("from", "to"))
@@ -147,7 +176,9 @@ def read_framework(reader: Reader, document: object, path: str) -> Framework:
     requirement = members.get("requirement")
     root: Node = Group("", path, "all", 0, ())
     if requirement is not None:
-        root = _read_node(reader, requirement, step(path, "requirement"), same, 0)
+        root = _read_node(reader, requirement, step(path, "requirement"), terms, 0)
+    limits = read_limits(reader, members.get("limits", []), step(path, "limits"), terms)
+    validity = reader.choice(members.get("validity", "award"), step(path, "validity"), ("award", "always", "never"))
     on_loss = reader.choice(members.get("onLoss", "review"), step(path, "onLoss"), ("review", "revoke", "suspend"))
     return Framework(
         qualification=text("qualification") or "",
@@ -161,6 +192,9 @@ def read_framework(reader: Reader, document: object, path: str) -> Framework:
         conversions=_read_conversions(reader, members.get("conversions", []), step(path, "conversions")),
         equivalents=equivalents,
         repeatable=frozenset(reader.texts(members.get("repeatable", []), step(path, "repeatable"))),
+        limits=tuple(_placed(limit, root) for limit in limits),
+        reuse=_read_reuse(reader, members.get("reuse", {}), step(path, "reuse")),
+        validity=cast("Validity", validity),
         loss=LossPolicy(cast("OnLoss", on_loss), reader.integer(members.get("graceDays", 0), step(path, "graceDays"))),
         document=cast("JsonObject", document) if isinstance(document, dict) else {},
     )
@@ -170,22 +204,42 @@ def _refuse_unbuilt(reader: Reader, members: JsonObject, path: str) -> None:
     for key, what in (("limits", "A limit"), ("gradeTables", "A grade table")):
         for _, place in reader.each(members.get(key, []), step(path, key)):
             reader.not_yet(place, what)
-    validity = reader.choice(members.get("validity", "award"), step(path, "validity"), ("award", "always", "never"))
-    if validity != "award":
-        reader.not_yet(step(path, "validity"), f"Validity {validity!r}")
-    place = step(path, "reuse")
-    reuse = reader.members(members.get("reuse", {}), place, ("scope", "across", "pairs"))
-    scope = reader.choice(reuse.get("scope", "none"), step(place, "scope"), ("none", "framework", "pairs"))
-    if scope != "none":
-        reader.not_yet(step(place, "scope"), f"Reuse {scope!r}")
-    across = reader.choice(reuse.get("across", "any"), step(place, "across"), ("any", "none"))
-    if across != "any":
-        reader.not_yet(step(place, "across"), f"Across {across!r}")
-    for _, pair in reader.each(reuse.get("pairs", []), step(place, "pairs")):
-        reader.not_yet(pair, "A pair of leaves that share")
+    if members.get("validity", "award") != "award":
+        reader.not_yet(step(path, "validity"), f"Validity {members['validity']!r}")
+    reuse = members.get("reuse")
+    for key, built in (("scope", "none"), ("across", "any")) if isinstance(reuse, dict) else ():
+        if (asked := cast("JsonObject", reuse).get(key, built)) != built:
+            reader.not_yet(step(step(path, "reuse"), key), f"{key.title()} {asked!r}")
 
 
-def _read_node(reader: Reader, document: object, path: str, same: Mapping[str, frozenset[str]], depth: int) -> Node:
+def _placed(limit: Limit, root: Node) -> Limit:
+    """An `order` knows the leaves of its sides."""
+    if not isinstance(limit, Order):
+        return limit
+    below = {node.id: frozenset(leaf.id for leaf in walk(node) if isinstance(leaf, Leaf)) for node in walk(root)}
+    return replace(limit, befores=below.get(limit.before, frozenset()), afters=below.get(limit.after, frozenset()))
+
+
+def _read_reuse(reader: Reader, document: object, path: str) -> Reuse:
+    members = reader.members(document, path, ("scope", "across", "pairs"))
+    unsaid = "pairs" if "pairs" in members else "none"
+    scope = reader.choice(members.get("scope", unsaid), step(path, "scope"), ("none", "framework", "pairs"))
+    across = reader.choice(members.get("across", "any"), step(path, "across"), ("any", "none"))
+    pairs: list[Pair] = []
+    if (scope == "pairs") != ("pairs" in members):
+        reader.refuse("missing-key", step(path, "pairs"), 'The scope "pairs" and the list of pairs go together.')
+    for entry, place in reader.each(members.get("pairs", []), step(path, "pairs")):
+        pair = reader.members(entry, place, ("leaves", "maxCredits"), ("leaves",))
+        leaves = reader.texts(pair.get("leaves", []), step(place, "leaves"))
+        if len(set(leaves)) != 2 or len(leaves) != 2:
+            reader.refuse("bad-pair", step(place, "leaves"), "A pair names two different leaves.")
+            continue
+        most = reader.decimal(pair["maxCredits"], step(place, "maxCredits")) if "maxCredits" in pair else None
+        pairs.append(Pair((leaves[0], leaves[1]), None if most is None else Fraction(most), place))
+    return Reuse(cast('Literal["none", "framework", "pairs"]', scope), across == "any", tuple(pairs))
+
+
+def _read_node(reader: Reader, document: object, path: str, terms: Terms, depth: int) -> Node:
     nothing = Group("", path, "all", 0, ())
     if depth > DEEPEST:
         reader.refuse("too-deep", path, f"Requirements nest at most {DEEPEST} deep.")
@@ -206,7 +260,7 @@ def _read_node(reader: Reader, document: object, path: str, same: Mapping[str, f
             if listed not in members:
                 reader.refuse("missing-key", step(path, listed), f"{listed!r} is required.")
             children = tuple(
-                _read_node(reader, child, place, same, depth + 1)
+                _read_node(reader, child, place, terms, depth + 1)
                 for child, place in reader.each(members.get(listed, []), step(path, listed))
             )
             n = len(children) if form == "all" else 1
@@ -214,10 +268,10 @@ def _read_node(reader: Reader, document: object, path: str, same: Mapping[str, f
                 n = reader.integer(members[form], step(path, form))
             return Group(name, path, form, n, children)
         case "count" | "credits":
-            return _read_leaf(reader, members, path, same, form, name)
+            return _read_leaf(reader, members, path, terms, form, name)
         case _:
             spendable = reader.flag(members.get("spendable", False), step(path, "spendable"))
-            grade = read_grade_floor(reader, members["grade"], step(path, "grade")) if "grade" in members else None
+            grade = _read_floor(reader, members, path, terms)
             of = reader.text(members[form], step(path, form))
             one = Decimal(1)
             return Leaf(name, path, "count", one, one, grade=grade, qualification=of, spendable=spendable)
@@ -227,7 +281,7 @@ def _read_leaf(
     reader: Reader,
     members: JsonObject,
     path: str,
-    same: Mapping[str, frozenset[str]],
+    terms: Terms,
     measure: Literal["count", "credits"],
     name: str,
 ) -> Leaf:
@@ -243,9 +297,16 @@ def _read_leaf(
     }
     if "from" not in members:
         reader.refuse("missing-key", step(path, "from"), "'from' is required.", "Write {} to take anything.")
-    selector = read_selector(reader, members.get("from", {}), step(path, "from"), same)
-    grade = read_grade_floor(reader, members["grade"], step(path, "grade")) if "grade" in members else None
+    selector = read_selector(reader, members.get("from", {}), step(path, "from"), terms)
+    grade = (
+        read_grade_floor(reader, members["grade"], step(path, "grade"), terms.tables) if "grade" in members else None
+    )
     return Leaf(name, path, measure, read.get("min", Decimal(0)), read.get("max"), selector, grade)
+
+
+def _read_floor(reader: Reader, members: JsonObject, path: str, terms: Terms) -> GradeFloor | None:
+    at = step(path, "grade")
+    return read_grade_floor(reader, members["grade"], at, terms.tables) if "grade" in members else None
 
 
 def _read_conversions(reader: Reader, document: object, path: str) -> dict[str, Fraction]:

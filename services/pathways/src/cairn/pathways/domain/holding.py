@@ -1,6 +1,6 @@
 """Holdings: what pathways knows of a learner's credentials, and the state each is in at an instant."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing import Final
 
 from cairn.common.instants import format_instant
 from cairn.pathways.domain.canonical import canonical
-from cairn.pathways.domain.reading import Reader, step
+from cairn.pathways.domain.reading import NO_INSTANT, Reader, step
 
 
 class State(StrEnum):
@@ -218,9 +218,11 @@ _KEYS: Final = (
 )
 
 
-def read_holding(reader: Reader, document: object, path: str) -> Holding:
+def read_holding(
+    reader: Reader, document: object, path: str, required: Sequence[str] = ("id", "achievement", "issuer", "earned")
+) -> Holding:
     """As `parse_holding`, collecting problems in `reader`."""
-    members = reader.members(document, path, _KEYS, ("id", "achievement", "issuer", "earned"))
+    members = reader.members(document, path, _KEYS, required)
 
     def text(key: str) -> str | None:
         return reader.text(members[key], step(path, key)) if key in members else None
@@ -241,7 +243,7 @@ def read_holding(reader: Reader, document: object, path: str) -> Holding:
         id=text("id") or "",
         achievement=text("achievement") or "",
         issuer=text("issuer") or "",
-        earned=earned if earned is not None else reader.instant("0001-01-01", path),
+        earned=earned or NO_INSTANT,
         type=texts("type"),
         credits=_read_credits(reader, members["credits"], step(path, "credits")) if "credits" in members else None,
         level=_read_level(reader, members.get("level", {}), step(path, "level")),

@@ -7,7 +7,8 @@ from fractions import Fraction
 from cairn.pathways.domain.classes import attempt_classes
 from cairn.pathways.domain.errors import Problem
 from cairn.pathways.domain.framework import Framework, Group, Leaf
-from cairn.pathways.domain.holding import Holding
+from cairn.pathways.domain.holding import Holding, plain_fraction
+from cairn.pathways.domain.limits import Amount, Distinct, Limit, Order, Share
 from cairn.pathways.domain.reading import step
 from cairn.pathways.domain.selector import (
     AnyOf,
@@ -38,17 +39,19 @@ class Catalogue:
 
 
 def lint(framework: Framework) -> list[Problem]:
-    """Structural problems (kind `structure`), in document order: empty groups, `n` larger than its children, ids used
-    twice, bounds that contradict each other, leaves that nothing could fill. Needs no catalogue."""
-    return list(_structure(framework))
+    """Problems that show without a catalogue, in document order. Of kind `structure`: empty groups, `n` larger than its
+    children, ids used twice or not at all; with such, no audit has a meaning. Of kind `sense`: bounds that contradict
+    each other, units that nothing says, leaves and limits that nothing could meet; no registrar means to publish such,
+    though an audit says no more than that they are not met."""
+    return [*_structure(framework), *_limits(framework)]
 
 
 def _structure(framework: Framework) -> Iterator[Problem]:
     base = framework.root.path.removesuffix("/requirement")
     if framework.effective_from and framework.effective_to and framework.effective_from >= framework.effective_to:
-        yield _structural("empty-span", f"{base}/effective", "It ends before it begins.", "Put `to` after `from`.")
+        yield _senseless("empty-span", f"{base}/effective", "It ends before it begins.", "Put `to` after `from`.")
     if framework.credit_unit is not None and framework.credit_unit in framework.conversions:
-        yield _structural("self-conversion", f"{base}/conversions", "The framework's own unit needs no conversion.")
+        yield _senseless("self-conversion", f"{base}/conversions", "The framework's own unit needs no conversion.")
     seen: set[str] = set()
     for node in framework.nodes:
         if node.id in seen:
@@ -65,6 +68,10 @@ def _structural(code: str, path: str, detail: str, fix: str | None = None) -> Pr
     return Problem("structure", code, path, detail, fix)
 
 
+def _senseless(code: str, path: str, detail: str, fix: str | None = None) -> Problem:
+    return Problem("sense", code, path, detail, fix)
+
+
 def _group(group: Group) -> Iterator[Problem]:
     listed = step(group.path, "of" if group.kind == "atLeast" else group.kind)
     if not group.children:
@@ -79,9 +86,9 @@ def _group(group: Group) -> Iterator[Problem]:
 def _leaf(framework: Framework, leaf: Leaf) -> Iterator[Problem]:
     bounds = step(leaf.path, leaf.measure)
     if leaf.max is not None and leaf.max < leaf.min:
-        yield _structural("min-over-max", bounds, f"The minimum {leaf.min} is above the maximum {leaf.max}.")
+        yield _senseless("min-over-max", bounds, f"The minimum {leaf.min} is above the maximum {leaf.max}.")
     if leaf.measure == "credits" and framework.credit_unit is None:
-        yield _structural("no-credit-unit", bounds, "Credits of which unit?", 'Give the framework a "creditUnit".')
+        yield _senseless("no-credit-unit", bounds, "Credits of which unit?", 'Give the framework a "creditUnit".')
     at = step(leaf.path, "from")
     yield from _criterion(leaf.selector, at)
     named = leaf.selector.achievements()
@@ -90,19 +97,58 @@ def _leaf(framework: Framework, leaf: Leaf) -> Iterator[Problem]:
     different = {min(next((alike for alike in framework.equivalents if name in alike), {name})) for name in named}
     if len(different) < leaf.min:
         detail = f"It asks for {leaf.min} of {len(different)} achievements, each of which counts once."
-        yield _structural("leaf-unfillable", at, detail, 'Ask for fewer, or list what may count again as "repeatable".')
+        yield _senseless("leaf-unfillable", at, detail, 'Ask for fewer, or list what may count again as "repeatable".')
+
+
+def _limits(framework: Framework) -> Iterator[Problem]:
+    nodes = {node.id for node in framework.nodes}
+    leaves = {leaf.id for leaf in framework.leaves}
+    ids = set(nodes)
+    for limit in framework.limits:
+        if limit.id in ids:
+            at = step(limit.path, "id")
+            yield _structural("duplicate-id", at, f"The id {limit.id!r} is used twice.", "Nodes and limits share ids.")
+        ids.add(limit.id)
+        named = {"scope": limit.scope}
+        if isinstance(limit, Order):
+            named = {"order/before": limit.before, "order/after": limit.after}
+        for key, name in named.items():
+            if name is not None and name not in nodes:
+                yield _structural("unknown-id", f"{limit.path}/{key}", f"There is no node {name!r}.")
+        yield from _limit(framework, limit)
+        yield from _criterion(limit.of, step(limit.path, "of"))
+    for pair in framework.reuse.pairs:
+        for place, name in enumerate(pair.leaves):
+            if name not in leaves:
+                at = step(step(pair.path, "leaves"), place)
+                yield _structural("unknown-id", at, f"There is no leaf {name!r}.")
+
+
+def _limit(framework: Framework, limit: Limit) -> Iterator[Problem]:
+    if limit.measured and framework.credit_unit is None:
+        yield _senseless("no-credit-unit", limit.path, "Credits of which unit?", 'Give the framework a "creditUnit".')
+    if not isinstance(limit, Share | Amount | Distinct):
+        return
+    most = limit.bounds.max
+    if isinstance(limit, Share):
+        most = Fraction(1)
+    elif isinstance(limit, Distinct) and limit.among is not None:
+        most = min(Fraction(len(limit.among)), most or Fraction(len(limit.among)))
+    if most is not None and limit.bounds.min > most:
+        detail = f"The minimum {plain_fraction(limit.bounds.min)} is above {plain_fraction(most)}."
+        yield _senseless("limit-unsatisfiable", limit.path, detail)
 
 
 def _criterion(criterion: Criterion, path: str) -> Iterator[Problem]:
     match criterion:
         case Listed(key=key, values=values) if not values:
-            yield _structural("empty-list", path, f"Nothing matches an empty list of {key!r}.")
+            yield _senseless("empty-list", path, f"Nothing matches an empty list of {key!r}.")
         case LevelRange(min=int(least), max=int(most)) if least > most:
-            yield _structural("min-over-max", path, f"No level is at least {least} and at most {most}.")
+            yield _senseless("min-over-max", path, f"No level is at least {least} and at most {most}.")
         case EarnedWhen(after=after, before=before) if after is not None and before is not None and after >= before:
-            yield _structural("empty-span", path, "It ends before it begins.")
+            yield _senseless("empty-span", path, "It ends before it begins.")
         case AnyOf(selectors=()):
-            yield _structural("empty-list", path, "Nothing matches an empty list of alternatives.")
+            yield _senseless("empty-list", path, "Nothing matches an empty list of alternatives.")
         case Selector(criteria=parts) | AnyOf(selectors=parts):
             for part in parts:
                 yield from _criterion(part, path)

@@ -5,17 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
+from cairn.pathways.domain.decisions import Decision, merge_decisions, read_decision
 from cairn.pathways.domain.framework import Framework, read_framework
 from cairn.pathways.domain.holding import Holding, merge_duplicates, read_holding
 from cairn.pathways.domain.lint import lint
 from cairn.pathways.domain.reading import JsonObject, Reader, step
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A registrar's act on one learner. None can be made yet: `parse_audit_request` refuses any."""
-
-    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +56,9 @@ def parse_audit_request(document: object) -> AuditRequest:
     holdings = [
         read_holding(reader, holding, at) for holding, at in reader.each(members.get("holdings", []), "/holdings")
     ]
+    decisions = [
+        read_decision(reader, entry, at) for entry, at in reader.each(members.get("decisions", []), "/decisions")
+    ]
     for _, place in reader.each(members.get("decisions", []), "/decisions"):
         reader.not_yet(place, "A decision")
     as_of = reader.instant(members["asOf"], "/asOf") if "asOf" in members else None
@@ -70,9 +67,11 @@ def parse_audit_request(document: object) -> AuditRequest:
     spent = tuple(_read_spent(reader, entry, at) for entry, at in reader.each(members.get("spent", []), "/spent"))
     reader.settle()
     if isinstance(framework, Framework):
-        reader.problems.extend(lint(framework))
+        reader.problems += [problem for problem in lint(framework) if problem.kind == "structure"]
     reader.settle()
-    return AuditRequest(framework, merge_duplicates(holdings), (), as_of, enrolled, awards, spent)
+    return AuditRequest(
+        framework, merge_duplicates(holdings), merge_decisions(decisions), as_of, enrolled, awards, spent
+    )
 
 
 def _read_framework(reader: Reader, document: object) -> Framework | FrameworkRef:

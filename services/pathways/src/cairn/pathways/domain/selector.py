@@ -3,36 +3,32 @@
 from abc import ABC, abstractmethod
 from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Final
 
-from cairn.pathways.domain.holding import SOURCES, Grade, Holding, plain
+from cairn.pathways.domain.grades import GradeFloor, GradeTable, read_grade_floor
+from cairn.pathways.domain.holding import SOURCES, Holding
 from cairn.pathways.domain.reading import DEEPEST, Reader, step
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a fit is judged: the instant `s` at which the rules are to hold, and the learner's enrolment if known."""
+    """When a fit is judged: the instant `s` at which the rules are to hold, and the learner's enrolment if known.
+    `counts_as` are the equivalence decisions of that instant: by achievement, what else it may be selected as."""
 
     at: datetime
     enrolled: datetime | None = None
+    counts_as: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
 
 @dataclass(frozen=True, slots=True)
-class GradeFloor:
-    """The least grade asked for: a share of full marks (`scale` is None), or points on a named scale."""
+class Terms:
+    """What a framework declares that its selectors need to know. `same` gives, for an achievement, all that are
+    declared equivalent to it: asking for one asks for any of them."""
 
-    min: Decimal
-    scale: str | None = None
-
-    def met_by(self, grade: Grade | None) -> bool:
-        """A grade on another scale does not meet it: scales never convert without a table."""
-        return grade is not None and grade.scale == self.scale and grade.value >= self.min
-
-    def to_json(self) -> dict[str, str]:
-        return {"min": plain(self.min)} | ({} if self.scale is None else {"scale": self.scale})
+    same: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    tables: tuple[GradeTable, ...] = ()
 
 
 class Criterion(ABC):
@@ -106,7 +102,9 @@ class Listed(Criterion):
     values: frozenset[str]
 
     def fits(self, holding: Holding, moment: Moment) -> bool:
-        return not self.values.isdisjoint(_LISTS[self.key](holding))
+        if not self.values.isdisjoint(_LISTS[self.key](holding)):
+            return True
+        return self.key == "achievement" and not self.values.isdisjoint(moment.counts_as.get(holding.achievement, ()))
 
 
 def listed_values(key: str, holding: Holding) -> tuple[str, ...]:
@@ -217,18 +215,15 @@ def add_months(instant: datetime, months: int) -> datetime:
 _KEYS: Final = (*LIST_KEYS, "level", "grade", "assessment", "earned", "allOf", "anyOf", "not")
 
 
-def read_selector(
-    reader: Reader, document: object, path: str, same: Mapping[str, frozenset[str]], depth: int = 0
-) -> Selector:
-    """A selector from its JSON. `same` gives, for an achievement, all that are declared equivalent to it: asking for
-    one asks for any of them."""
+def read_selector(reader: Reader, document: object, path: str, terms: Terms, depth: int = 0) -> Selector:
+    """A selector from its JSON."""
     if depth > DEEPEST:
         reader.refuse("too-deep", path, f"Selectors nest at most {DEEPEST} deep.")
         return Selector()
     members = reader.members(document, path, _KEYS)
 
     def nested(value: object, place: str) -> Selector:
-        return read_selector(reader, value, place, same, depth + 1)
+        return read_selector(reader, value, place, terms, depth + 1)
 
     criteria: list[Criterion] = []
     for key, value in members.items():
@@ -237,7 +232,7 @@ def read_selector(
             case "level":
                 criteria.append(_read_level(reader, value, place))
             case "grade":
-                criteria.append(GradeAtLeast(read_grade_floor(reader, value, place)))
+                criteria.append(GradeAtLeast(read_grade_floor(reader, value, place, terms.tables)))
             case "assessment":
                 flags = reader.members(value, place, ("supervised", "identityVerified"))
                 read = {name: reader.flag(flag, step(place, name)) for name, flag in flags.items()}
@@ -256,18 +251,9 @@ def read_selector(
                     for source, at in reader.each(value, place):
                         reader.choice(source, at, SOURCES)
                 if key == "achievement":
-                    values = frozenset(each for value in values for each in same.get(value, (value,)))
+                    values = frozenset(each for value in values for each in terms.same.get(value, (value,)))
                 criteria.append(Listed(key, values))
     return Selector(tuple(criteria))
-
-
-def read_grade_floor(reader: Reader, document: object, path: str) -> GradeFloor:
-    members = reader.members(document, path, ("min", "scale"), ("min",))
-    least = reader.decimal(members.get("min", "0"), step(path, "min"))
-    scale = reader.text(members["scale"], step(path, "scale")) if "scale" in members else None
-    if scale is None and least > 1:
-        reader.refuse("bad-grade", step(path, "min"), "A score is from 0 to 1.", 'Name the "scale" for points.')
-    return GradeFloor(least, scale)
 
 
 def _read_level(reader: Reader, document: object, path: str) -> LevelRange:

@@ -1,0 +1,235 @@
+"""Limits: what the allocated credentials must be together, whichever leaf each of them fills."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, Literal
+
+from cairn.common.instants import format_instant
+from cairn.pathways.domain.grades import GradeTable, grade_on
+from cairn.pathways.domain.holding import Holding, plain_fraction
+from cairn.pathways.domain.selector import ANY_HOLDING, Moment, Selector, add_months, listed_values
+
+Measure = Literal["credits", "count"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A holding that a limit looks at: its credits in the framework's own unit, and the leaves that it fills."""
+
+    holding: Holding
+    credits: Fraction
+    leaves: Collection[str]
+
+    def amount(self, measure: Measure) -> Fraction:
+        return self.credits if measure == "credits" else Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether a limit is met, and how that is shown: `have` rounded down to 4 places, None where there is nothing to
+    measure; `need` the bound in question, or the date."""
+
+    met: bool
+    have: str | None
+    need: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`min` ≤ value ≤ `max`, ends included."""
+
+    min: Fraction = Fraction(0)
+    max: Fraction | None = None
+
+    def admit(self, value: Fraction) -> bool:
+        return self.min <= value and (self.max is None or value <= self.max)
+
+    def judge(self, value: Fraction | None) -> Judgement:
+        """None stands for a value that cannot be told for want of anything to measure: then the limit is met."""
+        over = self.max is not None and (not self.min or (value is not None and value > self.max))
+        need = plain_fraction(self.max if over and self.max is not None else self.min)
+        return Judgement(value is None or self.admit(value), None if value is None else shown(value), need)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit(ABC):
+    """A rule over the allocated holdings below the node `scope` (None: over all of them). `of` narrows them: of a
+    `share` it is what the share is of."""
+
+    id: str
+    path: str
+    scope: str | None
+    of: Selector = field(default=ANY_HOLDING, kw_only=True)
+
+    @property
+    def measured(self) -> bool:
+        """Whether it measures credits, or weighs grades by them: then no leaf below it takes a unit that does not
+        convert."""
+        return False
+
+    @property
+    def judged(self) -> bool:
+        """Whether dropping a holding could break it. If not, it is a hard constraint of every allocation."""
+        return False
+
+    @abstractmethod
+    def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
+        """Judge what is allocated below its scope. For `gpa` over `held`, what fits there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share(Limit):
+    """The part of all that is allocated which the selector `of` takes."""
+
+    bounds: Bounds
+    measure: Measure
+
+    @property
+    def measured(self) -> bool:
+        return self.measure == "credits"
+
+    @property
+    def judged(self) -> bool:
+        return True
+
+    def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
+        total = sum((each.amount(self.measure) for each in counted), Fraction(0))
+        part = sum((each.amount(self.measure) for each in counted if self.of.fits(each.holding, moment)), Fraction(0))
+        return self.bounds.judge(part / total if total else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount(Limit):
+    """How much of what is allocated the selector `of` takes."""
+
+    bounds: Bounds
+    measure: Measure
+
+    @property
+    def measured(self) -> bool:
+        return self.measure == "credits"
+
+    @property
+    def judged(self) -> bool:
+        return self.bounds.min > 0
+
+    def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
+        found = (each.amount(self.measure) for each in counted if self.of.fits(each.holding, moment))
+        return self.bounds.judge(sum(found, Fraction(0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct(Limit):
+    """How many different values of the key `by` there are. `among` narrows the values, `of` the holdings."""
+
+    bounds: Bounds
+    by: str
+    among: frozenset[str] | None
+
+    @property
+    def judged(self) -> bool:
+        return self.bounds.min > 0
+
+    def values(self, holding: Holding, moment: Moment) -> frozenset[str]:
+        """Those that a holding gives. Its achievement is its own, whatever it counts as by a decision."""
+        if not self.of.fits(holding, moment):
+            return frozenset()
+        values = frozenset(listed_values(self.by, holding)) - {""}
+        return values if self.among is None else values & self.among
+
+    def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
+        found = {value for each in counted for value in self.values(each.holding, moment)}
+        return self.bounds.judge(Fraction(len(found)))
+
+
+@dataclass(frozen=True, slots=True)
+class Gpa(Limit):
+    """The mean of grades as points of `scale`, weighed by `measure`. What has no such grade is left out. `held` looks
+    at every attempt that fits a leaf below the scope instead of at what is allocated."""
+
+    min: Decimal
+    scale: str | None
+    held: bool
+    measure: Measure
+    tables: tuple[GradeTable, ...]
+
+    @property
+    def measured(self) -> bool:
+        return True
+
+    @property
+    def judged(self) -> bool:
+        return True
+
+    def points(self, holding: Holding, moment: Moment) -> Fraction | None:
+        points = grade_on(holding.grade, self.scale, self.tables) if self.of.fits(holding, moment) else None
+        return None if points is None else Fraction(points)
+
+    def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
+        weight = total = Fraction(0)
+        for each in counted:
+            points = self.points(each.holding, moment)
+            if points is not None:
+                weight += each.amount(self.measure)
+                total += points * each.amount(self.measure)
+        return Bounds(Fraction(self.min)).judge(total / weight if weight else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Exclude(Limit):
+    """Of the listed achievements at most one is allocated."""
+
+    achievements: frozenset[str]
+
+    def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
+        found = {each.holding.achievement for each in counted} & self.achievements
+        return Bounds(max=Fraction(1)).judge(Fraction(len(found)))
+
+
+@dataclass(frozen=True, slots=True)
+class Order(Limit):
+    """Nothing allocated below the node `before` was earned after anything below the node `after`. `befores` and
+    `afters` are the leaves below them."""
+
+    before: str
+    after: str
+    befores: frozenset[str] = frozenset()
+    afters: frozenset[str] = frozenset()
+
+    def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
+        before = [each.holding.earned for each in counted if not self.befores.isdisjoint(each.leaves)]
+        after = [each.holding.earned for each in counted if not self.afters.isdisjoint(each.leaves)]
+        need = format_instant(min(after)) if after else None
+        if not before or not after:
+            return Judgement(met=True, have=None, need=need)
+        return Judgement(max(before) <= min(after), format_instant(max(before)), need)
+
+
+@dataclass(frozen=True, slots=True)
+class Window(Limit):
+    """What is allocated was earned within so many months of the earliest of it."""
+
+    months: int
+
+    def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
+        dates = [each.holding.earned for each in counted if self.of.fits(each.holding, moment)]
+        if not dates:
+            return Judgement(met=True, have=None, need=None)
+        end = self.end(min(dates))
+        return Judgement(max(dates) <= end, format_instant(max(dates)), format_instant(end))
+
+    def end(self, first: datetime) -> datetime:
+        """The last instant of a window that begins at `first`."""
+        return add_months(first, self.months)
+
+
+_PLACES: Final = 10_000
+
+
+def shown(value: Fraction) -> str:
+    """Rounded down to 4 places. For people: never compared."""
+    return plain_fraction(Fraction(value * _PLACES // 1, _PLACES))
