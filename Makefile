@@ -13,6 +13,9 @@ help: ## this list
 run: install-run ## start everything on this machine and play the story (STORY=0: only serve; CAIRN_PORT=8080)
 	@exec $(BIN)/python -m cairn.onebox
 
+story: install-run ## play the story on a Cairn that runs elsewhere (ADDRESS=http://127.0.0.1:8080 KEY=operator-key.json)
+	@$(BIN)/python -m cairn.onebox story $(or $(ADDRESS),http://127.0.0.1:8080) $(or $(KEY),operator-key.json)
+
 clean: ## remove the data of this checkout, and what was left running in it
 	@if [ -e .cairn ]; then dev/install.sh run && $(BIN)/python -m cairn.onebox clean; fi
 
@@ -75,5 +78,5 @@ bench-%: install ## one benchmark, as in docs/benchmarks.md: make bench-system
 compose: ## write .env with fresh secrets for docker compose, unless there is one
 	@sh deploy/compose/env.sh
 
-.PHONY: help run clean distclean install install-run format lock openapi test lint types walls events-check unit \
+.PHONY: help run story clean distclean install install-run format lock openapi test lint types walls events-check unit \
   integration e2e compose

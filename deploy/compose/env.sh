@@ -37,6 +37,6 @@ echo "{$jwk,\"d\":\"$private\"}" > operator-key.json
   echo "CAIRN_AUTH_JWKS='{\"keys\":[{$jwk}]}'"
 } > "$scratch/env"
 mv "$scratch/env" .env
-echo "wrote .env and operator-key.json; now: docker compose up --wait"
+echo "wrote .env and operator-key.json; now: docker compose up --wait, and perhaps: make story"
 echo "a token:  docker compose run --rm --no-deps --user \$(id -u) -v ./operator-key.json:/key.json:ro issuance-api \\"
 echo "            python -m cairn.common.auth mint /key.json me platform platform:admin"

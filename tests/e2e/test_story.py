@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import httpx
 import pytest
@@ -61,6 +62,22 @@ async def test_an_interrupted_story_is_continued_and_ends_as_it_must(interrupted
         assert len(line) <= 100 or str(box.folder) in line, line
     for sentence in ("What happened", "proof failed", "http://127.0.0.1:"):
         assert sentence in box.said
+
+
+def test_the_story_is_also_told_to_a_cairn_that_runs_elsewhere(
+    boxes: Callable[..., Box], learners: int, tmp_path: Path
+) -> None:
+    """As to one in containers, of which the teller knows the gateway and the operator's key alone."""
+    box = boxes().serving()
+    done = subprocess.run(
+        [sys.executable, "-m", "cairn.onebox", "story", f"{box.access.address}/", box.folder / "auth-key.json"],
+        env={"CAIRN_DATA": str(tmp_path), "CAIRN_STORY_LEARNERS": str(learners)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "What happened" in done.stdout
 
 
 def test_each_part_is_a_process_of_its_own_and_none_shows_a_secret(box: Box) -> None:

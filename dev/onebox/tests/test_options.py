@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,4 +16,17 @@ def test_a_number_that_cannot_be_is_refused_in_one_line(name: str, value: str) -
     )
     assert done.returncode == 1
     assert done.stderr.startswith(f"{name} must be a number from")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_key_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cairn.onebox", "story", "http://127.0.0.1:1", tmp_path / "none.json"],
+        env={"CAIRN_DATA": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "is no operator's key" in done.stderr
     assert done.stderr.count("\n") == 1

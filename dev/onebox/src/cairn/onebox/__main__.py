@@ -1,4 +1,6 @@
 """`python -m cairn.onebox`: start everything, play the story, serve. `python -m cairn.onebox clean` removes the data.
+`python -m cairn.onebox story ADDRESS KEY` plays the story on a Cairn that runs elsewhere, such as one of Docker or
+Kubernetes: ADDRESS is its gateway's, KEY the file of the operator's key.
 
 Environment: `CAIRN_PORT` (8080), `CAIRN_DATA` (`.cairn` in the current folder), `STORY=0` to serve only,
 `CAIRN_STORY_LEARNERS` (240); `CAIRN_BUS=kafka` with `CAIRN_KAFKA_BOOTSTRAP_SERVERS` to use a Kafka of one's own.
@@ -7,15 +9,19 @@ Environment: `CAIRN_PORT` (8080), `CAIRN_DATA` (`.cairn` in the current folder),
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
+from joserfc.jwk import OKPKey
 from rich.console import Console
 
 from cairn.onebox.home import AlreadyRunning, Home
 from cairn.onebox.layout import kafka_of
-from cairn.onebox.run import Options, run
+from cairn.onebox.run import Options, run, tokens_of
+from cairn.onebox.story import Access, StoryFailed, play
 from cairn.onebox.story.show import WIDTH
 
 
@@ -24,22 +30,43 @@ def main(arguments: list[str]) -> int:
     try:
         match arguments:
             case []:
-                # A file or a pipe has no width; rich would take it for 80 columns.
-                console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-                return asyncio.run(run(_options(folder), console))
+                return asyncio.run(run(_options(folder), _console()))
             case ["clean"]:
                 Home(folder).remove()
+                return 0
+            case ["story", address, key]:
+                _story(folder, address.rstrip("/"), Path(key))
                 return 0
             case _:
                 sys.stderr.write(f"{__doc__}\n")
                 return 2
-    except AlreadyRunning as error:
+    except (AlreadyRunning, StoryFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
 
+def _console() -> Console:
+    # A file or a pipe has no width; rich would take it for 80 columns.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+
+
+def _story(folder: Path, address: str, key: Path) -> None:
+    """Raises StoryFailed, and SystemExit where the key cannot be read."""
+    try:
+        tokens = tokens_of(OKPKey.import_key(json.loads(key.read_text("utf-8"))))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{key} is no operator's key: {error}") from None
+    folder.mkdir(exist_ok=True)
+    journal = folder / f"story-{quote(address, safe='')}.json"
+    asyncio.run(play(Access(address, tokens), _learners(), _console(), journal))
+
+
+def _learners() -> int:
+    return _number("CAIRN_STORY_LEARNERS", 240, range(10, 10_001))
+
+
 def _options(folder: Path) -> Options:
-    learners = _number("CAIRN_STORY_LEARNERS", 240, range(10, 10_001))
+    learners = _learners()
     plays = os.environ.get("STORY", "1") not in {"0", "no", "off", "false"}
     return Options(
         folder,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+from joserfc.jwk import OKPKey
 from rich.console import Console
 
 from cairn.common.auth import SCOPES, mint
@@ -93,7 +94,7 @@ class _Run:
         await self._migrate(layout)
         await self._serve(layout)
         address = f"http://127.0.0.1:{ports.gateway}"
-        tokens = _tokens(secrets)
+        tokens = tokens_of(secrets.auth_key)
         write_private(self._home.access, _access(ports, tokens))
         self._home.announce(address)
         if self._options.learners:
@@ -178,11 +179,11 @@ def _provide(server: EmbeddedPostgres):
     return {service: cluster.service(service) for service in SERVICES}, cluster.bus(SERVICES)
 
 
-def _tokens(secrets: Secrets) -> dict[str, str]:
+def tokens_of(key: OKPKey) -> dict[str, str]:
     """The operator's, who registers institutions, and one for each institution of the story."""
     own = [scope for scope in SCOPES if scope != "platform:admin"]
-    tokens = {"operator": mint(secrets.auth_key, "operator", PLATFORM, ["platform:admin", *own])}
-    return tokens | {tenant: mint(secrets.auth_key, f"{tenant}-lms", tenant, own) for tenant in TENANTS}
+    tokens = {"operator": mint(key, "operator", PLATFORM, ["platform:admin", *own])}
+    return tokens | {tenant: mint(key, f"{tenant}-lms", tenant, own) for tenant in TENANTS}
 
 
 def _access(ports: Ports, tokens: Mapping[str, str]) -> dict[str, object]:
