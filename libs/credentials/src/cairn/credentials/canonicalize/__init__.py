@@ -6,10 +6,10 @@ from typing import Any
 
 from cairn.credentials.canonicalize import jsonld
 from cairn.credentials.canonicalize.jcs import jcs
-from cairn.credentials.canonicalize.rdfc import canonical_nquads
+from cairn.credentials.canonicalize.rdfc import Quad, canonical_nquads
 from cairn.credentials.canonicalize.walk import HandOver, walk
 
-__all__ = ["jcs", "rdfc"]
+__all__ = ["jcs", "quads", "rdfc"]
 
 
 def rdfc(document: dict[str, Any]) -> bytes:
@@ -18,7 +18,14 @@ def rdfc(document: dict[str, Any]) -> bytes:
     Raises ContextUnknown, or DocumentRefused where anything would be left out (S1) or the effort has no bound (S3).
     """
     try:
-        quads = walk(document)
+        return walk(document).canonical().encode()
     except HandOver:
-        quads = jsonld.to_quads(document)
-    return canonical_nquads(quads).encode()
+        return canonical_nquads(jsonld.to_quads(document)).encode()
+
+
+def quads(document: dict[str, Any]) -> list[Quad]:
+    """The statements of a JSON-LD document, its blank nodes under passing names. Raises as `rdfc` does."""
+    try:
+        return walk(document).quads()
+    except HandOver:
+        return jsonld.to_quads(document)

@@ -61,6 +61,12 @@ def refuse_rekeyed_root(document: dict[str, Any], expanded: Container[str]) -> N
             )
 
 
+def is_moved(term: str, iri: str) -> bool:
+    """Whether a term with that IRI, at the root, may stand where readers look for another, or the other way round."""
+    known = iri.removeprefix(_VC) if iri.startswith(_VC) else ""
+    return (term in _ROOT_TERMS or known in _ROOT_TERMS) and term != known
+
+
 def _walk(value: Any, pointer: str, *, strict: bool) -> None:
     if is_object(value):
         members = value

@@ -8,49 +8,60 @@ then accepts or refuses. What it does accept is equal, to the byte, to what the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pyld import jsonld
 
 from cairn.credentials.bundle import context_urls
 from cairn.credentials.canonicalize import terms as rdf
-from cairn.credentials.canonicalize.compact_form import refuse_rekeyed_root
+from cairn.credentials.canonicalize.compact_form import is_moved
+from cairn.credentials.canonicalize.forest import Forest, Node
 from cairn.credentials.canonicalize.jcs import jcs
 from cairn.credentials.canonicalize.loading import LOCK, options
-from cairn.credentials.canonicalize.rdfc import Quad
 from cairn.credentials.errors import DocumentRefused
-from cairn.credentials.shape import is_list, is_object, listed
+from cairn.credentials.shape import is_list, listed
 
 _MAX_CONTEXTS: Final = 8
-_MAX_ROOTS: Final = 64
-_MAX_SCOPES: Final = 256
+_MAX_TYPES: Final = 8
+_MAX_MEMO: Final = 256
 
 
 class HandOver(Exception):
     """Not for the walk: the full processor decides."""
 
 
-def walk(document: dict[str, Any]) -> list[Quad]:
-    """The quads of the document. Raises HandOver, or DocumentRefused where the full processor would as well."""
+def walk(document: dict[str, Any]) -> Forest:
+    """The statements of the document. Raises HandOver, or DocumentRefused where the full processor would as well."""
     writer = _Writer()
-    root_terms = writer.root(document, _root_scope(document.get("@context")))
-    refuse_rekeyed_root(document, root_terms)
-    return writer.quads
+    scope = _root_scope(document.get("@context"))
+    body = document.copy()
+    del body["@context"]
+    writer.node(body, scope, is_root=True)
+    return writer.forest
 
 
 @dataclass(frozen=True, slots=True)
 class _Term:
     """What a context says of a term."""
 
-    predicate: str
+    lead: str
+    """The predicate, with the space on either side of it."""
     kind: str | None
     """The coercion: None, `@id`, `@vocab`, `@json`, or a datatype's IRI."""
     suffix: str
     """What follows a text of that datatype."""
-    plain_text: bool
-    """Whether a text needs no further look before the suffix is added."""
-    is_list: bool
+    end: str
+    """And the end of the line after it."""
+    is_text: bool
+    """Whether a text under it is written as it stands, before the suffix."""
+    is_plain: bool
+    """Whether that is so, and a text is one of its values."""
+    is_whole: bool
+    """Whether an array under it is one value, not several: a list, or JSON."""
+    is_moved: bool
+    """Whether at the root readers would look for what it says elsewhere, or for something else under its name."""
     scoped: Any
     """The term's own context, or None."""
 
@@ -60,14 +71,15 @@ class _Scope:
 
     __slots__ = (
         "context",
+        "entrances",
         "id_keys",
         "mappings",
+        "prefixes",
         "previous",
         "scoped_types",
         "terms",
         "type_keys",
         "typed_scopes",
-        "types",
     )
 
     def __init__(self, context: Any, previous: _Scope | None = None) -> None:
@@ -77,16 +89,17 @@ class _Scope:
         if any(key in context for key in ("@base", "@vocab", "@language", "@direction")):
             raise HandOver
         self.terms: dict[str, _Term] = {}
-        self.types: dict[str, str] = {}
+        self.entrances: dict[str | tuple[str, ...] | None, _Entrance] = {}
         self.typed_scopes: dict[tuple[str, ...], _Scope] = {}
         self.scoped_types = frozenset(
             key for key, mapping in self.mappings.items() if mapping and mapping.get("@context") is not None
         )
+        self.prefixes = frozenset(key for key, mapping in self.mappings.items() if mapping and mapping["_prefix"])
         self.id_keys = self._aliases("@id")
         self.type_keys = self._aliases("@type")
 
-    def _aliases(self, keyword: str) -> tuple[str, ...]:
-        return tuple(key for key, mapping in self.mappings.items() if mapping and mapping["@id"] == keyword)
+    def _aliases(self, keyword: str) -> frozenset[str]:
+        return frozenset(key for key, mapping in self.mappings.items() if mapping and mapping["@id"] == keyword)
 
     def term(self, key: str) -> _Term:
         known = self.terms.get(key)
@@ -112,37 +125,54 @@ class _Scope:
         if "@context" in mapping and mapping["@context"] is None:
             raise HandOver
         datatype = kind if kind is not None and not kind.startswith("@") else None
+        suffix = "" if datatype in (None, rdf.XSD + "string") else f"^^{rdf.iri(datatype)}"
+        is_text = kind is None or (datatype is not None and not rdf.is_native(datatype))
+        is_whole = kind == "@json" or "@list" in containers
         return _Term(
-            predicate=rdf.iri(target),
+            lead=f" {rdf.iri(target)} ",
             kind=kind,
-            suffix="" if datatype in (None, rdf.XSD + "string") else f"^^{rdf.iri(datatype)}",
-            plain_text=kind is None or (datatype is not None and not rdf.is_native(datatype)),
-            is_list="@list" in containers,
+            suffix=suffix,
+            end=f"{suffix} .\n",
+            is_text=is_text,
+            is_plain=is_text and not is_whole,
+            is_whole=is_whole,
+            is_moved=is_moved(key, target),
             scoped=mapping.get("@context"),
         )
 
+    def entrance(self, element: dict[str, Any]) -> _Entrance:
+        """Into a node of these types (JSON-LD 1.1 API §5.1.2 step 11)."""
+        keys = [key for key in self.type_keys if key in element]
+        if len(keys) > 1:
+            raise HandOver
+        kinds: Any = element[keys[0]] if keys else None
+        if kinds is not None and type(kinds) is not str:
+            kinds = _texts(kinds)
+        known = self.entrances.get(kinds)
+        if known is None:
+            known = _Entrance(self, keys[0] if keys else None, kinds)
+            names = (kinds,) if isinstance(kinds, str) else kinds or ()
+            if len(names) <= _MAX_TYPES and all(name in self.mappings for name in names):
+                _bounded(self.entrances)[kinds] = known
+        return known
+
     def type_iri(self, name: str) -> str:
-        known = self.types.get(name)
-        if known is not None:
-            return known
         mapping = self.mappings.get(name)
         if mapping is None:
             if name in self.mappings:
                 raise HandOver
             return self.absolute(name)
-        known = self.types[name] = rdf.iri(mapping["@id"])
-        return known
+        return rdf.iri(mapping["@id"])
 
     def absolute(self, text: str) -> str:
         """An IRI that no prefix of the contexts changes."""
         if not rdf.IRI.fullmatch(text):
             raise HandOver
-        prefix, _, rest = text.partition(":")
-        if not rest.startswith("//"):
-            mapping = self.mappings.get(prefix)
-            if mapping and mapping["_prefix"]:
+        if text[:8] != "https://":
+            prefix, _, rest = text.partition(":")
+            if prefix == "cairn-relative" or (prefix in self.prefixes and rest[:2] != "//"):
                 raise HandOver
-        return rdf.iri(text)
+        return f"<{text}>"
 
     def vocabulary(self, text: str) -> str:
         mapping = self.mappings.get(text)
@@ -151,7 +181,6 @@ class _Scope:
         return rdf.iri(mapping["@id"])
 
     def typed(self, names: tuple[str, ...]) -> _Scope:
-        """The scope inside a node of these types (JSON-LD 1.1 API §5.1.2 step 11)."""
         scoped = tuple(name for name in names if name in self.scoped_types)
         if not scoped:
             return self
@@ -160,120 +189,146 @@ class _Scope:
             context = self.context
             for name in scoped:
                 context = _process(context, self.mappings[name]["@context"])
-            known = self.remember(scoped, _Scope(context, previous=self))
+            known = _bounded(self.typed_scopes)[scoped] = _Scope(context, previous=self)
         return known
-
-    def remember(self, names: tuple[str, ...], scope: _Scope) -> _Scope:
-        """Hostile documents can combine types at will, so the memo is emptied rather than left to grow."""
-        if len(self.typed_scopes) >= _MAX_SCOPES:
-            self.typed_scopes.clear()
-        self.typed_scopes[names] = scope
-        return scope
 
     def scoped_to(self, key: str, term: _Term) -> _Scope:
         """The scope of a term with a context of its own, for the plain values under it."""
         names = ("\0", key)
         known = self.typed_scopes.get(names)
         if known is None:
-            known = self.remember(names, _Scope(_process(self.context, term.scoped), previous=self))
+            known = _bounded(self.typed_scopes)[names] = _Scope(_process(self.context, term.scoped), previous=self)
         return known
 
 
+class _Entrance:
+    """What the types of a node decide: the scope inside, which members are its keywords, and what the types say."""
+
+    __slots__ = ("id_key", "scope", "type_key", "types")
+
+    def __init__(self, outer: _Scope, type_key: str | None, kinds: str | tuple[str, ...] | None) -> None:
+        names = (kinds,) if isinstance(kinds, str) else tuple(sorted(kinds or ()))
+        self.scope = outer.typed(names)
+        self.type_key = type_key
+        self.types = [f" <{rdf.RDF}type> {outer.type_iri(name)} .\n" for name in names]
+        id_keys = self.scope.id_keys
+        self.id_key = next(iter(id_keys)) if len(id_keys) == 1 else None
+
+
 class _Writer:
-    """Writes quads as it walks. Blank nodes are numbered as they are met."""
+    """Writes statements as it walks. Blank nodes are numbered as they are met."""
 
     def __init__(self) -> None:
-        self.quads: list[Quad] = []
-        self.blanks = 0
+        self.forest = Forest()
         self.root_id: str | None = None
 
-    def root(self, document: dict[str, Any], scope: _Scope) -> set[str]:
-        """Walks the whole document; returns the IRIs of the root's own properties."""
-        body = {key: value for key, value in document.items() if key != "@context"}
-        self.node(body, scope)
-        names = tuple(sorted(name for key in scope.type_keys for name in listed(body.get(key))))
-        inner = scope.typed(names)
-        keywords = {*scope.type_keys, *inner.id_keys}
-        return {inner.term(key).predicate[1:-1] for key in body if key not in keywords}
-
-    def node(self, element: dict[str, Any], scope: _Scope) -> str:
-        outer = scope.previous or scope
-        type_keys = [key for key in outer.type_keys if key in element]
-        names: tuple[str, ...] = ()
-        if type_keys:
-            kinds = element[type_keys[0]]
-            names = (kinds,) if isinstance(kinds, str) else tuple(sorted(_texts(kinds)))
-        scope = outer.typed(names)
-        id_keys = [key for key in scope.id_keys if key in element]
-        if len(type_keys) > 1 or len(id_keys) > 1:
+    def node(self, element: dict[str, Any], outer: _Scope, *, is_root: bool = False) -> Node:
+        """Writes a node and everything under it."""
+        entrance = (outer.previous or outer).entrance(element)
+        scope, id_key = entrance.scope, entrance.id_key
+        keywords = (id_key, entrance.type_key)
+        tails = entrance.types.copy()
+        if id_key is None and scope.id_keys:
             raise HandOver
-        subject = self.subject(element[id_keys[0]], scope, element) if id_keys else self.blank()
-        for name in names:
-            self.quads.append((subject, f"<{rdf.RDF}type>", outer.type_iri(name), ""))
+        if id_key in element:
+            node: Node = self.subject(element[id_key], scope, element, is_root=is_root)
+        else:
+            node = self.forest.blank(tails)
+        known = scope.terms
         for key, value in element.items():
-            if key in id_keys or key in type_keys:
+            if key in keywords:
                 continue
-            term = scope.term(key)
-            if term.kind == "@json":
-                text = rdf.quoted(jcs(value).decode())
-                self.quads.append((subject, term.predicate, f"{text}^^<{rdf.RDF}JSON>", ""))
-            elif term.is_list:
-                if not is_list(value):
-                    raise HandOver
-                self.quads.append((subject, term.predicate, self.list(value, key, term, scope), ""))
-            elif is_list(value):
-                for item in value:
-                    self.quads.append((subject, term.predicate, self.value(item, key, term, scope), ""))
+            term = known.get(key) or scope.term(key)
+            if is_root and term.is_moved:
+                raise HandOver
+            kind: object = value.__class__
+            if kind is str and term.is_plain and value.isprintable() and '"' not in value and "\\" not in value:
+                tails.append(f'{term.lead}"{value}"{term.end}')
+            elif term.is_whole:
+                self.whole(node, tails, term, value, key, scope)
             else:
-                self.quads.append((subject, term.predicate, self.value(value, key, term, scope), ""))
-        return subject
+                self.values(node, tails, term.lead, value if kind is list else (value,), key, term, scope)
+        if type(node) is str:
+            self.forest.named += [node + tail for tail in tails]
+        return node
 
-    def subject(self, text: Any, scope: _Scope, element: dict[str, Any]) -> str:
-        if not isinstance(text, str):
+    def values(
+        self, node: Node, tails: list[str], lead: str, values: Iterable[Any], key: str, term: _Term, scope: _Scope
+    ) -> None:
+        """Each of the values of one term, as what `node` says."""
+        for value in values:
+            kind: object = value.__class__
+            if kind is str:
+                tails.append(f"{lead}{self.text(value, key, term, scope)} .\n")
+            elif kind is dict:
+                if term.scoped is not None:
+                    raise HandOver
+                child = self.node(value, scope)
+                if type(child) is int:
+                    self.forest.links.append((node, lead, child))
+                else:
+                    tails.append(f"{lead}{child} .\n")
+            elif not isinstance(value, int | float) or term.kind in ("@id", "@vocab"):
+                raise HandOver
+            else:
+                typed = {"@value": value} if term.kind is None else {"@value": value, "@type": term.kind}
+                tails.append(f"{lead}{rdf.literal(typed)} .\n")
+
+    def subject(self, text: Any, scope: _Scope, element: dict[str, Any], *, is_root: bool) -> str:
+        if type(text) is not str:
             raise HandOver
         subject = scope.absolute(text)
-        if not self.quads and self.root_id is None and self.blanks == 0:
+        if is_root:
             self.root_id = subject
         elif subject == self.root_id and len(element) > 1:
             raise HandOver
         return subject
 
-    def value(self, value: Any, key: str, term: _Term, scope: _Scope) -> str:
-        if isinstance(value, str):
-            if term.plain_text:
-                return rdf.quoted(value) + term.suffix
-            if term.kind == "@id":
-                return scope.absolute(value)
-            if term.kind == "@vocab":
-                return (scope.scoped_to(key, term) if term.scoped is not None else scope).vocabulary(value)
-            return rdf.literal({"@value": value, "@type": term.kind})
-        if is_object(value):
-            if term.scoped is not None:
-                raise HandOver
-            return self.node(value, scope)
-        if not isinstance(value, int | float) or term.kind in ("@id", "@vocab"):
+    def text(self, text: str, key: str, term: _Term, scope: _Scope) -> str:
+        if term.kind == "@id":
+            return scope.absolute(text)
+        if term.is_text:
+            return rdf.quoted(text) + term.suffix
+        if term.kind == "@vocab":
+            return (scope.scoped_to(key, term) if term.scoped is not None else scope).vocabulary(text)
+        return rdf.literal({"@value": text, "@type": term.kind})
+
+    def whole(self, node: Node, tails: list[str], term: _Term, value: Any, key: str, scope: _Scope) -> None:
+        """JSON, or a list as a chain of cells."""
+        if term.kind == "@json":
+            tails.append(f"{term.lead}{rdf.quoted(jcs(value).decode())}^^<{rdf.RDF}JSON> .\n")
+            return
+        if not is_list(value):
             raise HandOver
-        return rdf.literal({"@value": value} if term.kind is None else {"@value": value, "@type": term.kind})
-
-    def list(self, items: list[Any], key: str, term: _Term, scope: _Scope) -> str:
-        head = f"<{rdf.RDF}nil>"
-        for item in reversed(items):
-            cell = self.blank()
-            self.quads.append((cell, f"<{rdf.RDF}first>", self.value(item, key, term, scope), ""))
-            self.quads.append((cell, f"<{rdf.RDF}rest>", head, ""))
-            head = cell
-        return head
-
-    def blank(self) -> str:
-        self.blanks += 1
-        return f"_:b{self.blanks}"
+        lead = term.lead
+        for item in value:
+            inside: list[str] = []
+            cell = self.forest.blank(inside)
+            self.forest.links.append((node, lead, cell))
+            self.values(cell, inside, _FIRST, (item,), key, term, scope)
+            node, tails, lead = cell, inside, _REST
+        tails.append(f"{lead}<{rdf.RDF}nil> .\n")
 
 
-def _texts(values: Any) -> list[str]:
-    found = [value for value in values if isinstance(value, str)] if is_list(values) else []
-    if not found or len(found) != len(values):
+_FIRST: Final = f" <{rdf.RDF}first> "
+_REST: Final = f" <{rdf.RDF}rest> "
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not is_list(values) or not values or not all(type(value) is str for value in values):
         raise HandOver
-    return found
+    return tuple(values)
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def _bounded(memo: dict[_K, _V]) -> dict[_K, _V]:
+    """Hostile documents can combine types at will, so a memo that is full is emptied rather than left to grow."""
+    if len(memo) >= _MAX_MEMO:
+        memo.clear()
+    return memo
 
 
 _roots: dict[tuple[str, ...], _Scope] = {}
@@ -286,9 +341,8 @@ def _root_scope(contexts: Any) -> _Scope:
     if known is None:
         if not names or len(names) > _MAX_CONTEXTS or not context_urls().issuperset(names):
             raise HandOver
-        if len(_roots) >= _MAX_ROOTS:
-            _roots.clear()
-        known = _roots[names] = _Scope(_process({"processingMode": "json-ld-1.1", "mappings": {}}, list(names)))
+        context = _process({"processingMode": "json-ld-1.1", "mappings": {}}, list(names))
+        known = _bounded(_roots)[names] = _Scope(context)
     return known
 
 
