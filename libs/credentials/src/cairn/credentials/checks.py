@@ -12,7 +12,8 @@ from cairn.credentials.did import DidDocument, VerificationMethod, did_of
 from cairn.credentials.errors import ContextUnknown, CredentialError, ProofInvalid, TokenRefused
 from cairn.credentials.findings import Check, Finding, Outcome
 from cairn.credentials.instants import parse_instant
-from cairn.credentials.jose import Token, claim_mismatches, instant_claim, verify_token
+from cairn.credentials.jose import Token, claim_mismatches, instant_claim
+from cairn.credentials.jws import thumbprint, verify_jws
 from cairn.credentials.proofs import is_supported, verify_proof
 from cairn.credentials.proofs.common import check_options, check_times
 from cairn.credentials.schema_check import schema_findings, unknown_schemas
@@ -126,14 +127,14 @@ def _token(
         return known or undetermined("issuer-mismatch", "the token names no key of the issuer's"), _binding(
             secured, keys
         )
-    candidates = [one for one in known.methods if _may_have_signed(token, one, issuer_id)]
+    candidates = [one for one in known.methods if _may_have_signed(token, one, issuer_id, purpose)]
     if not candidates:
         finding = Finding("key-unknown", "the issuer publishes no key that the token could be signed with")
         return failed([finding]), _binding(secured, keys)
     refusal: TokenRefused | None = None
     for method in candidates:
         try:
-            verify_token(token, method.key)
+            verify_jws(token.jws, method.key)
         except TokenRefused as error:
             refusal = refusal or error
             continue
@@ -148,15 +149,21 @@ def _token(
     return refused(refusal or ProofInvalid("no key fits")), _binding(secured, keys)
 
 
-def _may_have_signed(token: Token, method: VerificationMethod, issuer: str) -> bool:
-    if method.key.algorithm != token.algorithm:
+def _may_have_signed(token: Token, method: VerificationMethod, issuer: str, purpose: str) -> bool:
+    key_id = token.jws.key_id
+    if method.key.algorithm != token.jws.algorithm:
         return False
-    if token.embedded_key is not None and token.embedded_key != method.key:
+    if token.jws.embedded_key is not None and token.jws.embedded_key != method.key:
         return False
-    if token.key_id is None:
-        return "assertionMethod" in method.purposes
-    full = token.key_id if token.key_id.startswith("did:") else f"{issuer}#{token.key_id.removeprefix('#')}"
-    return method.id == full or (full == issuer and "assertionMethod" in method.purposes)
+    if key_id is None:
+        return purpose in method.purposes
+    full = key_id if ":" in key_id else f"{issuer}#{key_id.removeprefix('#')}"
+    # A published JWK may be named by its thumbprint, too (RFC 7638), which no other key has.
+    return (
+        method.id == full
+        or (full == issuer and purpose in method.purposes)
+        or (":" not in key_id and key_id == thumbprint(method.key))
+    )
 
 
 def _binding(secured: Secured, keys: Mapping[str, DidDocument | Check]) -> Check:
@@ -211,7 +218,7 @@ def validity(secured: Secured, *, at: datetime, tolerance: timedelta) -> Check:
         elif end is not None and end + tolerance <= at:
             findings.append(Finding("expired", f"valid until {secured.document[name]}", f"/{name}"))
     if secured.token is not None:
-        not_before, expires = instant_claim(secured.token, "nbf"), instant_claim(secured.token, "exp")
+        not_before, expires = instant_claim(secured.token.claims, "nbf"), instant_claim(secured.token.claims, "exp")
         if not_before is not None and not_before > at + tolerance:
             findings.append(Finding("not-yet-valid", "the token's nbf is in the future"))
         if expires is not None and expires + tolerance <= at:

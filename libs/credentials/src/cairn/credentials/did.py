@@ -51,8 +51,8 @@ class DidDocument:
 
 
 def did_of(url: str) -> str:
-    """The DID of a DID URL."""
-    return re.split(r"[/?#]", url, maxsplit=1)[0]
+    """The DID of a DID URL; of a key that an https issuer publishes, that issuer's URL."""
+    return url.partition("#")[0] if url.startswith("https://") else re.split(r"[/?#]", url, maxsplit=1)[0]
 
 
 def is_did(text: object) -> bool:

@@ -25,6 +25,8 @@ class CheckName(StrEnum):
     STATUS = "status"
     VALIDITY = "validity"
     SCHEMA = "schema"
+    HOLDER = "holder"
+    """Whether who shows it holds the key that it is bound to, and has made it for this verifier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """All six answers, and the credential as it was read (None where it could not be)."""
+    """An answer for each check, and the credential as it was read (None where it could not be)."""
 
     checks: dict[CheckName, Check]
     credential: dict[str, Any] | None = None
@@ -74,9 +76,8 @@ class Verification:
 
     @property
     def verified(self) -> bool:
-        """Proof, issuer, validity, schema and status each passed, or were skipped: not asked for, or absent."""
-        rests_on = (CheckName.PROOF, CheckName.ISSUER, CheckName.VALIDITY, CheckName.SCHEMA, CheckName.STATUS)
-        return all(self.checks[name].outcome in (Outcome.PASSED, Outcome.SKIPPED) for name in rests_on)
+        """Every check passed, or was skipped: not asked for, or absent. Whom to trust is for the verifier to decide."""
+        return all(_stands(check) for name, check in self.checks.items() if name is not CheckName.TRUST)
 
     def to_json(self) -> dict[str, Any]:
         """`{verified, form, cryptosuite, issuer, contexts, checks: {proof: {outcome, code, detail, …}, …}}`"""
@@ -88,3 +89,38 @@ class Verification:
             "contexts": self.contexts,
             "checks": {str(name): check.to_json() for name, check in self.checks.items()},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationVerification:
+    """Whether the holder has made the presentation for this verifier, and the verification of each credential in it."""
+
+    checks: dict[CheckName, Check]
+    """Of the presentation itself: proof, holder, validity and schema."""
+    credentials: tuple[Verification, ...] = ()
+    presentation: dict[str, Any] | None = None
+    form: str | None = None
+    """`data-integrity`, `vp+jwt`, `unsigned`, or None where the input was none of them."""
+    cryptosuite: str | None = None
+    holder: str | None = None
+    """Who has signed, or says to be the holder: see the check `holder` for which of them."""
+
+    @property
+    def verified(self) -> bool:
+        """Every check of its own stands, and every credential in it is verified."""
+        return all(_stands(check) for check in self.checks.values()) and all(one.verified for one in self.credentials)
+
+    def to_json(self) -> dict[str, Any]:
+        """`{verified, form, cryptosuite, holder, checks: {proof: {outcome, code, detail, …}, …}, credentials: […]}`"""
+        return {
+            "verified": self.verified,
+            "form": self.form,
+            "cryptosuite": self.cryptosuite,
+            "holder": self.holder,
+            "checks": {str(name): check.to_json() for name, check in self.checks.items()},
+            "credentials": [one.to_json() for one in self.credentials],
+        }
+
+
+def _stands(check: Check) -> bool:
+    return check.outcome in (Outcome.PASSED, Outcome.SKIPPED)

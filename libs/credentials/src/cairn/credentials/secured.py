@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -11,18 +12,20 @@ from cairn.credentials.did import did_of
 from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
 from cairn.credentials.jose import Token, read_token
 from cairn.credentials.shape import id_of, is_list, is_object, is_small, listed, text_of, types_of
+from cairn.credentials.structure import VC2
 from cairn.credentials.strict_json import check_json, parse_json
 
 _MAX_BYTES: Final = 4 * 1024 * 1024
 _MAX_VALUES: Final = 20_000
 _MAX_PROOFS: Final = 8
-_ENVELOPE: Final = "data:application/vc+jwt,"
+_ENVELOPES: Final = frozenset({"EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation"})
+_ENVELOPE: Final = re.compile(r"data:application/((?:vc|vp)\+jwt|jwt),(\S*)", re.IGNORECASE)
 _OLD_BADGES: Final = ("https://w3id.org/openbadges/v1", "https://w3id.org/openbadges/v2")
 
 
 @dataclass(frozen=True)
 class Secured:
-    """A credential and what secures it, neither of them judged yet."""
+    """A credential or a presentation and what secures it, neither of them judged yet."""
 
     document: dict[str, Any]
     form: str
@@ -45,36 +48,56 @@ class Secured:
         return tuple(found)
 
     @property
+    def is_presentation(self) -> bool:
+        return self.token.is_presentation if self.token else "VerifiablePresentation" in types_of(self.document)
+
+    @property
     def issuer(self) -> str | None:
-        return id_of(self.document.get("issuer"))
+        """Who answers for it: a credential's issuer, a presentation's holder, who need not be named but has signed."""
+        if not self.is_presentation:
+            return id_of(self.document.get("issuer"))
+        keys = [proof.get("verificationMethod") for proof in self.proofs]
+        claims: dict[str, Any] = {}
+        if self.token is not None:
+            claims, keys = self.token.claims, [self.token.jws.key_id]
+        signer = next((did_of(key) for key in keys if isinstance(key, str) and ":" in key), None)
+        return id_of(self.document.get("holder")) or text_of(claims.get("iss")) or signer
 
     @property
     def cryptosuite(self) -> str | None:
         if self.token is not None:
-            return self.token.algorithm
+            return self.token.jws.algorithm
         names = [text_of(proof.get("cryptosuite")) or text_of(proof.get("type")) for proof in self.proofs]
         return ", ".join(name[:80] for name in names if name) or None
 
     @property
     def signer_is_issuer(self) -> bool:
         """A JWT without `kid` is signed by one of its issuer's keys."""
-        return self.token is not None and self.token.key_id is None
+        return self.token is not None and self.token.jws.key_id is None
 
     def signers(self) -> list[str | None]:
         """The DIDs whose keys the proofs, or the token, name."""
         if self.token is not None:
-            return [None if self.token.key_id is None else self._signer_of(self.token.key_id)]
+            return [None if self.token.jws.key_id is None else self._signer_of(self.token.jws.key_id)]
         return [
             did_of(method) if (method := text_of(proof.get("verificationMethod"))) else None for proof in self.proofs
         ]
 
     def _signer_of(self, key_id: str) -> str | None:
         # A bare key id is one of the issuer's (VC-JOSE-COSE §3.3.1).
-        return did_of(key_id) if key_id.startswith("did:") else self.issuer
+        return did_of(key_id) if ":" in key_id else self.issuer
 
 
 def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
-    """Raises JsonRefused, TokenRefused or ProofInvalid, with the code `unsupported` for formats not read yet."""
+    """A credential. Raises JsonRefused, TokenRefused or ProofInvalid, with the code `unsupported` for foreign formats."""
+    found = read_presented(value)
+    if found.is_presentation:
+        raise ProofInvalid("this is a presentation, which holds credentials", code="unsupported")
+    return found
+
+
+def read_presented(value: dict[str, Any] | str | bytes) -> Secured:
+    """A credential or a presentation. Raises as `read_secured` does."""
     if isinstance(value, bytes):
         if value.startswith((b"\x89PNG", b"<svg", b"<?xml")):
             raise TokenRefused("baked images are not read yet", code="unsupported")
@@ -92,10 +115,10 @@ def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
     else:
         check_json(value)
     if not is_object(value):
-        raise JsonRefused("a credential is a JSON object")
+        raise JsonRefused("a credential or presentation is a JSON object")
     if not is_small(value, _MAX_VALUES):
         raise JsonRefused(f"more than {_MAX_VALUES} values", code="too-large")
-    if "EnvelopedVerifiableCredential" in types_of(value):
+    if _ENVELOPES & set(types_of(value)):
         return _from_envelope(value)
     return _from_object(value)
 
@@ -107,24 +130,30 @@ def used_contexts(secured: Secured) -> dict[str, str]:
 
 def _from_token(text: str) -> Secured:
     token = read_token(text)
-    if set(listed(token.credential.get("@context"))) & set(_OLD_BADGES):
+    if set(listed(token.document.get("@context"))) & set(_OLD_BADGES):
         raise TokenRefused("Open Badges 2.0 is not read yet", code="unsupported")
-    return Secured(token.credential, "vc+jwt", token=token)
+    return Secured(token.document, "vp+jwt" if token.is_presentation else "vc+jwt", token=token)
 
 
 def _from_envelope(envelope: dict[str, Any]) -> Secured:
-    data = text_of(envelope.get("id")) or ""
-    if not data.startswith(_ENVELOPE):
-        raise TokenRefused("the envelope holds no vc+jwt", code="unsupported", pointer="/id")
-    return _from_token(data.removeprefix(_ENVELOPE))
+    """VC data model 2.0 §4.13.1 and §4.13.2: a context that defines the envelope, its type, and a data: URL."""
+    if VC2 not in listed(envelope.get("@context")):
+        raise TokenRefused(f"the envelope's contexts lack {VC2}", code="context-order", pointer="/@context")
+    data = _ENVELOPE.fullmatch(text_of(envelope.get("id")) or "")
+    if data is None:
+        raise TokenRefused("the envelope's id is no data: URL of a form read here", code="unsupported", pointer="/id")
+    found = _from_token(data[2])
+    if ("EnvelopedVerifiablePresentation" in types_of(envelope)) is not found.is_presentation:
+        raise TokenRefused("the envelope holds something other than its type says", code="envelope-type", pointer="/id")
+    return found
 
 
 def _from_object(document: dict[str, Any]) -> Secured:
     if any(isinstance(name, str) and name in _OLD_BADGES for name in listed(document.get("@context"))):
         raise ProofInvalid("Open Badges before 3.0 are not read yet", code="unsupported")
-    if "VerifiablePresentation" in types_of(document):
-        raise ProofInvalid("presentations are not verified yet", code="unsupported")
     entries = listed(document.get("proof"))
+    if not entries and "VerifiablePresentation" in types_of(document):
+        return Secured(document, "unsigned")
     if not entries:
         raise ProofInvalid("the credential has no proof", code="proof-missing", pointer="/proof")
     if len(entries) > _MAX_PROOFS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from cairn.credentials.did import did_of
 from cairn.credentials.errors import DocumentRefused, StatusListRefused
 from cairn.credentials.findings import Finding
 from cairn.credentials.instants import parse_instant
@@ -37,18 +38,7 @@ def check_unsigned(document: dict[str, Any]) -> None:
 def structure_findings(document: dict[str, Any]) -> Iterator[Finding]:
     """Everything in which the document is not a credential."""
     version = model_version(document)
-    if version is None:
-        yield Finding("context-order", f"the first context is not {VC2}", "/@context")
-    for context in listed(document.get("@context")):
-        if not is_object(context) and not is_url(context):
-            yield Finding("context-malformed", "a context is neither a URL nor an object", "/@context")
-    kinds = document.get("type")
-    if not all(isinstance(kind, str) for kind in listed(kinds)):
-        yield Finding("type-malformed", "a type is not text", "/type")
-    if "VerifiableCredential" not in types_of(document):
-        yield Finding("type-missing", "the type does not include VerifiableCredential", "/type")
-    if "id" in document and not is_url(document["id"]):
-        yield Finding("id-malformed", "the id is not one URL", "/id")
+    yield from _frame(document, "VerifiableCredential")
     if not is_url(id_of(document.get("issuer"))):
         yield Finding("issuer-malformed", "the issuer is neither a URL nor an object whose id is one", "/issuer")
     yield from _subjects(document)
@@ -56,6 +46,47 @@ def structure_findings(document: dict[str, Any]) -> Iterator[Finding]:
     for name in _TYPED:
         yield from _typed(document, name)
     yield from _statuses(document)
+
+
+def check_unsigned_presentation(document: dict[str, Any], verification_method: str) -> None:
+    """Raises DocumentRefused with the first thing that is wrong, or for a key that is not its holder's (S7)."""
+    for finding in presentation_findings(document):
+        raise DocumentRefused(finding.detail, code=finding.code, pointer=finding.pointer)
+    for position, credential in enumerate(listed(document.get("verifiableCredential"))):
+        if "proof" not in credential and "EnvelopedVerifiableCredential" not in types_of(credential):
+            where = f"/verifiableCredential/{position}"
+            raise DocumentRefused("a credential in it is not secured", code="proof-missing", pointer=where)
+    signer, holder = did_of(verification_method), id_of(document.get("holder"))
+    if holder not in (None, signer):
+        raise DocumentRefused(
+            f"the key of {signer} does not sign for {holder}", code="holder-mismatch", pointer="/holder"
+        )
+
+
+def presentation_findings(document: dict[str, Any]) -> Iterator[Finding]:
+    """Everything in which the document is not a presentation (VC data model 2.0 §4.13)."""
+    yield from _frame(document, "VerifiablePresentation")
+    if "holder" in document and not is_url(id_of(document["holder"])):
+        yield Finding("holder-malformed", "the holder is neither a URL nor an object whose id is one", "/holder")
+    for position, credential in enumerate(listed(document.get("verifiableCredential"))):
+        if not is_object(credential):
+            where = f"/verifiableCredential/{position}"
+            yield Finding("credential-malformed", "a credential is an object: a token goes in an envelope", where)
+
+
+def _frame(document: dict[str, Any], kind: str) -> Iterator[Finding]:
+    """What a credential and a presentation have in common: contexts (§4.3), id (§4.4) and type (§4.5)."""
+    if model_version(document) is None:
+        yield Finding("context-order", f"the first context is not {VC2}", "/@context")
+    for context in listed(document.get("@context")):
+        if not is_object(context) and not is_url(context):
+            yield Finding("context-malformed", "a context is neither a URL nor an object", "/@context")
+    if not all(isinstance(one, str) for one in listed(document.get("type"))):
+        yield Finding("type-malformed", "a type is not text", "/type")
+    if kind not in types_of(document):
+        yield Finding("type-missing", f"the type does not include {kind}", "/type")
+    if "id" in document and not is_url(document["id"]):
+        yield Finding("id-malformed", "the id is not one URL", "/id")
 
 
 def _subjects(document: dict[str, Any]) -> Iterator[Finding]:

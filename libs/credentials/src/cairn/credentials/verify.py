@@ -62,6 +62,10 @@ class Policy:
     tolerance: timedelta = timedelta(minutes=5)
     checks: Collection[CheckName] = tuple(CheckName)
     purpose: str = "assertionMethod"
+    challenge: str | None = None
+    """The nonce that this verifier sent; what is shown without it was made for somebody else, or before."""
+    domain: str | None = None
+    """Who this verifier is, in the words of its request: the audience of what is shown."""
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
@@ -76,33 +80,10 @@ async def verify(credential: dict[str, Any] | str | bytes, resolver: Resolver, p
 
     Never raises for what it is given: bad input becomes a finding.
     """
-    try:
-        secured = read_secured(credential)
-    except CredentialError as refusal:
-        return _unreadable(refusal, policy)
-    run = _Run(resolver, policy)
-    proof, issuer = await run.proof_and_issuer(secured)
-    holds = proof.outcome is issuer.outcome is Outcome.PASSED
-    answers = {
-        CheckName.PROOF: proof,
-        CheckName.ISSUER: issuer,
-        CheckName.TRUST: await run.trust(secured) if holds else checks.undetermined("proof-first", checks.PROOF_FIRST),
-    }
-    answers[CheckName.STATUS] = await run.status(secured, holds=holds, trust=answers[CheckName.TRUST])
-    answers[CheckName.VALIDITY] = checks.validity(secured, at=policy.at, tolerance=policy.tolerance)
-    answers[CheckName.SCHEMA] = checks.schema(secured.document)
-    return Verification(
-        checks=_asked(answers, policy),
-        credential=secured.document,
-        facts=read_facts(secured.document),
-        form=secured.form,
-        cryptosuite=secured.cryptosuite,
-        issuer=secured.issuer,
-        contexts=used_contexts(secured),
-    )
+    return await Run(resolver, policy).credential(credential)
 
 
-def _asked(answers: dict[CheckName, Check], policy: Policy) -> dict[CheckName, Check]:
+def asked(answers: dict[CheckName, Check], policy: Policy) -> dict[CheckName, Check]:
     skipped = Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
     return {name: answers[name] if name in policy.checks else skipped for name in CheckName}
 
@@ -113,18 +94,58 @@ def _unreadable(refusal: CredentialError, policy: Policy) -> Verification:
     rest = checks.undetermined("not-read", "the credential could not be read")
     answers = dict.fromkeys(CheckName, rest)
     answers[CheckName.PROOF] = Check(outcome, refusal.code, refusal.detail, refusal.pointer)
-    return Verification(checks=_asked(answers, policy))
+    return Verification(checks=asked(answers, policy))
+
+
+def _keys_url(issuer: str) -> str:
+    """Where the issuer publishes its keys. Raises DidRefused.
+
+    An https issuer has a controlled identifier document at its own URL (VC-JOSE-COSE §4.2, Controlled Identifiers §2).
+    """
+    if issuer.startswith("https://") and len(issuer) <= 2_000 and "#" not in issuer:
+        return issuer
+    if not issuer.startswith("did:web:") or not is_did(issuer):
+        raise DidRefused("issuers are did:key, did:web and https URLs here", code="unsupported")
+    return did_web_url(issuer)
 
 
 @dataclass(slots=True)
-class _Run:
-    """One verification: what was asked of the outside is asked once."""
+class Run:
+    """One verification, of one credential or of all in a presentation: what is asked of the outside is asked once."""
 
     resolver: Resolver
     policy: Policy
     documents: dict[str, DidDocument | Check] = field(default_factory=dict[str, "DidDocument | Check"])
 
-    async def proof_and_issuer(self, secured: Secured) -> tuple[Check, Check]:
+    async def credential(self, credential: dict[str, Any] | str | bytes) -> Verification:
+        policy = self.policy
+        try:
+            secured = read_secured(credential)
+        except CredentialError as refusal:
+            return _unreadable(refusal, policy)
+        proof, issuer = await self.proof_and_issuer(secured, policy.purpose)
+        holds = proof.outcome is issuer.outcome is Outcome.PASSED
+        proof_first = checks.undetermined("proof-first", checks.PROOF_FIRST)
+        answers = {
+            CheckName.PROOF: proof,
+            CheckName.ISSUER: issuer,
+            CheckName.TRUST: await self.trust(secured) if holds else proof_first,
+        }
+        answers[CheckName.STATUS] = await self.status(secured, holds=holds, trust=answers[CheckName.TRUST])
+        answers[CheckName.VALIDITY] = checks.validity(secured, at=policy.at, tolerance=policy.tolerance)
+        answers[CheckName.SCHEMA] = checks.schema(secured.document)
+        answers[CheckName.HOLDER] = Check(Outcome.SKIPPED, "not-presented", "nobody shows the credential as its holder")
+        return Verification(
+            checks=asked(answers, policy),
+            credential=secured.document,
+            facts=read_facts(secured.document),
+            form=secured.form,
+            cryptosuite=secured.cryptosuite,
+            issuer=secured.issuer,
+            contexts=used_contexts(secured),
+        )
+
+    async def proof_and_issuer(self, secured: Secured, purpose: str) -> tuple[Check, Check]:
         issuer = secured.issuer
         if issuer is None:
             missing = Finding("issuer-malformed", "no issuer is named", "/issuer")
@@ -138,7 +159,7 @@ class _Run:
             {issuer: own, **others} if own is not None else others,
             at=self.policy.at,
             tolerance=self.policy.tolerance,
-            purpose=self.policy.purpose,
+            purpose=purpose,
         )
 
     def local_keys(self, did: str) -> DidDocument | Check:
@@ -157,10 +178,8 @@ class _Run:
     async def resolve(self, did: str) -> DidDocument | Check:
         if did.startswith("did:key:"):
             return self.local_keys(did)
-        if not did.startswith("did:web:") or not is_did(did):
-            return checks.undetermined("unsupported", "issuers are did:key and did:web here", "/issuer")
         try:
-            return read_did_document(await self.resolver.did_document(did, did_web_url(did)), did)
+            return read_did_document(await self.resolver.did_document(did, _keys_url(did)), did)
         except Unreachable as reason:
             return checks.undetermined(
                 "did-unreachable", f"the issuer's DID document cannot be had: {reason}", "/issuer"
@@ -214,7 +233,7 @@ class _Run:
             return checks.undetermined("status-list-unreadable", f"the status list: {refusal.detail}", where)
         if found.issuer != issuer:
             return checks.failed([Finding("status-list-issuer", "the status list is signed by another issuer", where)])
-        proof, signer = await self.proof_and_issuer(found)
+        proof, signer = await self.proof_and_issuer(found, self.policy.purpose)
         for check in (proof, signer):
             if check.outcome is not Outcome.PASSED:
                 finding = Finding("status-list-proof", f"the status list's proof: {check.detail}", where)

@@ -1,0 +1,127 @@
+"""Compact JWS (RFC 7515), read without believing its header.
+
+A header is the word of whoever wrote it: it may say which of the signer's keys signed, and nothing more (S4 to S6). So it
+is read once, by the strict parser, and the key verifies with the one algorithm of its type.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final, get_args
+
+import rfc8785
+
+from cairn.credentials.errors import JsonRefused, KeyRefused, TokenRefused
+from cairn.credentials.keys import Algorithm, PublicKey, Signer, public_key_from_jwk
+from cairn.credentials.shape import is_object, text_of
+from cairn.credentials.strict_json import parse_json
+
+_ALGORITHMS: Final[dict[str, Algorithm]] = {name: name for name in get_args(Algorithm)} | {"Ed25519": "EdDSA"}
+_NEVER: Final = ("none", "hs")
+_FOREIGN_KEYS: Final = ("jku", "x5u", "x5c", "x5t", "x5t#S256")
+
+
+@dataclass(frozen=True, slots=True)
+class Jws:
+    """A signed JSON object that was read, and not verified."""
+
+    signing_input: bytes
+    signature: bytes
+    algorithm: Algorithm
+    kind: str
+    """`typ`, in small letters and without `application/`; `jwt` where there is none (RFC 7515 §4.1.9)."""
+    content: str | None
+    """`cty`, likewise."""
+    key_id: str | None
+    embedded_key: PublicKey | None
+    """A `jwk` of the header: it may only confirm a key that the signer publishes."""
+    payload: dict[str, Any]
+
+
+def sign_jws(header: dict[str, Any], payload: dict[str, Any], signer: Signer) -> str:
+    """`header` without `alg`, which is the signer's. Equal input gives equal bytes before the signature."""
+    protected = rfc8785.dumps({"alg": signer.algorithm} | header)
+    signing_input = f"{b64url(protected)}.{b64url(rfc8785.dumps(payload))}"
+    return f"{signing_input}.{b64url(signer.sign(signing_input.encode()))}"
+
+
+def read_jws(text: str) -> Jws:
+    """Parses a compact JWS and refuses what no header may ask.
+
+    Raises TokenRefused; its code is `unsupported` where the token may well be good, but cannot be judged here.
+    """
+    parts = text.split(".")
+    if len(parts) != 3:
+        raise TokenRefused("a compact JWT has three parts")
+    header, payload = _part(parts[0], "header"), _part(parts[1], "payload")
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm.lower().startswith(_NEVER):
+        raise TokenRefused(f"the algorithm {str(algorithm)[:40]} proves nothing", code="alg-refused")
+    if algorithm not in _ALGORITHMS:
+        raise TokenRefused(f"the algorithm {algorithm[:40]} is not implemented here", code="unsupported")
+    if "crit" in header or "b64" in header:
+        raise TokenRefused("the header demands extensions that are not understood", code="crit-unknown")
+    for name in _FOREIGN_KEYS:
+        if name in header:
+            raise TokenRefused(f"keys come from the issuer, never from {name} in the token", code="embedded-key")
+    for name in ("typ", "cty", "kid"):
+        if name in header and not isinstance(header[name], str):
+            raise TokenRefused(f"{name} is not text")
+    try:
+        embedded = public_key_from_jwk(header["jwk"]) if "jwk" in header else None
+    except KeyRefused as refusal:
+        raise TokenRefused(f"the header's jwk: {refusal.detail}", code="embedded-key") from None
+    return Jws(
+        signing_input=f"{parts[0]}.{parts[1]}".encode(),
+        signature=b64url_decoded(parts[2], "signature"),
+        algorithm=_ALGORITHMS[algorithm],
+        kind=_media(header.get("typ", "JWT")),
+        content=_media(header["cty"]) if "cty" in header else None,
+        key_id=text_of(header.get("kid")),
+        embedded_key=embedded,
+        payload=payload,
+    )
+
+
+def verify_jws(jws: Jws, key: PublicKey) -> None:
+    """The signature under a key of the signer's. Raises TokenRefused."""
+    if jws.algorithm != key.algorithm:
+        raise TokenRefused(f"the key is for {key.algorithm}, the token says {jws.algorithm}", code="key-mismatch")
+    if not key.verify(jws.signature, jws.signing_input):
+        raise TokenRefused("the signature does not fit the token", code="signature-invalid")
+
+
+def thumbprint(key: PublicKey) -> str:
+    """RFC 7638: by which a JWK may be named."""
+    return b64url(sha256(rfc8785.dumps(key.to_jwk())).digest())
+
+
+def b64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def b64url_decoded(text: str, what: str) -> bytes:
+    """Strictly: one text for one value, so that no token can be written in two ways. Raises TokenRefused."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        raise TokenRefused(f"the token's {what} is not base64url") from None
+    if b64url(data) != text:
+        raise TokenRefused(f"the token's {what} is not written in the one way of base64url")
+    return data
+
+
+def _media(name: str) -> str:
+    return name.lower().removeprefix("application/")
+
+
+def _part(text: str, what: str) -> dict[str, Any]:
+    try:
+        value = parse_json(b64url_decoded(text, what))
+    except JsonRefused as refusal:
+        raise TokenRefused(f"the token's {what}: {refusal.detail}", code=refusal.code) from None
+    if not is_object(value):
+        raise TokenRefused(f"the token's {what} is not a JSON object")
+    return value
