@@ -154,3 +154,14 @@ def test_json_that_readers_may_differ_on_is_refused(text: str | bytes, code: str
     with pytest.raises(JsonRefused) as refusal:
         parse_json(text)
     assert refusal.value.code == code
+
+
+@pytest.mark.parametrize("statements", [5, 60])
+def test_alike_credentials_in_graphs_of_their_own_are_told_apart_with_little_effort(statements: int) -> None:
+    """As in a presentation of the same achievement: each statement of a node relates it to its graph once more."""
+    quads: list[Quad] = [("<urn:x:vp>", "<urn:x:has>", f"_:g{graph}", "") for graph in range(3)]
+    quads += [(f"_:n{g}", f"<urn:x:p{i}>", f'"{i}"', f"_:g{g}") for g in range(3) for i in range(statements)]
+    canonical = canonical_nquads(quads)
+    assert canonical == canonical_nquads(quads[::-1])
+    if statements == 5:  # others try the 120 equal orders one by one
+        assert canonical == _oxigraph(quads)

@@ -26,8 +26,8 @@ from cairn.credentials.errors import (
     StatusListRefused,
     TokenRefused,
 )
-from cairn.credentials.findings import Check, CheckName, Finding, Outcome, Verification
-from cairn.credentials.jose import sign_jwt
+from cairn.credentials.findings import Check, CheckName, Finding, Outcome, PresentationVerification, Verification
+from cairn.credentials.jose import enveloped, sign_jwt, sign_presentation_jwt
 from cairn.credentials.keys import (
     Algorithm,
     Ed25519PublicKey,
@@ -69,6 +69,7 @@ from cairn.credentials.openbadges.models import (
     Stack,
     StatusEntry,
 )
+from cairn.credentials.presentations import build_presentation, sign_presentation, verify_presentation
 from cairn.credentials.proofs import Cryptosuite, PreparedProof, prepare, sign
 from cairn.credentials.status import (
     MINIMUM_ENTRIES,
@@ -120,6 +121,7 @@ __all__ = [
     "P384Signer",
     "Policy",
     "PreparedProof",
+    "PresentationVerification",
     "Profile",
     "ProofInvalid",
     "ProofUnsupported",
@@ -141,11 +143,13 @@ __all__ = [
     "VerificationMethod",
     "build_credential",
     "build_did_document",
+    "build_presentation",
     "build_status_list",
     "decode_list",
     "did_web_for",
     "did_web_url",
     "encode_list",
+    "enveloped",
     "local_signer",
     "new_secret",
     "parse_json",
@@ -158,6 +162,9 @@ __all__ = [
     "resolve_did_key",
     "sign",
     "sign_jwt",
+    "sign_presentation",
+    "sign_presentation_jwt",
     "ttl_of",
     "verify",
+    "verify_presentation",
 ]

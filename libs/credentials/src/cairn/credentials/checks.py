@@ -223,7 +223,7 @@ def validity(secured: Secured, *, at: datetime, tolerance: timedelta) -> Check:
             findings.append(Finding("not-yet-valid", "the token's nbf is in the future"))
         if expires is not None and expires + tolerance <= at:
             findings.append(Finding("expired", "the token's exp is in the past"))
-    return failed(findings) if findings else passed("in-force", "the credential is within its period")
+    return failed(findings) if findings else passed("in-force", "it is within its period")
 
 
 def schema(document: dict[str, Any]) -> Check:

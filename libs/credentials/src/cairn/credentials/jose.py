@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from cairn.credentials.did import did_of
-from cairn.credentials.errors import DocumentRefused, TokenRefused
+from cairn.credentials.errors import TokenRefused
 from cairn.credentials.instants import parse_instant
 from cairn.credentials.jws import Jws, read_jws, sign_jws
 from cairn.credentials.keys import Signer
 from cairn.credentials.shape import id_of, is_object, types_of
-from cairn.credentials.structure import VC2, check_unsigned, check_unsigned_presentation
+from cairn.credentials.structure import VC2, check_signs_for, check_unsigned, check_unsigned_presentation
 
 CREDENTIAL_KINDS: Final = frozenset({"vc+jwt", "vc+ld+jwt", "jwt"})
 PRESENTATION_KINDS: Final = frozenset({"vp+jwt", "vp+ld+jwt"})
@@ -45,13 +45,7 @@ def sign_jwt(document: dict[str, Any], signer: Signer) -> str:
     Raises DocumentRefused.
     """
     check_unsigned(document)
-    issuer = id_of(document.get("issuer"))
-    if did_of(signer.verification_method) != issuer:
-        raise DocumentRefused(
-            f"the key of {did_of(signer.verification_method)} does not sign for {issuer}",
-            code="issuer-mismatch",
-            pointer="/issuer",
-        )
+    check_signs_for(document, signer.verification_method, "issuer")
     header = {"typ": "vc+jwt", "cty": "vc", "kid": signer.verification_method}
     return sign_jws(header, document | _claims_of(document), signer)
 
@@ -83,7 +77,7 @@ def sign_presentation_jwt(
 
 
 def enveloped(token: str) -> dict[str, Any]:
-    """A signed credential or presentation, as an object (VC data model 2.0 §4.13.1 and §4.13.2). Raises TokenRefused."""
+    """A signed credential or presentation, as an object (VC data model 2.0 §4.13.1, §4.13.2). Raises TokenRefused."""
     kind = read_jws(token.partition("~")[0]).kind
     what = "Presentation" if kind.startswith("vp") else "Credential"
     return {"@context": VC2, "id": f"data:application/{kind},{token}", "type": f"EnvelopedVerifiable{what}"}

@@ -1,12 +1,13 @@
 """Compact JWS (RFC 7515), read without believing its header.
 
-A header is the word of whoever wrote it: it may say which of the signer's keys signed, and nothing more (S4 to S6). So it
-is read once, by the strict parser, and the key verifies with the one algorithm of its type.
+A header is the word of whoever wrote it: it may say which of the signer's keys signed, and nothing more (S4 to S6). So
+it is read once, by the strict parser, and the key verifies with the one algorithm of its type.
 """
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, get_args
@@ -18,7 +19,10 @@ from cairn.credentials.keys import Algorithm, PublicKey, Signer, public_key_from
 from cairn.credentials.shape import is_object, text_of
 from cairn.credentials.strict_json import parse_json
 
-_ALGORITHMS: Final[dict[str, Algorithm]] = {name: name for name in get_args(Algorithm)} | {"Ed25519": "EdDSA"}
+_ALGORITHMS: Final[Mapping[str, Algorithm]] = {
+    **{name: name for name in get_args(Algorithm)},
+    "Ed25519": "EdDSA",
+}
 _NEVER: Final = ("none", "hs")
 _FOREIGN_KEYS: Final = ("jku", "x5u", "x5c", "x5t", "x5t#S256")
 

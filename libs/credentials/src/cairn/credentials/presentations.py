@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from cairn.credentials import checks
 from cairn.credentials.errors import CredentialError, ProofInvalid
 from cairn.credentials.findings import Check, CheckName, Finding, Outcome, PresentationVerification, Verification
 from cairn.credentials.jose import enveloped
+from cairn.credentials.keys import Signer
+from cairn.credentials.proofs import Cryptosuite, sign
 from cairn.credentials.secured import Secured, read_presented
 from cairn.credentials.shape import id_of, is_object, listed
 from cairn.credentials.structure import VC2, presentation_findings
@@ -37,13 +40,37 @@ def build_presentation(
     return document
 
 
+def sign_presentation(
+    document: dict[str, Any],
+    signer: Signer,
+    *,
+    created: datetime,
+    challenge: str | None = None,
+    domain: str | None = None,
+    cryptosuite: Cryptosuite = "eddsa-rdfc-2022",
+) -> dict[str, Any]:
+    """A copy with the holder's Data Integrity proof, for the verifier at `domain` who sent `challenge`.
+
+    Raises as `sign` does, and DocumentRefused where a credential in it is neither secured nor enveloped.
+    """
+    return sign(
+        document,
+        signer,
+        created=created,
+        cryptosuite=cryptosuite,
+        purpose=PURPOSE,
+        challenge=challenge,
+        domain=domain,
+    )
+
+
 async def verify_presentation(
     presentation: dict[str, Any] | str | bytes, resolver: Resolver, policy: Policy
 ) -> PresentationVerification:
     """Verifies a presentation, an object or a JWT or an envelope of one, and every credential in it.
 
-    `policy.challenge` and `policy.domain` are what this verifier asked for. Without a challenge an unsigned presentation
-    is a list of credentials, and its holder is not proven. Never raises for what it is given.
+    `policy.challenge` and `policy.domain` are what this verifier asked for. Where it asked for neither, an unsigned
+    presentation is a list of credentials, and its holder is not proven. Never raises for what it is given.
     """
     try:
         secured = read_presented(presentation)

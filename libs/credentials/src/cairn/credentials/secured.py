@@ -12,8 +12,8 @@ from cairn.credentials.did import did_of
 from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
 from cairn.credentials.jose import Token, read_token
 from cairn.credentials.shape import id_of, is_list, is_object, is_small, listed, text_of, types_of
-from cairn.credentials.structure import VC2
 from cairn.credentials.strict_json import check_json, parse_json
+from cairn.credentials.structure import VC2
 
 _MAX_BYTES: Final = 4 * 1024 * 1024
 _MAX_VALUES: Final = 20_000
@@ -89,7 +89,7 @@ class Secured:
 
 
 def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
-    """A credential. Raises JsonRefused, TokenRefused or ProofInvalid, with the code `unsupported` for foreign formats."""
+    """A credential. Raises JsonRefused, TokenRefused or ProofInvalid; its code is `unsupported` for foreign formats."""
     found = read_presented(value)
     if found.is_presentation:
         raise ProofInvalid("this is a presentation, which holds credentials", code="unsupported")
@@ -129,6 +129,8 @@ def used_contexts(secured: Secured) -> dict[str, str]:
 
 
 def _from_token(text: str) -> Secured:
+    if "~" in text:
+        raise TokenRefused("selective disclosure JWTs are not supported yet", code="unsupported")
     token = read_token(text)
     if set(listed(token.document.get("@context"))) & set(_OLD_BADGES):
         raise TokenRefused("Open Badges 2.0 is not read yet", code="unsupported")

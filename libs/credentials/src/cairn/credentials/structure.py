@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import DocumentRefused, StatusListRefused
@@ -56,11 +56,16 @@ def check_unsigned_presentation(document: dict[str, Any], verification_method: s
         if "proof" not in credential and "EnvelopedVerifiableCredential" not in types_of(credential):
             where = f"/verifiableCredential/{position}"
             raise DocumentRefused("a credential in it is not secured", code="proof-missing", pointer=where)
-    signer, holder = did_of(verification_method), id_of(document.get("holder"))
-    if holder not in (None, signer):
-        raise DocumentRefused(
-            f"the key of {signer} does not sign for {holder}", code="holder-mismatch", pointer="/holder"
-        )
+    if "holder" in document:
+        check_signs_for(document, verification_method, "holder")
+
+
+def check_signs_for(document: dict[str, Any], verification_method: str, role: Literal["issuer", "holder"]) -> None:
+    """Raises DocumentRefused where the key is not that of the document's issuer, or holder (S7)."""
+    signer, named = did_of(verification_method), id_of(document.get(role))
+    if signer != named:
+        detail = f"the key of {signer} does not sign for {named}"
+        raise DocumentRefused(detail, code=f"{role}-mismatch", pointer=f"/{role}")
 
 
 def presentation_findings(document: dict[str, Any]) -> Iterator[Finding]:

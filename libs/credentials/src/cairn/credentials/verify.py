@@ -83,7 +83,7 @@ async def verify(credential: dict[str, Any] | str | bytes, resolver: Resolver, p
     return await Run(resolver, policy).credential(credential)
 
 
-def asked(answers: dict[CheckName, Check], policy: Policy) -> dict[CheckName, Check]:
+def _asked(answers: dict[CheckName, Check], policy: Policy) -> dict[CheckName, Check]:
     skipped = Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
     return {name: answers[name] if name in policy.checks else skipped for name in CheckName}
 
@@ -94,7 +94,7 @@ def _unreadable(refusal: CredentialError, policy: Policy) -> Verification:
     rest = checks.undetermined("not-read", "the credential could not be read")
     answers = dict.fromkeys(CheckName, rest)
     answers[CheckName.PROOF] = Check(outcome, refusal.code, refusal.detail, refusal.pointer)
-    return Verification(checks=asked(answers, policy))
+    return Verification(checks=_asked(answers, policy))
 
 
 def _keys_url(issuer: str) -> str:
@@ -136,7 +136,7 @@ class Run:
         answers[CheckName.SCHEMA] = checks.schema(secured.document)
         answers[CheckName.HOLDER] = Check(Outcome.SKIPPED, "not-presented", "nobody shows the credential as its holder")
         return Verification(
-            checks=asked(answers, policy),
+            checks=_asked(answers, policy),
             credential=secured.document,
             facts=read_facts(secured.document),
             form=secured.form,

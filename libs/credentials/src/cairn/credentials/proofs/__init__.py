@@ -7,13 +7,11 @@ from datetime import datetime
 from types import ModuleType
 from typing import Any, Final, Literal, TypeAlias
 
-from cairn.credentials.did import did_of
 from cairn.credentials.errors import DocumentRefused, KeyRefused, ProofUnsupported
 from cairn.credentials.instants import format_instant
 from cairn.credentials.keys import PublicKey, Signer
 from cairn.credentials.proofs import eddsa_jcs_2022, eddsa_rdfc_2022
-from cairn.credentials.shape import id_of
-from cairn.credentials.structure import check_unsigned
+from cairn.credentials.structure import check_signs_for, check_unsigned, check_unsigned_presentation
 
 Cryptosuite: TypeAlias = Literal["eddsa-rdfc-2022", "eddsa-jcs-2022"]
 
@@ -44,34 +42,38 @@ def prepare(
     created: datetime,
     cryptosuite: Cryptosuite = "eddsa-rdfc-2022",
     expires: datetime | None = None,
+    purpose: Literal["assertionMethod", "authentication"] = "assertionMethod",
+    challenge: str | None = None,
+    domain: str | None = None,
 ) -> PreparedProof:
-    """Everything of signing but the signature.
+    """Everything of signing but the signature: of a credential, or for `authentication` of a presentation.
 
     Raises ContextUnknown, or DocumentRefused where part of the document would go unsigned (S1), or where the method's
-    DID is not the document's issuer (S7).
+    DID is not the document's issuer, or holder (S7).
     """
     if cryptosuite not in _SUITES:
         raise ProofUnsupported(f"the cryptosuite {cryptosuite} is not implemented here")
     if "proof" in document:
         raise DocumentRefused("the document has a proof already", code="proof-present", pointer="/proof")
-    check_unsigned(document)
-    issuer = id_of(document.get("issuer"))
-    if did_of(verification_method) != issuer:
-        raise DocumentRefused(
-            f"the key of {did_of(verification_method)} does not sign for {issuer}",
-            code="issuer-mismatch",
-            pointer="/issuer",
-        )
+    if purpose == "authentication":
+        check_unsigned_presentation(document, verification_method)
+    else:
+        check_unsigned(document)
+        check_signs_for(document, verification_method, "issuer")
     suite = _SUITES[cryptosuite]
     options = {
         "type": "DataIntegrityProof",
         "cryptosuite": cryptosuite,
         "created": format_instant(created),
         "verificationMethod": verification_method,
-        "proofPurpose": "assertionMethod",
+        "proofPurpose": purpose,
     }
     if expires is not None:
         options["expires"] = format_instant(expires)
+    if challenge is not None:
+        options["challenge"] = challenge
+    if domain is not None:
+        options["domain"] = domain
     options = suite.proof_options_for(document, options)
     return PreparedProof(document=document, proof=options, hash_data=suite.hash_data(document, options))
 
@@ -83,6 +85,9 @@ def sign(
     created: datetime,
     cryptosuite: Cryptosuite = "eddsa-rdfc-2022",
     expires: datetime | None = None,
+    purpose: Literal["assertionMethod", "authentication"] = "assertionMethod",
+    challenge: str | None = None,
+    domain: str | None = None,
 ) -> dict[str, Any]:
     """A copy of the document with a Data Integrity proof. Raises as `prepare` does, and KeyRefused for a wrong key."""
     if signer.algorithm != "EdDSA":
@@ -93,6 +98,9 @@ def sign(
         created=created,
         cryptosuite=cryptosuite,
         expires=expires,
+        purpose=purpose,
+        challenge=challenge,
+        domain=domain,
     )
     return prepared.attach(signer.sign(prepared.hash_data))
 
