@@ -13,12 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from cairn.common.events import Event
-
-if TYPE_CHECKING:
-    from cairn.common.settings import Settings
 
 
 class Fenced(Exception):
@@ -95,14 +92,3 @@ def batch_ends(records: Sequence[Record]) -> dict[tuple[str, int], int]:
         place = record.topic, record.partition
         ends[place] = max(ends.get(place, 0), record.offset + 1)
     return ends
-
-
-async def open_bus(settings: Settings) -> Bus:
-    """The transport which the settings name, connected. Retries until the first connection is made."""
-    if settings.bus == "kafka":
-        from cairn.common.bus.kafka import KafkaBus
-
-        return await KafkaBus.open(settings)
-    from cairn.common.bus.postgres import PostgresBus
-
-    return await PostgresBus.open(settings)
