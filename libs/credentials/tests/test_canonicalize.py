@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pyoxigraph as ox
 import pytest
@@ -122,6 +124,33 @@ def test_jcs_is_rfc_8785_and_a_fixed_point(value: Any) -> None:
     written = jcs(value)
     assert written == rfc8785.dumps(value)
     assert jcs(json.loads(written)) == written
+
+
+_KEYS = st.text(st.sampled_from("aZ~é\ud7ff\ue000\uffff\U00010000\U0010ffff"), min_size=1, max_size=3)
+_NUMBERS = (
+    st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(-1e4, 1e4).map(lambda value: round(value, 3))
+    | st.sampled_from([6.0, -0.0, 0.0, 1e-3, 9.99e-4, 1e-7, 1e15, 1e21, 1e22, 5e-324, 2.0**53, 0.1 + 0.2, 1e16 + 2])
+    | st.integers(-(2**53) - 1, 2**53 + 1)
+)
+
+
+@settings(max_examples=500)
+@given(st.recursive(_NUMBERS | st.text('a\x00\x1f\x7f\u2028\ufffe"\\/é'), lambda inner: st.dictionaries(_KEYS, inner)))
+def test_jcs_writes_odd_numbers_and_keys_as_rfc_8785_does(value: Any) -> None:
+    try:
+        expected = rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError:
+        with pytest.raises(DocumentRefused):
+            jcs(value)
+    else:
+        assert jcs(value) == expected
+
+
+def test_jcs_writes_nothing_that_json_has_no_word_for() -> None:
+    for value in (UUID(int=1), datetime(2026, 1, 1, tzinfo=UTC), {1: "x"}, b"x", {"a": {UUID(int=1)}}):
+        with pytest.raises(DocumentRefused):
+            jcs(value)
 
 
 @pytest.mark.parametrize("value", [2**53, math.nan, math.inf, "\ud800", {"a": [10**400]}])

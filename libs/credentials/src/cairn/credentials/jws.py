@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, get_args
 
-import rfc8785
-
+from cairn.credentials.canonicalize import jcs
 from cairn.credentials.errors import JsonRefused, KeyRefused, TokenRefused
 from cairn.credentials.keys import Algorithm, PublicKey, Signer, public_key_from_jwk
 from cairn.credentials.shape import is_object, text_of
@@ -46,8 +45,8 @@ class Jws:
 
 def sign_jws(header: dict[str, Any], payload: dict[str, Any], signer: Signer) -> str:
     """`header` without `alg`, which is the signer's. Equal input gives equal bytes before the signature."""
-    protected = rfc8785.dumps({"alg": signer.algorithm} | header)
-    signing_input = f"{b64url(protected)}.{b64url(rfc8785.dumps(payload))}"
+    protected = jcs({"alg": signer.algorithm} | header)
+    signing_input = f"{b64url(protected)}.{b64url(jcs(payload))}"
     return f"{signing_input}.{b64url(signer.sign(signing_input.encode()))}"
 
 
@@ -99,7 +98,7 @@ def verify_jws(jws: Jws, key: PublicKey) -> None:
 
 def thumbprint(key: PublicKey) -> str:
     """RFC 7638: by which a JWK may be named."""
-    return b64url(sha256(rfc8785.dumps(key.to_jwk())).digest())
+    return b64url(sha256(jcs(key.to_jwk())).digest())
 
 
 def b64url(data: bytes) -> str:
