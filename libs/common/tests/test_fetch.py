@@ -325,3 +325,26 @@ async def test_at_most_four_exchanges_with_one_host_at_a_time(sink) -> None:
     await asyncio.gather(*(fetcher.get(f"{ORIGIN}/{number}") for number in range(20)))
     assert most == 4
     await fetcher.close()
+
+
+async def test_an_offline_map_stands_for_the_network(sink, tmp_path) -> None:
+    """What it names is read, what it does not name is not asked for, and the origins of the other map still are."""
+    seen = await sink()
+    (tmp_path / "did.json").write_bytes(b"{}")
+    (tmp_path / "large").write_bytes(b"x" * 11)
+    offline = {f"https://a.example/{name}": tmp_path / name for name in ("did.json", "large", "missing")}
+
+    async def resolve(host: str, port: int) -> list[str]:
+        raise AssertionError("nothing is resolved")
+
+    fetcher = Fetcher(offline=offline, origins={ORIGIN: f"http://127.0.0.1:{seen.port}"}, max_bytes=10, resolve=resolve)
+    assert await fetcher.get("https://a.example/did.json") == b"{}"
+    assert (await failure(fetcher, "https://a.example/large")).code == "too-large"
+    assert (await failure(fetcher, "https://a.example/missing")).code == "connection"
+    assert (await failure(fetcher, "https://a.example/did.json?x=1")).code == "offline"
+    assert (await failure(fetcher, "https://b.example/did.json")).code == "offline"
+    assert (await failure(fetcher, "http://a.example/did.json")).code == "refused-address"
+    assert seen.connections == 0
+    assert await fetcher.get(f"{ORIGIN}/x") == b"{}"
+    assert seen.connections == 1
+    await fetcher.close()

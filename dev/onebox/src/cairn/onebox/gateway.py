@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -44,13 +45,16 @@ class Told:
     """Prefix such as `/issuance` to the origin of the API behind it."""
     workers: Mapping[str, str]
     """Name to the origin where it answers `/readyz`."""
+    ca: str | None = None
+    """File of the CA that vouches for the APIs, where they answer by https."""
 
 
 def create_app(told: Told, *, transport: httpx.AsyncBaseTransport | None = None) -> Starlette:
     """The gateway's application. `transport` takes the place of the network in tests."""
     limits = httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=30)
+    verify = ssl.create_default_context(cafile=told.ca) if told.ca else True
     client = httpx.AsyncClient(
-        transport=transport, trust_env=False, follow_redirects=False, timeout=_TIMEOUT, limits=limits
+        transport=transport, verify=verify, trust_env=False, follow_redirects=False, timeout=_TIMEOUT, limits=limits
     )
     checks = {f"{prefix[1:]}-api": origin for prefix, origin in told.routes.items()} | dict(told.workers)
 

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from cairn.common.auth import public_jwks
+from cairn.onebox.certificates import Tls
 from cairn.onebox.home import SERVICES, Secrets
 from cairn.onebox.supervisor import Part
 from cairn.provision.postgres import BusDatabase, ServiceDatabase
@@ -18,8 +20,11 @@ from cairn.provision.processes import free_port
 PUBLIC_ORIGIN: Final = "https://cairn.localhost"
 """Issuer DIDs are made of it, so that they outlive a change of ports. Inside, it stands for the gateway."""
 
-_PASSED_ON: Final = ("CAIRN_LOG_LEVEL", "CAIRN_OTLP_ENDPOINT")
+_PASSED_ON: Final = ("CAIRN_LOG_LEVEL", "CAIRN_OTLP_ENDPOINT", "CAIRN_FETCH_CA_FILE", "CAIRN_RESOURCES")
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DRAIN_SECONDS: Final = 5
+_OPEN: Final = ("audits:evaluate", "verifications:create", "credentials:issue", "credentials:read", "credentials:write")
+"""What needs no token here: conformance suites bring none. Without one, the only credentials are those of suites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,8 @@ class Layout:
     databases: Mapping[str, ServiceDatabase]
     bus: BusDatabase
     kafka: KafkaAccess | None = None
+    tls: Tls | None = None
+    """Then the APIs answer by https, and the issuance API is reached by everybody where it listens."""
 
     def migration(self, service: str) -> Part:
         """The only process that is given the role which owns the tables. It ends by itself."""
@@ -113,20 +120,38 @@ class Layout:
         return Part("bus-setup", _module("cairn.common.bus", "setup"), _base() | told)
 
     def api(self, service: str) -> Part:
-        return Part(f"{service}-api", _module(f"cairn.{service}", "api"), self._service(service))
+        tls = (
+            {"CAIRN_TLS_CERTIFICATE": str(self.tls.certificate), "CAIRN_TLS_KEY": str(self.tls.key)} if self.tls else {}
+        )
+        return Part(f"{service}-api", _module(f"cairn.{service}", "api"), self._service(service) | tls)
 
     def worker(self, service: str) -> Part:
         return Part(f"{service}-worker", _module(f"cairn.{service}", "worker"), self._service(service))
 
+    def origin(self, service: str) -> str:
+        """Where an API listens."""
+        port = self.ports.apis[service]
+        return f"https://localhost:{port}" if self.tls else _loopback(port)
+
+    @property
+    def public_url(self) -> str:
+        own = self.origin("issuance") if self.tls else f"{PUBLIC_ORIGIN}/issuance"
+        return os.environ.get("CAIRN_PUBLIC_URL", own)
+
     def gateway(self) -> Part:
         told = {
             "port": self.ports.gateway,
-            "routes": {f"/{service}": _loopback(port) for service, port in self.ports.apis.items()},
+            "routes": {f"/{service}": self.origin(service) for service in self.ports.apis},
             "workers": {f"{service}-worker": _loopback(port) for service, port in self.ports.workers.items()},
+            "ca": str(self.tls.ca) if self.tls else None,
         }
         return Part("gateway", _module("cairn.onebox.gateway"), _base() | {"CAIRN_GATEWAY": json.dumps(told)})
 
     def _service(self, service: str) -> dict[str, str]:
+        origins = {PUBLIC_ORIGIN: _loopback(self.ports.gateway)}
+        public = urlsplit(self.public_url)
+        if public.hostname in _LOOPBACK:
+            origins[f"https://{public.netloc}"] = f"https://{public.netloc}"
         bus = {"CAIRN_BUS": "postgres", "CAIRN_BUS_URL": self.bus.urls[service]}
         return {
             **_base(),
@@ -136,9 +161,10 @@ class Layout:
             "CAIRN_DATABASE_URL": self.databases[service].url,
             "CAIRN_KEK": self.secrets.keks[service],
             "CAIRN_AUTH_JWKS": public_jwks(self.secrets.auth_key),
-            "CAIRN_PUBLIC_URL": f"{PUBLIC_ORIGIN}/issuance",
-            "CAIRN_PUBLIC_SCOPES": json.dumps(["audits:evaluate", "verifications:create"]),
-            "CAIRN_FETCH_ORIGINS": json.dumps({PUBLIC_ORIGIN: _loopback(self.ports.gateway)}),
+            "CAIRN_PUBLIC_URL": self.public_url,
+            "CAIRN_PUBLIC_SCOPES": json.dumps(_OPEN),
+            "CAIRN_FETCH_ORIGINS": json.dumps(origins),
+            **({"CAIRN_FETCH_CA_FILE": str(self.tls.ca)} if self.tls else {}),
             "CAIRN_HOST": "127.0.0.1",
             "CAIRN_PORT": str(self.ports.apis[service]),
             "CAIRN_HEALTH_PORT": str(self.ports.workers[service]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from cairn.common.auth import SCOPES, mint
 from cairn.common.db import PLATFORM
+from cairn.onebox.certificates import tls_of
 from cairn.onebox.home import SERVICES, Home, Secrets, write_private
 from cairn.onebox.layout import KafkaAccess, Layout, Ports, choose_ports
 from cairn.onebox.story import TENANTS, Access, StoryFailed, play
@@ -95,12 +97,12 @@ class _Run:
         await self._serve(layout)
         address = f"http://127.0.0.1:{ports.gateway}"
         tokens = tokens_of(secrets.auth_key)
-        write_private(self._home.access, _access(ports, tokens))
+        write_private(self._home.access, _access(layout, tokens))
         self._home.announce(address)
         if self._options.learners:
             access = Access(address, tokens)
             await play(access, self._options.learners, self._console, self._home.story)
-        self._farewell(ports)
+        self._farewell(layout)
         await asyncio.Event().wait()
 
     async def _database(self, ports: Ports, secrets: Secrets) -> Layout:
@@ -110,7 +112,8 @@ class _Run:
         await postgres.ready.wait()
         databases, bus = await asyncio.to_thread(_provide, server)
         self._say(f"PostgreSQL on port {server.port}")
-        return Layout(ports, secrets, databases, bus, self._options.kafka)
+        tls = tls_of(os.environ, self._home.folder / "tls")
+        return Layout(ports, secrets, databases, bus, self._options.kafka, tls)
 
     async def _migrate(self, layout: Layout) -> None:
         """All at once: each has a database of its own."""
@@ -160,14 +163,17 @@ class _Run:
         elapsed = time.monotonic() - self._started
         self._console.print(f"[dim]{elapsed:6.1f} s[/]  {text}", highlight=False)
 
-    def _farewell(self, ports: Ports) -> None:
-        address = f"http://127.0.0.1:{ports.gateway}"
+    def _farewell(self, layout: Layout) -> None:
+        address = f"http://127.0.0.1:{layout.ports.gateway}"
         rows = {
             "Start here": f"{address}/",
             **{f"{service.title()} API": f"{address}/apis/{service}" for service in SERVICES},
             "Tokens": str(self._home.access),
             "Logs": str(self._home.logs),
         }
+        if layout.tls:
+            rows |= {f"{service.title()} by TLS": layout.origin(service) for service in SERVICES}
+            rows["CA"] = str(layout.tls.ca)
         self._console.print()
         for name, value in rows.items():
             self._console.print(f"{name:>18}  {value}", highlight=False, soft_wrap=True)
@@ -186,11 +192,12 @@ def tokens_of(key: OKPKey) -> dict[str, str]:
     return tokens | {tenant: mint(key, f"{tenant}-lms", tenant, own) for tenant in TENANTS}
 
 
-def _access(ports: Ports, tokens: Mapping[str, str]) -> dict[str, object]:
-    gateway = f"http://127.0.0.1:{ports.gateway}"
+def _access(layout: Layout, tokens: Mapping[str, str]) -> dict[str, object]:
+    gateway = f"http://127.0.0.1:{layout.ports.gateway}"
     return {
         "gateway": gateway,
         "apis": {service: f"{gateway}/{service}" for service in SERVICES},
-        "direct": {service: f"http://127.0.0.1:{port}" for service, port in ports.apis.items()},
+        "direct": {service: layout.origin(service) for service in SERVICES},
+        **({"ca": str(layout.tls.ca)} if layout.tls else {}),
         "tokens": dict(tokens),
     }

@@ -42,6 +42,7 @@ SCOPES: Final = {
     "completions:read": "read receipts",
     "completions:write": "post completions",
     "credentials:read": "read credentials",
+    "credentials:issue": "sign any credential as the institution",
     "credentials:write": "revoke, suspend and reinstate credentials",
     "frameworks:read": "read frameworks",
     "frameworks:write": "write and publish frameworks",

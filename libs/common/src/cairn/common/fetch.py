@@ -18,6 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -33,7 +34,7 @@ _PER_HOST: Final = 4
 
 
 class Unreachable(Exception):
-    """The resource could not be had. `code` says why: refused-address, timeout, too-large, status, connection."""
+    """The resource could not be had. `code`: refused-address, timeout, too-large, status, connection, offline."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -44,14 +45,16 @@ class Fetcher:
     """GET by https, within bounds.
 
     `origins` maps an exact origin to the one to ask instead (`https://cairn.localhost` to `http://127.0.0.1:8080`):
-    only onebox and tests have any, and nothing else on loopback is reachable. `deadline` is in seconds. `verify` is the
-    file of a private CA, or a TLS context, in place of the public CAs.
+    only onebox and tests have any, and nothing else on loopback is reachable. `offline` maps a URL to the file that
+    stands for it: with such a map, even an empty one, no public address is asked. `deadline` is in seconds. `verify` is
+    the file of a private CA, or a TLS context, in place of the public CAs.
     """
 
     def __init__(
         self,
         *,
         origins: Mapping[str, str] | None = None,
+        offline: Mapping[str, Path] | None = None,
         deadline: float = 5.0,
         max_bytes: int = 1_000_000,
         remember_failures: float = 30.0,
@@ -59,6 +62,7 @@ class Fetcher:
         verify: ssl.SSLContext | str | None = None,
     ) -> None:
         self._origins = dict(origins or {})
+        self._offline = offline
         self._deadline = deadline
         self._max_bytes = max_bytes
         self._remember = remember_failures
@@ -101,6 +105,8 @@ class Fetcher:
 
     async def _read(self, origin: str, target: str) -> bytes:
         instead = self._origins.get(origin)
+        if self._offline is not None and not instead:
+            return await asyncio.to_thread(self._kept, origin + target)
         pool = self._mapped if instead and self._mapped else self._public
         headers = [("Host", origin.removeprefix("https://")), ("Accept", _TYPES), ("Accept-Encoding", "identity")]
         async with pool.stream("GET", (instead or origin) + target, headers=headers) as response:
@@ -114,6 +120,17 @@ class Fetcher:
                 if len(body) > self._max_bytes:
                     raise Unreachable("too-large", f"more than {self._max_bytes} bytes")
             return bytes(body)
+
+    def _kept(self, url: str) -> bytes:
+        """What stands for `url` in the offline map. Raises Unreachable."""
+        file = (self._offline or {}).get(url)
+        if file is None:
+            raise Unreachable("offline", "is not in the offline map, in place of which nothing is fetched")
+        with file.open("rb") as stream:
+            body = stream.read(self._max_bytes + 1)
+        if len(body) > self._max_bytes:
+            raise Unreachable("too-large", f"more than {self._max_bytes} bytes")
+        return body
 
     @asynccontextmanager
     async def _turn(self, origin: str) -> AsyncGenerator[None]:

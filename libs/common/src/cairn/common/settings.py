@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVELOPMENT_KEK = "ZGV2ZWxvcG1lbnQta2V5LWRvLW5vdC11c2UtaXQhISE="
 """Known to everybody; refused in `production`."""
+
+HARMLESS_SCOPES: Final = frozenset({"audits:evaluate", "verifications:create"})
+"""What anybody may do anywhere: it changes nothing, and shows only what the caller brought."""
 
 
 class Settings(BaseSettings):
@@ -50,10 +53,14 @@ class Settings(BaseSettings):
     """Public keys that sign access tokens: a JWK set, inline or as a file's path."""
     auth_issuer: str = "cairn"
     public_scopes: frozenset[str] = frozenset()
-    """Scopes of a caller without a token."""
+    """Scopes of a caller without a token. Those that touch what is an institution's: onebox and tests only."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a container's own interface; onebox says 127.0.0.1
     port: int = 8000
+    tls_certificate: str | None = None
+    """File of the certificate, PEM with its chain, with which the API answers https. Without it, TLS ends before us."""
+    tls_key: str | None = None
+    """File of its private key, PEM."""
     health_port: int = 9000
     """Where a worker answers /livez, /readyz and /metrics."""
     public_url: str = "https://cairn.localhost/issuance"
@@ -82,6 +89,11 @@ class Settings(BaseSettings):
                 url: SecretStr | None = getattr(self, name)
                 if url and any(f":{word}@" in url.get_secret_value() for word in ("postgres", "password", "changeme")):
                     raise ValueError(f"CAIRN_{name.upper()} carries a default password")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("CAIRN_TLS_CERTIFICATE and CAIRN_TLS_KEY go together")
+        opened = sorted(self.public_scopes - HARMLESS_SCOPES)
+        if opened and not self.open_on_loopback:
+            raise ValueError(f"CAIRN_PUBLIC_SCOPES may not open {opened[0]} to everybody but on one person's machine")
         if self.environment == "onebox" and self.host not in {"127.0.0.1", "::1"}:
             raise ValueError("a onebox serves loopback only: CAIRN_HOST must be 127.0.0.1")
         return self

@@ -120,8 +120,8 @@ def _health_server(settings: Settings, database: Database) -> uvicorn.Server:
     return server
 
 
-def uvicorn_config(settings: Settings, app: Any, port: int) -> uvicorn.Config:
-    """How every server of ours is run."""
+def uvicorn_config(settings: Settings, app: Any, port: int, *, tls: bool = False) -> uvicorn.Config:
+    """How every server of ours is run; with `tls`, by https where the settings name a certificate."""
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -133,9 +133,11 @@ def uvicorn_config(settings: Settings, app: Any, port: int) -> uvicorn.Config:
         timeout_keep_alive=65,
         limit_concurrency=1000,
         backlog=2048,
+        ssl_certfile=settings.tls_certificate if tls else None,
+        ssl_keyfile=settings.tls_key if tls else None,
     )
 
 
 def serve(settings: Settings, app: FastAPI) -> None:
     """Serve the API until SIGTERM, then finish what is in flight."""
-    uvicorn.Server(uvicorn_config(settings, app, settings.port)).run()
+    uvicorn.Server(uvicorn_config(settings, app, settings.port, tls=True)).run()

@@ -81,6 +81,7 @@ from cairn.credentials.status import (
     ttl_of,
 )
 from cairn.credentials.strict_json import parse_json
+from cairn.credentials.structure import check_unsigned
 from cairn.credentials.verify import Policy, Resolver, Trust, Unreachable, verify
 
 __all__ = [
@@ -145,6 +146,7 @@ __all__ = [
     "build_did_document",
     "build_presentation",
     "build_status_list",
+    "check_unsigned",
     "decode_list",
     "did_web_for",
     "did_web_url",

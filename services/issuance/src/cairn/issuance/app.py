@@ -11,7 +11,7 @@ from cairn.common.app import closing, create_app
 from cairn.common.dead_letters_http import dead_letter_router
 from cairn.issuance.consumers import handle
 from cairn.issuance.deps import GROUP, Deps
-from cairn.issuance.http import achievements, completions, credentials, institutions, learners, public
+from cairn.issuance.http import achievements, completions, credentials, institutions, learners, public, vc_api
 from cairn.issuance.problems import PROBLEMS
 from cairn.issuance.settings import IssuanceSettings
 
@@ -22,6 +22,7 @@ ROUTERS: Final = (
     completions.router,
     credentials.router,
     public.router,
+    vc_api.router,
 )
 
 

@@ -21,5 +21,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "link-code-refused": Problem(403, "The link code is not valid"),
     "merge-refused": Problem(409, "The learners cannot be merged"),
     "award-refused": Problem(400, "The award does not add up"),
+    "credential-refused": Problem(400, "The credential cannot be issued as it is"),
+    "issuer-foreign": Problem(400, "The caller does not sign for this issuer"),
     "status-refused": Problem(409, "The credential's status does not allow this"),
 }

@@ -128,7 +128,7 @@ class LocalKeyHolder:
     async def did_document(self, tx: Transaction, tenant: str, did: str) -> dict[str, Any]:
         methods = [
             VerificationMethod(
-                id=f"{did}#{row['id']}",
+                id=_method_id(did, row["id"]),
                 controller=did,
                 key=public_key_from_multikey(row["public_multibase"]),
                 purposes=frozenset({"assertionMethod"} if row["revoked_at"] is None else ()),
@@ -160,7 +160,12 @@ class LocalKeyHolder:
         self, tenant: str, key_id: str, algorithm: Algorithm, did: str, wrapping: bytes, sealed: bytes
     ) -> LocalSigner:
         secret = self._vault.open(wrapping, sealed, _place(tenant, key_id))
-        return local_signer(algorithm, secret, f"{did}#{key_id}")
+        return local_signer(algorithm, secret, _method_id(did, key_id))
+
+
+def _method_id(did: str, key_id: str) -> str:
+    """A did:key is one key, which it names after itself."""
+    return f"{did}#{did.removeprefix('did:key:') if did.startswith('did:key:') else key_id}"
 
 
 def _place(tenant: str, key_id: str) -> str:

@@ -28,7 +28,11 @@ class Deps:
         """The real parts. A worker may act for every tenant, an API for one."""
         url = settings.database_url.get_secret_value()
         fetcher = Fetcher(
-            origins=settings.fetch_origins, deadline=settings.fetch_seconds, max_bytes=settings.fetch_max_bytes
+            origins=settings.fetch_origins,
+            offline=settings.offline(),
+            deadline=settings.fetch_seconds,
+            max_bytes=settings.fetch_max_bytes,
+            verify=str(settings.fetch_ca_file) if settings.fetch_ca_file else None,
         )
         return cls(
             settings,

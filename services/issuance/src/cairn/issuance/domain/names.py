@@ -18,6 +18,11 @@ def issuer_did(public_url: str, tenant: str) -> str:
     return ":".join(["did:web", host, *(quote(segment, safe="") for segment in (*path, "institutions", tenant))])
 
 
+def own_tenant(key_type: str) -> str:
+    """The tenant of the installation's own institution, on one person's machine, for keys of that type."""
+    return f"own-{key_type.lower()}"
+
+
 def achievement_id(public_url: str, tenant: str, code: str) -> str:
     return f"{public_url}/achievements/{tenant}/{code}"
 

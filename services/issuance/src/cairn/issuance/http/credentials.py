@@ -36,8 +36,9 @@ class CredentialListed(Model):
     """A line of a list: the signed document is read one by one."""
 
     id: str
-    learner: str
-    achievement: str
+    learner: str | None = None
+    """Null, like the achievement, for a credential that a caller wrote."""
+    achievement: str | None = None
     award: str | None = None
     state: Literal["intended", "issued", "abandoned"]
     status: Literal["valid", "suspended", "revoked"]

@@ -16,7 +16,7 @@ from cairn.common.db import Transaction
 
 _COLUMNS: Final = """
     tenant_id, id, learner_id, achievement_id, completion_id, award_id, state, status, list_id, list_index,
-    holding, body, intended_at, issued_at
+    holding, key, body, intended_at, issued_at
 """
 
 
@@ -54,6 +54,25 @@ async def add_intents(tx: Transaction, intents: Sequence[Intent]) -> None:
     columns: dict[str, Any] = {name: [getattr(intent, name) for intent in intents] for name in names}
     columns["holding"] = [orjson.dumps(intent.holding).decode() for intent in intents]
     await tx.execute(statement, columns)
+
+
+async def add_document(tx: Transaction, row: Mapping[str, Any]) -> None:
+    """Record the intent to sign a document that a caller wrote. `list_id` and `list_index` may be null."""
+    statement = text("""
+        INSERT INTO credentials (tenant_id, id, document_id, key, state, status, list_id, list_index, intent, body)
+        VALUES (:tenant, :id, :document_id, :key, 'intended', 'valid', :list_id, :list_index, :digest, :body)
+    """)
+    await tx.execute(statement, row)
+
+
+async def documents(tx: Transaction, document_id: str, *, lock: bool = False) -> Sequence[RowMapping]:
+    """What was issued under an id: one that is ours, or one that a caller chose. The newest is first."""
+    statement = f"""
+        SELECT {_COLUMNS} FROM credentials
+         WHERE (id = :id OR document_id = :id) AND state = 'issued'
+         ORDER BY intended_at DESC, id{" FOR UPDATE" if lock else ""}
+    """  # noqa: S608
+    return await tx.rows(text(statement).columns(holding=JSONB()), {"id": document_id})
 
 
 async def take_intended(tx: Transaction, limit: int) -> Sequence[RowMapping]:

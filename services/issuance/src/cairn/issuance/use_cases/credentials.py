@@ -66,7 +66,8 @@ async def apply(
     if status == row["status"]:
         return False
     await credentials.set_status(tx, row, status, reason=reason, principal=principal, at=now)
-    if row["state"] == "issued":
+    # What a caller wrote is of no learner, and nobody was told of it.
+    if row["state"] == "issued" and row["learner_id"] is not None:
         await tx.publish(status_event(row["tenant_id"], row["learner_id"], row["id"], status, now))
     return True
 
@@ -75,11 +76,18 @@ async def _found(tx: Transaction, vault: Vault, credential_id: str) -> Found:
     row = await credentials.credential(tx, credential_id)
     if row is None:
         raise _not_found()
-    learner = await people.learner(tx, row["learner_id"])
-    document = None
-    if row["state"] == "issued" and learner is not None and learner["key"] is not None:
-        document = orjson.loads(vault.open(learner["key"], row["body"], body_place(credential_id)))
+    document = await document_of(tx, vault, row)
     return Found(row, document, await credentials.status_changes(tx, credential_id))
+
+
+async def document_of(tx: Transaction, vault: Vault, row: RowMapping) -> dict[str, Any] | None:
+    """The signed document; None until it is signed, and once its learner is erased."""
+    learner = await people.learner(tx, row["learner_id"]) if row["learner_id"] is not None else None
+    key = learner["key"] if learner is not None else row["key"]
+    if row["state"] != "issued" or key is None:
+        return None
+    document: dict[str, Any] = orjson.loads(vault.open(key, row["body"], body_place(row["id"])))
+    return document
 
 
 def _not_found() -> DomainError:

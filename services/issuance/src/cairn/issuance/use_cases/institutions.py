@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import HttpUrl
 from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal
+from cairn.common.db import PLATFORM
 from cairn.common.events import Event
 from cairn.common.events.models import InstitutionAccredited
 from cairn.common.problem import DomainError
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain import names
+from cairn.issuance.domain.documents import ALGORITHMS, KeyType
 from cairn.issuance.domain.model import Institution
 from cairn.issuance.store import people
 
@@ -19,8 +22,8 @@ from cairn.issuance.store import people
 async def register(deps: Deps, institution: Institution) -> RowMapping:
     """Raises DomainError `institution-exists`."""
     tenant, now = institution.id, deps.now()
-    if tenant == "platform":
-        raise DomainError("`platform` is reserved.", field="/id", fix="Choose another id.")
+    if tenant == PLATFORM or tenant in map(names.own_tenant, ALGORITHMS):
+        raise DomainError(f"`{tenant}` is reserved.", field="/id", fix="Choose another id.")
     did = names.issuer_did(deps.settings.public_url, tenant)
     async with deps.database.transaction(tenant) as tx:
         if not await people.add_institution(tx, tenant, did, institution.to_json()):
@@ -49,6 +52,24 @@ async def register(deps: Deps, institution: Institution) -> RowMapping:
         await tx.commit()
     assert row is not None
     return row
+
+
+async def own(deps: Deps, key_type: KeyType) -> str:
+    """The tenant of the installation's own institution for keys of that type, registered when it is first needed.
+
+    It is the did:key of its key, since suites resolve no other method, and nobody is told to trust it.
+    """
+    tenant = names.own_tenant(key_type)
+    async with deps.database.transaction(tenant) as tx:
+        await people.take_turns(tx, [deps.vault.blind("own institution", tenant)])
+        if await people.institution(tx, tenant) is None:
+            await deps.keys.create(tx, tenant)
+            keys = {row["algorithm"]: row["public_multibase"] for row in await deps.keys.history(tx, tenant)}
+            did = f"did:key:{keys[ALGORITHMS[key_type]]}"
+            body = Institution(id=tenant, name="Cairn on one machine", url=HttpUrl(deps.settings.public_url))
+            await people.add_institution(tx, tenant, did, body.to_json())
+            await tx.commit()
+    return tenant
 
 
 async def show(deps: Deps, principal: Principal, tenant: str) -> RowMapping:
