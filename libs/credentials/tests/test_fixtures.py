@@ -16,6 +16,8 @@ SUPPORTED = {
     "db/ob3-eddsa-rdfc-2022.json",
     "db/ob3-eddsa-rdfc-2022-full.json",
     "db/ob3-eddsa-jcs-2022.json",
+    "db/ob3-ecdsa-rdfc-2019-P-256.json",
+    "db/ob3-ecdsa-sd-2023-derived-mid.json",
     "db/ob3-did-web.json",
     "db/status-ok.json",
     "db/endorsement-eddsa-rdfc.json",
@@ -30,6 +32,7 @@ SUPPORTED = {
     "dcc/v2/dataIntegrityProof/didKey/legacyRegistry-noStatus-noExpiry-credSubjName.json",
 }
 FAILING = {
+    "db/ob3-ecdsa-sd-2023-BASE.json": (CheckName.PROOF, "base-proof"),
     "db-neg/tamper-name.json": (CheckName.PROOF, "signature-invalid"),
     "db-neg/undefined-term-added.json": (CheckName.PROOF, "term-undefined"),
     "db-neg/proofvalue-flipped.json": (CheckName.PROOF, "signature-invalid"),
@@ -48,6 +51,7 @@ FAILING = {
 PROOF_VECTORS = {
     "w3c/vc-di-eddsa/eddsa-rdfc-2022/signedDataInt.json",
     "w3c/vc-di-eddsa/eddsa-jcs-2022/signedJCS.json",
+    "w3c/vc-di-ecdsa/ecdsa-rdfc-2019-p256/signedECDSAP256.json",
 }
 # Not credentials: an encoded list, and inputs to be signed.
 OTHER_KINDS = {"bitstring", "unsigned"}

@@ -70,7 +70,7 @@ from cairn.credentials.openbadges.models import (
     StatusEntry,
 )
 from cairn.credentials.presentations import build_presentation, sign_presentation, verify_presentation
-from cairn.credentials.proofs import Cryptosuite, PreparedProof, prepare, sign
+from cairn.credentials.proofs import Cryptosuite, PreparedProof, add_proof, derive, prepare, sign
 from cairn.credentials.status import (
     MINIMUM_ENTRIES,
     Bitstring,
@@ -142,12 +142,14 @@ __all__ = [
     "Unreachable",
     "Verification",
     "VerificationMethod",
+    "add_proof",
     "build_credential",
     "build_did_document",
     "build_presentation",
     "build_status_list",
     "check_unsigned",
     "decode_list",
+    "derive",
     "did_web_for",
     "did_web_url",
     "encode_list",

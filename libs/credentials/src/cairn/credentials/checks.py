@@ -15,9 +15,10 @@ from cairn.credentials.instants import parse_instant
 from cairn.credentials.jose import Token, claim_mismatches, instant_claim
 from cairn.credentials.jws import thumbprint, verify_jws
 from cairn.credentials.proofs import is_supported, verify_proof
-from cairn.credentials.proofs.common import check_options, check_times
+from cairn.credentials.proofs.common import check_options, check_times, proof_instant
 from cairn.credentials.schema_check import schema_findings, unknown_schemas
 from cairn.credentials.secured import Secured
+from cairn.credentials.shape import listed
 from cairn.credentials.structure import model_version, structure_findings
 
 PROOF_FIRST: Final = "this is only looked up once the proof holds for the issuer"
@@ -70,13 +71,20 @@ def proof_and_issuer(
     if secured.token is not None:
         return _token(secured, secured.token, keys, at=at, purpose=purpose)
     pairs = [_one_proof(secured, proof, keys, at, tolerance, purpose) for proof in secured.proofs]
-    supported = [
-        pair for proof, pair in zip(secured.proofs, pairs, strict=True) if is_supported(proof.get("cryptosuite"))
+    known = [proof for proof in secured.proofs if is_supported(proof.get("cryptosuite"))]
+    chained = {name for proof in known for name in listed(proof.get("previousProof")) if isinstance(name, str)}
+    # In a set of proofs, those that cannot be judged here neither help nor harm, as long as one can be, and rests on
+    # none of them.
+    counted = [
+        pair
+        for proof, pair in zip(secured.proofs, pairs, strict=True)
+        if not known or proof in known or proof.get("id") in chained
     ]
-    # In a set of proofs, those that cannot be judged here neither help nor harm, as long as one can be.
-    counted = supported or pairs
     left_aside = [Finding(pair[0].code, pair[0].detail) for pair in pairs if pair not in counted]
-    proof, issuer = gravest([pair[0] for pair in counted]), gravest([pair[1] for pair in counted])
+    proof = gravest([pair[0] for pair in counted])
+    # A witness may sign beside the issuer; that one proof which holds is the issuer's own is what binds.
+    bound = [issuer for proof, issuer in counted if proof.outcome is issuer.outcome is Outcome.PASSED]
+    issuer = bound[0] if bound else gravest([pair[1] for pair in counted])
     also = (*proof.also, *left_aside)
     return Check(proof.outcome, proof.code, proof.detail, proof.pointer, also), issuer
 
@@ -101,7 +109,7 @@ def _one_proof(
         )
     signer = did_of(method_id)
     known = keys.get(signer)
-    issuer = _issuer_check(secured, method_id, known, created=proof.get("created"), at=at, purpose=purpose)
+    issuer = _issuer_check(secured, method_id, known, created=proof_instant(proof, "created"), at=at, purpose=purpose)
     if not isinstance(known, DidDocument):
         return known or undetermined("issuer-mismatch", "the proof names no key of the issuer's", "/proof"), issuer
     method = known.method(method_id)
@@ -139,7 +147,7 @@ def _token(
             refusal = refusal or error
             continue
         issuer = _issuer_check(
-            secured, method.id, known, created=secured.document.get("validFrom"), at=at, purpose=purpose
+            secured, method.id, known, created=parse_instant(secured.document.get("validFrom")), at=at, purpose=purpose
         )
         wrong = claim_mismatches(token)
         if wrong:
@@ -180,7 +188,13 @@ def _binding(secured: Secured, keys: Mapping[str, DidDocument | Check]) -> Check
 
 
 def _issuer_check(
-    secured: Secured, method_id: str, known: DidDocument | Check | None, *, created: Any, at: datetime, purpose: str
+    secured: Secured,
+    method_id: str,
+    known: DidDocument | Check | None,
+    *,
+    created: datetime | None,
+    at: datetime,
+    purpose: str,
 ) -> Check:
     """kid -> DID -> issuer (S7), and what the issuer says of the key (S27)."""
     if did_of(method_id) != secured.issuer:
@@ -191,13 +205,12 @@ def _issuer_check(
     method = known.method(method_id)
     if method is None:
         return failed([Finding("key-unknown", "the issuer publishes no such key", "/issuer")])
-    if purpose not in method.purposes:
-        return failed([Finding("key-purpose", f"the issuer does not use that key for {purpose}", "/issuer")])
-    signed = parse_instant(created)
     if method.revoked is not None and at >= method.revoked:
         # The date within a proof is written by whoever holds the key, so it cannot excuse a key that was stolen.
         return failed([Finding("key-revoked", "the issuer has revoked the key that signed", "/issuer")])
-    if method.expires is not None and (signed or at) >= method.expires:
+    if purpose not in method.purposes:
+        return failed([Finding("key-purpose", f"the issuer does not use that key for {purpose}", "/issuer")])
+    if method.expires is not None and (created or at) >= method.expires:
         return failed([Finding("key-expired", "the issuer had retired the key before it signed", "/issuer")])
     return passed("issuer-signed", "the key that the proof names is the issuer's")
 

@@ -86,7 +86,7 @@ def _walk(value: Any, pointer: str, *, strict: bool) -> None:
                     code="term-rekeyed",
                     pointer=here,
                 )
-            if key in _json_terms() or (is_value and members.get("@type") == "@json"):
+            if key in json_terms() or (is_value and members.get("@type") == "@json"):
                 continue
             if strict and key in _list_terms() and not is_list(member):
                 raise DocumentRefused(f"{key} is an ordered list", code="list-expected", pointer=here)
@@ -188,7 +188,7 @@ def _terms_with(key: str, value: str) -> frozenset[str]:
 
 
 @cache
-def _json_terms() -> frozenset[str]:
+def json_terms() -> frozenset[str]:
     return _terms_with("@type", "@json")
 
 

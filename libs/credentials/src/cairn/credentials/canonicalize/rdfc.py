@@ -7,7 +7,7 @@ https://www.w3.org/TR/rdf-canon/.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from itertools import permutations
 from typing import Final, TypeAlias
@@ -42,6 +42,21 @@ def canonical_nquads(quads: Iterable[Quad]) -> str:
         named = labels.get
         lines += [_line(named(s, s), p, named(o, o), named(g, g)) for s, p, o, g in blank]
     return "".join(sorted(lines))
+
+
+def canonical_labels(quads: Iterable[Quad]) -> dict[str, str]:
+    """Each blank node's canonical label, such as `_:c14n0`. Raises DocumentRefused beyond the bounds."""
+    blank = [quad for quad in set(quads) if quad[0][0] == "_" or quad[2][0] == "_" or quad[3][:1] == "_"]
+    return _Canonicalization(blank).labels() if blank else {}
+
+
+def relabelled(quads: Iterable[Quad], labels: Mapping[str, str]) -> list[str]:
+    """The quads as sorted lines, each blank node under its label in `labels`. Raises KeyError without one."""
+
+    def named(term: str) -> str:
+        return labels[term] if term[:1] == "_" else term
+
+    return sorted({_line(named(s), p, named(o), named(g)) for s, p, o, g in quads})
 
 
 def _line(subject: str, predicate: str, value: str, graph: str) -> str:

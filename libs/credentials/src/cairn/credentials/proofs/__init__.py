@@ -1,21 +1,36 @@
-"""Data Integrity proofs: one cryptosuite a file, behind `sign`, `prepare` and `verify_proof`."""
+"""Data Integrity proofs: one cryptosuite a file, behind `sign`, `add_proof`, `prepare` and `verify_proof`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import ModuleType
 from typing import Any, Final, Literal, TypeAlias
 
-from cairn.credentials.errors import DocumentRefused, KeyRefused, ProofUnsupported
+from cairn.credentials.errors import DocumentRefused, KeyRefused, ProofInvalid, ProofUnsupported
 from cairn.credentials.instants import format_instant
-from cairn.credentials.keys import PublicKey, Signer
-from cairn.credentials.proofs import eddsa_jcs_2022, eddsa_rdfc_2022
+from cairn.credentials.keys import Algorithm, PublicKey, Signer
+from cairn.credentials.proofs import (
+    ecdsa_jcs_2019,
+    ecdsa_rdfc_2019,
+    ecdsa_sd_2023,
+    eddsa_jcs_2022,
+    eddsa_rdfc_2022,
+)
+from cairn.credentials.proofs.common import SIGNATURE_BYTES, input_document, unsecured
+from cairn.credentials.shape import is_object, listed
+from cairn.credentials.strict_json import check_json
 from cairn.credentials.structure import check_signs_for, check_unsigned, check_unsigned_presentation
 
-Cryptosuite: TypeAlias = Literal["eddsa-rdfc-2022", "eddsa-jcs-2022"]
+Cryptosuite: TypeAlias = Literal[
+    "eddsa-rdfc-2022", "eddsa-jcs-2022", "ecdsa-rdfc-2019", "ecdsa-jcs-2019", "ecdsa-sd-2023"
+]
+Purpose: TypeAlias = Literal["assertionMethod", "authentication"]
 
-_SUITES: Final[dict[str, ModuleType]] = {suite.NAME: suite for suite in (eddsa_rdfc_2022, eddsa_jcs_2022)}
+_SUITES: Final[dict[str, ModuleType]] = {
+    suite.NAME: suite for suite in (eddsa_rdfc_2022, eddsa_jcs_2022, ecdsa_rdfc_2019, ecdsa_jcs_2019, ecdsa_sd_2023)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +38,27 @@ class PreparedProof:
     """A proof that lacks only its signature, for keys that sign elsewhere and for recording the intent first (S26)."""
 
     document: dict[str, Any]
+    """What is secured: of a chain, with the proofs that this one follows upon."""
     proof: dict[str, Any]
     hash_data: bytes
     """What is signed."""
+    algorithm: Algorithm = "EdDSA"
+    base: ecdsa_sd_2023.Base | None = None
+    """What a base proof of ecdsa-sd-2023 carries besides the signature."""
 
     def attach(self, signature: bytes) -> dict[str, Any]:
-        """The secured document. Raises KeyRefused for a signature that is not of Ed25519's length."""
-        if len(signature) != 64:
-            raise KeyRefused("a signature of Ed25519 has 64 bytes")
-        value = _SUITES[self.proof["cryptosuite"]].proof_serialization(signature)
-        return self.document | {"proof": self.proof | {"proofValue": value}}
+        """The secured document. Raises KeyRefused for a signature that is not of the algorithm's length."""
+        return self.document | {"proof": self.complete(signature)}
+
+    def complete(self, signature: bytes) -> dict[str, Any]:
+        """The proof with its signature. Raises KeyRefused."""
+        if len(signature) != SIGNATURE_BYTES[self.algorithm]:
+            raise KeyRefused(f"a signature of {self.algorithm} has {SIGNATURE_BYTES[self.algorithm]} bytes")
+        if self.base is not None:
+            value = ecdsa_sd_2023.base_proof_serialization(self.base, signature)
+        else:
+            value = _SUITES[self.proof["cryptosuite"]].proof_serialization(signature)
+        return self.proof | {"proofValue": value}
 
 
 def prepare(
@@ -41,18 +67,20 @@ def prepare(
     verification_method: str,
     created: datetime,
     cryptosuite: Cryptosuite = "eddsa-rdfc-2022",
+    algorithm: Algorithm | None = None,
     expires: datetime | None = None,
-    purpose: Literal["assertionMethod", "authentication"] = "assertionMethod",
+    purpose: Purpose = "assertionMethod",
     challenge: str | None = None,
     domain: str | None = None,
+    mandatory_pointers: Sequence[str] = (),
 ) -> PreparedProof:
     """Everything of signing but the signature: of a credential, or for `authentication` of a presentation.
 
     Raises ContextUnknown, or DocumentRefused where part of the document would go unsigned (S1), or where the method's
-    DID is not the document's issuer, or holder (S7).
+    DID is not the document's issuer, or holder (S7). `algorithm` is the key's, by default the suite's first.
+    `mandatory_pointers` are for ecdsa-sd-2023 alone, and what condemns a credential is always among them; its proofs
+    differ from one call to the next.
     """
-    if cryptosuite not in _SUITES:
-        raise ProofUnsupported(f"the cryptosuite {cryptosuite} is not implemented here")
     if "proof" in document:
         raise DocumentRefused("the document has a proof already", code="proof-present", pointer="/proof")
     if purpose == "authentication":
@@ -60,22 +88,32 @@ def prepare(
     else:
         check_unsigned(document)
         check_signs_for(document, verification_method, "issuer")
-    suite = _SUITES[cryptosuite]
-    options = {
-        "type": "DataIntegrityProof",
-        "cryptosuite": cryptosuite,
-        "created": format_instant(created),
-        "verificationMethod": verification_method,
-        "proofPurpose": purpose,
-    }
-    if expires is not None:
-        options["expires"] = format_instant(expires)
+    options = _options(verification_method, created, expires, purpose)
     if challenge is not None:
         options["challenge"] = challenge
     if domain is not None:
         options["domain"] = domain
-    options = suite.proof_options_for(document, options)
-    return PreparedProof(document=document, proof=options, hash_data=suite.hash_data(document, options))
+    return _prepare(document, options, cryptosuite, algorithm, mandatory_pointers)
+
+
+def _prepare(
+    document: dict[str, Any],
+    options: dict[str, Any],
+    cryptosuite: str,
+    algorithm: Algorithm | None = None,
+    mandatory_pointers: Sequence[str] = (),
+) -> PreparedProof:
+    suite = _suite(cryptosuite)
+    chosen: Algorithm = algorithm or suite.ALGORITHMS[0]
+    if chosen not in suite.ALGORITHMS:
+        raise KeyRefused(f"{cryptosuite} is not signed with a key for {chosen}")
+    options = suite.proof_options_for(document, {"type": "DataIntegrityProof", "cryptosuite": cryptosuite} | options)
+    if suite is ecdsa_sd_2023:
+        base = ecdsa_sd_2023.base(document, options, mandatory_pointers)
+        return PreparedProof(document, options, ecdsa_sd_2023.serialize_sign_data(base), chosen, base)
+    if mandatory_pointers:
+        raise DocumentRefused(f"{cryptosuite} discloses the whole, so it has no mandatory pointers")
+    return PreparedProof(document, options, suite.hash_data(document, options, chosen), chosen)
 
 
 def sign(
@@ -85,24 +123,65 @@ def sign(
     created: datetime,
     cryptosuite: Cryptosuite = "eddsa-rdfc-2022",
     expires: datetime | None = None,
-    purpose: Literal["assertionMethod", "authentication"] = "assertionMethod",
+    purpose: Purpose = "assertionMethod",
     challenge: str | None = None,
     domain: str | None = None,
+    mandatory_pointers: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A copy of the document with a Data Integrity proof. Raises as `prepare` does, and KeyRefused for a wrong key."""
-    if signer.algorithm != "EdDSA":
-        raise KeyRefused(f"{cryptosuite} is signed with Ed25519, not with a key for {signer.algorithm}")
     prepared = prepare(
         document,
         verification_method=signer.verification_method,
         created=created,
         cryptosuite=cryptosuite,
+        algorithm=signer.algorithm,
         expires=expires,
         purpose=purpose,
         challenge=challenge,
         domain=domain,
+        mandatory_pointers=mandatory_pointers,
     )
     return prepared.attach(signer.sign(prepared.hash_data))
+
+
+def add_proof(
+    secured: dict[str, Any],
+    signer: Signer,
+    *,
+    created: datetime,
+    cryptosuite: Cryptosuite = "eddsa-rdfc-2022",
+    expires: datetime | None = None,
+    proof_id: str | None = None,
+    previous: str | Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """A copy with one more proof, in a set or, where `previous` names proofs by id, in a chain (Data Integrity §4.3).
+
+    Who signs need not be the issuer: a witness vouches for the document, and for the named proofs.
+    Raises as `prepare` does, and ProofInvalid where a previous proof is not there.
+    """
+    check_unsigned(unsecured(secured))
+    options = _options(signer.verification_method, created, expires, "assertionMethod")
+    if proof_id is not None:
+        options["id"] = proof_id
+    if previous is not None:
+        options["previousProof"] = previous if isinstance(previous, str) else list(previous)
+    prepared = _prepare(input_document(secured, options), options, cryptosuite, signer.algorithm)
+    proof = prepared.complete(signer.sign(prepared.hash_data))
+    return unsecured(secured) | {"proof": [*listed(secured.get("proof")), proof]}
+
+
+def derive(secured: dict[str, Any], selective_pointers: Sequence[str]) -> dict[str, Any]:
+    """The credential that the holder shows: what the issuer made mandatory, and what the JSON pointers select.
+
+    Of a set of proofs, the one base proof of ecdsa-sd-2023 is derived from. Raises ProofInvalid where there is not
+    exactly one, and as `ecdsa_sd_2023.add_derived_proof` does.
+    """
+    check_json(secured)
+    proofs = [proof for proof in listed(secured.get("proof")) if is_object(proof)]
+    bases = [proof for proof in proofs if proof.get("cryptosuite") == ecdsa_sd_2023.NAME]
+    if len(bases) != 1:
+        raise ProofInvalid("the credential has not one base proof of ecdsa-sd-2023", pointer="/proof")
+    return ecdsa_sd_2023.add_derived_proof(input_document(secured, bases[0]), bases[0], selective_pointers)
 
 
 def is_supported(cryptosuite: object) -> bool:
@@ -114,7 +193,19 @@ def verify_proof(secured: dict[str, Any], proof: dict[str, Any], key: PublicKey)
 
     Raises ProofInvalid, ProofUnsupported, ContextUnknown or DocumentRefused.
     """
-    cryptosuite = proof.get("cryptosuite")
+    _suite(proof.get("cryptosuite")).verify_proof(input_document(secured, proof), proof, key)
+
+
+def _suite(cryptosuite: object) -> ModuleType:
     if not isinstance(cryptosuite, str) or cryptosuite not in _SUITES:
         raise ProofUnsupported(f"the cryptosuite {str(cryptosuite)[:80]} is not implemented here")
-    _SUITES[cryptosuite].verify_proof(secured, proof, key)
+    return _SUITES[cryptosuite]
+
+
+def _options(method: str, created: datetime, expires: datetime | None, purpose: Purpose) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "created": format_instant(created),
+        "verificationMethod": method,
+        "proofPurpose": purpose,
+    }
+    return options if expires is None else options | {"expires": format_instant(expires)}
