@@ -63,6 +63,9 @@ class Files:
     async def status_list(self, url: str) -> bytes:
         return self._answer(url)
 
+    async def document(self, url: str) -> bytes:
+        return self._answer(url)
+
     def _answer(self, url: str) -> bytes:
         self.asked.append(url)
         if url not in self.bodies:

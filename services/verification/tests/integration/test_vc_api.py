@@ -85,6 +85,7 @@ async def test_checks_that_were_not_asked_for_are_skipped(client, north, web) ->
         "status": "skipped",
         "validity": "skipped",
         "schema": "skipped",
+        "evidence": "skipped",
         "holder": "skipped",
     }
     assert north.list_path not in web.hits

@@ -1,4 +1,4 @@
-"""From six answers to one verdict, and what is kept of them."""
+"""From seven answers to one verdict, and what is kept of them."""
 
 import itertools
 import json
@@ -35,6 +35,8 @@ def verification(id_: str | None = "urn:uuid:canary", **outcomes: Outcome) -> Ve
         ({"proof": SKIPPED}, "undetermined"),
         ({"issuer": SKIPPED}, "undetermined"),
         ({"schema": OPEN}, "undetermined"),
+        ({"evidence": OPEN}, "verified"),
+        ({"evidence": FAILED}, "refused"),
         ({"proof": FAILED}, "refused"),
         ({"status": FAILED}, "refused"),
         ({"validity": FAILED}, "refused"),

@@ -45,12 +45,21 @@ from cairn.credentials.keys import (
     public_key_from_multikey,
 )
 from cairn.credentials.openbadges.builder import build_credential
+from cairn.credentials.openbadges.clr import Association, ClrDraft, build_clr, stack_associations
+from cairn.credentials.openbadges.drafts import (
+    CredentialDraft,
+    RefreshService,
+    SchemaReference,
+    StatusEntry,
+    TermsOfUse,
+)
+from cairn.credentials.openbadges.endorsement import EndorsementDraft, build_endorsement
 from cairn.credentials.openbadges.facts import read_facts
 from cairn.credentials.openbadges.models import (
     Achievement,
+    Address,
     Alignment,
     Component,
-    CredentialDraft,
     CredentialFacts,
     Criteria,
     EuropeanElements,
@@ -67,7 +76,6 @@ from cairn.credentials.openbadges.models import (
     ResultDescription,
     RubricCriterionLevel,
     Stack,
-    StatusEntry,
 )
 from cairn.credentials.presentations import build_presentation, sign_presentation, verify_presentation
 from cairn.credentials.proofs import Cryptosuite, PreparedProof, add_proof, derive, prepare, sign
@@ -87,11 +95,14 @@ from cairn.credentials.verify import Policy, Resolver, Trust, Unreachable, verif
 __all__ = [
     "MINIMUM_ENTRIES",
     "Achievement",
+    "Address",
     "Algorithm",
     "Alignment",
+    "Association",
     "Bitstring",
     "Check",
     "CheckName",
+    "ClrDraft",
     "Component",
     "ContextUnknown",
     "CredentialDraft",
@@ -104,6 +115,7 @@ __all__ = [
     "DocumentRefused",
     "Ed25519PublicKey",
     "Ed25519Signer",
+    "EndorsementDraft",
     "EuropeanElements",
     "Evidence",
     "Finding",
@@ -128,23 +140,28 @@ __all__ = [
     "ProofUnsupported",
     "PublicKey",
     "QualityAssurance",
+    "RefreshService",
     "Related",
     "Resolver",
     "Result",
     "ResultDescription",
     "RubricCriterionLevel",
+    "SchemaReference",
     "Signer",
     "Stack",
     "StatusEntry",
     "StatusListRefused",
+    "TermsOfUse",
     "TokenRefused",
     "Trust",
     "Unreachable",
     "Verification",
     "VerificationMethod",
     "add_proof",
+    "build_clr",
     "build_credential",
     "build_did_document",
+    "build_endorsement",
     "build_presentation",
     "build_status_list",
     "check_unsigned",
@@ -168,6 +185,7 @@ __all__ = [
     "sign_jwt",
     "sign_presentation",
     "sign_presentation_jwt",
+    "stack_associations",
     "ttl_of",
     "verify",
     "verify_presentation",

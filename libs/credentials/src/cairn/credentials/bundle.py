@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from functools import cache
@@ -51,3 +52,13 @@ def context_sha256(url: str) -> str:
 def schema(url: str) -> dict[str, Any] | None:
     """The bundled JSON Schema of that `$id`, or None."""
     return _read("schemas", url) if url in _index("schemas") else None
+
+
+def schema_fits(url: str, integrity: str) -> bool:
+    """Whether the bundled schema has that digest (Subresource Integrity: `sha384-…`; the strongest counts)."""
+    data = (files("cairn.credentials") / "schemas" / _index("schemas")[url]["file"]).read_bytes()
+    stated = {name: digest for name, _, digest in (one.partition("-") for one in integrity.split())}
+    for name in ("sha512", "sha384", "sha256"):
+        if name in stated:
+            return base64.b64encode(hashlib.new(name, data).digest()).decode() == stated[name]
+    return False

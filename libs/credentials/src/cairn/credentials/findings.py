@@ -25,6 +25,7 @@ class CheckName(StrEnum):
     STATUS = "status"
     VALIDITY = "validity"
     SCHEMA = "schema"
+    EVIDENCE = "evidence"
     HOLDER = "holder"
     """Whether who shows it holds the key that it is bound to, and has made it for this verifier."""
 
@@ -76,8 +77,13 @@ class Verification:
 
     @property
     def verified(self) -> bool:
-        """Every check passed, or was skipped: not asked for, or absent. Whom to trust is for the verifier to decide."""
-        return all(_stands(check) for name, check in self.checks.items() if name is not CheckName.TRUST)
+        """Every check passed, or was skipped: not asked for, or absent. Whom to trust is for the verifier to decide.
+
+        Evidence only counts where it failed: it may lie where nobody here can look, and the credential be good.
+        """
+        open_ = (CheckName.TRUST, CheckName.EVIDENCE)
+        held = all(_stands(check) for name, check in self.checks.items() if name not in open_)
+        return held and self.checks[CheckName.EVIDENCE].outcome is not Outcome.FAILED
 
     def to_json(self) -> dict[str, Any]:
         """`{verified, form, cryptosuite, issuer, contexts, checks: {proof: {outcome, code, detail, …}, …}}`"""

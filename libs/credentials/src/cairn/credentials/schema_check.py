@@ -1,4 +1,7 @@
-"""JSON Schema of Open Badges 3.0, from the bundle; schemas named elsewhere are not fetched."""
+"""JSON Schemas from the bundle: what Open Badges 3.0 and CLR 2.0 ask, and what a credential says that it follows.
+
+A `credentialSchema` is looked up by its id. One that is not bundled is never fetched: nothing can be said of it.
+"""
 
 from __future__ import annotations
 
@@ -10,51 +13,80 @@ from jsonschema_rs import Draft201909Validator, ValidationError
 
 from cairn.credentials import bundle
 from cairn.credentials.findings import Finding
-from cairn.credentials.shape import id_of, is_list, is_object, is_small, listed, types_of
+from cairn.credentials.shape import id_of, is_list, is_object, is_small, listed, text_of, types_of
 
-ACHIEVEMENT_SCHEMA: Final = (
-    "https://purl.imsglobal.org/spec/ob/v3p0/schema/json/ob_v3p0_achievementcredential_schema.json"
-)
-ACHIEVEMENT_TYPES: Final = frozenset({"AchievementCredential", "OpenBadgeCredential"})
+_OB: Final = "https://purl.imsglobal.org/spec/ob/v3p0/schema/json/"
+_CLR: Final = "https://purl.imsglobal.org/spec/clr/v2p0/schema/json/"
+ACHIEVEMENT_SCHEMA: Final = f"{_OB}ob_v3p0_achievementcredential_schema.json"
+ENDORSEMENT_SCHEMA: Final = f"{_OB}ob_v3p0_endorsementcredential_schema.json"
+CLR_SCHEMA: Final = f"{_CLR}clr_v2p0_clrcredential_schema.json"
+_BY_KIND: Final = {
+    "AchievementCredential": ACHIEVEMENT_SCHEMA,
+    "OpenBadgeCredential": ACHIEVEMENT_SCHEMA,
+    "EndorsementCredential": ENDORSEMENT_SCHEMA,
+    "ClrCredential": CLR_SCHEMA,
+}
 SCHEMA_TYPES: Final = frozenset({"1EdTechJsonSchemaValidator2019", "JsonSchema"})
 _MAX_FINDINGS: Final = 5
+_MAX_SCHEMAS: Final = 8
 _MAX_EXPLAINED: Final = 2_000
 """Values in a document. To say where a schema is violated takes hundreds of times longer than to say that it is."""
 
 
 def schema_findings(document: dict[str, Any]) -> list[Finding]:
-    """Where an Open Badges 3.0 credential departs from its schema; empty for one that does not, and for other kinds."""
-    kinds = frozenset(types_of(document))
-    if kinds & ACHIEVEMENT_TYPES:
-        validator = _achievement_validator()
-    elif "EndorsementCredential" in kinds:
-        validator = _endorsement_validator()
-    else:
-        return []
+    """Where the credential departs from the schema of its kind, or from a bundled one that it names."""
+    owed = [_BY_KIND[kind] for kind in types_of(document) if kind in _BY_KIND]
+    named = [id_of(entry) or "" for entry in listed(document.get("credentialSchema")) if is_known(entry)]
     instance = _with_one_status(document)
-    if validator.is_valid(instance):
-        return []
-    if not is_small(instance, _MAX_EXPLAINED):
-        return [Finding("schema-violated", "the credential departs from its schema, and is too large to say where")]
-    return [_finding(error) for error in islice(validator.iter_errors(instance), _MAX_FINDINGS)]
+    found = _altered(document)
+    for url in list(dict.fromkeys([*owed, *named]))[:_MAX_SCHEMAS]:
+        validator = _validator(url)
+        if validator.is_valid(instance):
+            continue
+        if not is_small(instance, _MAX_EXPLAINED):
+            found.append(
+                Finding("schema-violated", "the credential departs from its schema, and is too large to say where")
+            )
+        else:
+            found += [_finding(error) for error in islice(validator.iter_errors(instance), _MAX_FINDINGS)]
+    return found[:_MAX_FINDINGS]
 
 
 def unknown_schemas(document: dict[str, Any]) -> list[str]:
     """The `credentialSchema`s that are named and not bundled, so that nothing can be said of them."""
+    entries = listed(document.get("credentialSchema"))
+    return [id_of(entry) or "?" for place, entry in enumerate(entries) if not is_known(entry) or place >= _MAX_SCHEMAS]
+
+
+def is_known(entry: Any) -> bool:
+    """Whether a `credentialSchema` is of a type that is evaluated here, and in the bundle."""
+    return (
+        is_object(entry) and bool(SCHEMA_TYPES & set(types_of(entry))) and bundle.schema(id_of(entry) or "") is not None
+    )
+
+
+def _altered(document: dict[str, Any]) -> list[Finding]:
+    """A named schema whose `digestSRI` is not that of the bundled bytes is not the one that the issuer meant."""
     return [
-        id_of(entry) or "?"
+        Finding("schema-digest", "the schema's digestSRI is not that of the schema", "/credentialSchema")
         for entry in listed(document.get("credentialSchema"))
-        if not is_object(entry) or not SCHEMA_TYPES & set(types_of(entry)) or bundle.schema(id_of(entry) or "") is None
+        if is_known(entry) and "digestSRI" in entry
+        if not bundle.schema_fits(id_of(entry) or "", text_of(entry["digestSRI"]) or "")
     ]
 
 
 def _with_one_status(document: dict[str, Any]) -> dict[str, Any]:
-    """VC data model 2.0 §4.10 allows several status entries, which the 1EdTech schema, written for one, forgets.
+    """VC data model 2.0 §4.10 allows several status entries, which the 1EdTech schemas, written for one, forget.
 
     The structure check holds each of them to the same rule (a type).
     """
-    status = document.get("credentialStatus")
-    return document | {"credentialStatus": status[0]} if is_list(status) and status else document
+    status, subject = document.get("credentialStatus"), document.get("credentialSubject")
+    if is_list(status) and status:
+        document = document | {"credentialStatus": status[0]}
+    if is_object(subject) and "verifiableCredential" in subject:
+        inner = [_with_one_status(one) if is_object(one) else one for one in listed(subject["verifiableCredential"])]
+        document = document | {"credentialSubject": subject | {"verifiableCredential": inner}}
+    return document
 
 
 def _finding(error: ValidationError) -> Finding:
@@ -63,11 +95,5 @@ def _finding(error: ValidationError) -> Finding:
 
 
 @cache
-def _achievement_validator() -> Draft201909Validator:
-    return Draft201909Validator(bundle.schema(ACHIEVEMENT_SCHEMA) or False)
-
-
-@cache
-def _endorsement_validator() -> Draft201909Validator:
-    whole = bundle.schema(ACHIEVEMENT_SCHEMA) or {}
-    return Draft201909Validator({"$ref": "#/$defs/EndorsementCredential", "$defs": whole["$defs"]})
+def _validator(url: str) -> Draft201909Validator:
+    return Draft201909Validator(bundle.schema(url) or False)

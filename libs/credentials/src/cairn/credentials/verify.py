@@ -7,7 +7,7 @@ document; then what the trust list says of the issuer; and only then, of an issu
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from cairn.credentials import checks
 from cairn.credentials.did import DidDocument, did_web_url, is_did, read_did_document, resolve_did_key
 from cairn.credentials.errors import CredentialError, DidRefused
+from cairn.credentials.evidence import evidence, has_evidence, held_in
 from cairn.credentials.findings import Check, CheckName, Finding, Outcome, Verification
 from cairn.credentials.openbadges.facts import read_facts
 from cairn.credentials.secured import Secured, read_secured, used_contexts
@@ -53,6 +54,10 @@ class Resolver(Protocol):
         """The bytes of a status list credential (JSON or JWT). Asked only of an issuer who is not unknown."""
         ...
 
+    async def document(self, url: str) -> bytes:
+        """The bytes of a credential that one of such an issuer cites as its evidence."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -73,6 +78,8 @@ class Policy:
 
 
 _MAX_STATUS_ENTRIES = 8
+_MAX_DEPTH = 2
+"""How deep credentials within credentials are looked into: the badges of a CLR, and what endorses those."""
 
 
 async def verify(credential: dict[str, Any] | str | bytes, resolver: Resolver, policy: Policy) -> Verification:
@@ -116,6 +123,9 @@ class Run:
     resolver: Resolver
     policy: Policy
     documents: dict[str, DidDocument | Check] = field(default_factory=dict[str, "DidDocument | Check"])
+    depth: int = 0
+    beside: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What lies beside the credential in an outer one, by id."""
 
     async def credential(self, credential: dict[str, Any] | str | bytes) -> Verification:
         policy = self.policy
@@ -134,6 +144,7 @@ class Run:
         answers[CheckName.STATUS] = await self.status(secured, holds=holds, trust=answers[CheckName.TRUST])
         answers[CheckName.VALIDITY] = checks.validity(secured, at=policy.at, tolerance=policy.tolerance)
         answers[CheckName.SCHEMA] = checks.schema(secured.document)
+        answers[CheckName.EVIDENCE] = await self.evidence(secured, holds=holds, trust=answers[CheckName.TRUST])
         answers[CheckName.HOLDER] = Check(Outcome.SKIPPED, "not-presented", "nobody shows the credential as its holder")
         return Verification(
             checks=_asked(answers, policy),
@@ -222,6 +233,29 @@ class Run:
         ]
         return checks.gravest(found)
 
+    async def evidence(self, secured: Secured, *, holds: bool, trust: Check) -> Check:
+        if CheckName.EVIDENCE not in self.policy.checks:
+            return Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
+        if not has_evidence(secured.document):
+            return Check(Outcome.SKIPPED, "evidence-absent", "the credential names no evidence")
+        if not holds:
+            return checks.undetermined("proof-first", checks.PROOF_FIRST, "/evidence")
+        if self.depth == _MAX_DEPTH:
+            return checks.undetermined("too-complex", "credentials lie within credentials too deeply")
+        known = trust.outcome in (Outcome.PASSED, Outcome.SKIPPED)
+        # What can be judged without asking anybody is judged whoever the issuer is: a forged part stays a forged part.
+        asked = self.resolver if known else _Closed()
+        beside = self.beside | held_in(secured.document)
+        within = replace(self, resolver=asked, depth=self.depth + 1, beside=beside)
+
+        async def fetch(url: str) -> bytes | Check:
+            try:
+                return await asked.document(url)
+            except Unreachable as reason:
+                return checks.undetermined("evidence-unreachable", f"the cited credential cannot be had: {reason}")
+
+        return await evidence(secured.document, within.credential, fetch, self.beside)
+
     async def signed_list(self, url: str, issuer: str | None) -> dict[str, Any] | Check:
         """The list credential, its own proof and period having passed; or why not."""
         where = "/credentialStatus/statusListCredential"
@@ -252,3 +286,19 @@ class Run:
         except CredentialError as refusal:
             return checks.undetermined("status-list-unreadable", f"the status list: {refusal.detail}", where)
         return found if is_object(found) else checks.undetermined("status-list-unreadable", "not a list", where)
+
+
+class _Closed:
+    """The outside of an issuer who is not trusted: nothing is fetched (S9)."""
+
+    async def did_document(self, did: str, url: str) -> bytes:
+        raise Unreachable(f"nothing is fetched for an issuer who is not trusted, not even {did[:120]}")
+
+    async def trust(self, issuer: str) -> Trust:
+        return Trust.UNKNOWN
+
+    async def status_list(self, url: str) -> bytes:
+        raise Unreachable("nothing is fetched for an issuer who is not trusted")
+
+    async def document(self, url: str) -> bytes:
+        raise Unreachable("nothing is fetched for an issuer who is not trusted")

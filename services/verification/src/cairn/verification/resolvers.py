@@ -75,6 +75,9 @@ class Outside:
     async def status_list(self, url: str) -> bytes:
         return await self._within(self._fetcher.get(url))
 
+    async def document(self, url: str) -> bytes:
+        return await self._within(self._fetcher.get(url))
+
     async def _within(self, fetching: Awaitable[bytes]) -> bytes:
         try:
             async with asyncio.timeout_at(self._until):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from cairn.credentials.multihash import read_digest
 from cairn.credentials.openbadges import words
 from cairn.credentials.openbadges.models import (
     Alignment,
@@ -90,7 +90,7 @@ def _stack(evidence: list[dict[str, Any]]) -> Stack | None:
     framework = next(
         (one for one in _each(Alignment, audit.get("alignment")) if one.target_type == words.FRAMEWORK), None
     )
-    digest = _digest(audit.get("digestMultibase"))
+    digest = read_digest(audit.get("digestMultibase"))
     if framework is None or framework.target_code is None or digest is None:
         return None
     found = [_component(one) for one in evidence if one.get("genre") == words.COMPONENT_GENRE]
@@ -115,7 +115,7 @@ def _component(evidence: dict[str, Any]) -> Component | None:
             achievement=targets.get(words.CREDENTIAL, ""),
             issuer=targets.get(words.ISSUED_BY, ""),
             name=_text(evidence.get("name")),
-            digest=_digest(evidence.get("digestMultibase")),
+            digest=read_digest(evidence.get("digestMultibase")),
         )
     except ValidationError:
         return None
@@ -203,14 +203,3 @@ def _hours(code: str | None) -> Decimal | None:
 
 def _truth(code: str | None) -> bool | None:
     return {"true": True, "false": False}.get(code or "")
-
-
-def _digest(value: Any) -> str | None:
-    """The SHA-256 in hex of a multibase multihash."""
-    if not isinstance(value, str) or not value.startswith("u") or len(value) > 100:
-        return None
-    try:
-        data = base64.urlsafe_b64decode(value[1:] + "=" * (-(len(value) - 1) % 4))
-    except ValueError:
-        return None
-    return data[2:].hex() if data[:2] == b"\x12\x20" and len(data) == 34 else None

@@ -10,9 +10,9 @@ import hashlib
 import re
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 _IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`\x00-\x1f]+")
@@ -33,6 +33,7 @@ def _aware(value: datetime) -> datetime:
 Iri = Annotated[str, Field(max_length=2000), AfterValidator(_iri)]
 Instant = Annotated[datetime, AfterValidator(_aware)]
 Text = Annotated[str, Field(min_length=1, max_length=20_000)]
+CompactJwt = Annotated[str, Field(max_length=200_000, pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+$")]
 Name = Annotated[str, Field(min_length=1, max_length=1_000)]
 Amount = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4)]
 
@@ -50,16 +51,44 @@ class Image(Model):
     caption: Text | None = None
 
 
-class Profile(Model):
+class IdentifierEntry(Model):
+    identifier: Name
+    identifier_type: Name
+
+
+class Address(Model):
+    """Where somebody is; of an issuer at least the country (European micro-credential element)."""
+
+    address_country_code: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    address_country: Name | None = None
+    address_region: Name | None = None
+    address_locality: Name | None = None
+    street_address: Name | None = None
+    post_office_box_number: Name | None = None
+    postal_code: Name | None = None
+
+
+class Endorsed(Model):
+    """What may carry endorsements: whole signed credentials, and compact JWTs of such."""
+
+    endorsement: tuple[dict[str, Any], ...] = ()
+    endorsement_jwt: tuple[CompactJwt, ...] = ()
+
+
+class Profile(Endorsed):
     """An issuer or creator. The issuer's `id` is its DID."""
 
     id: Iri
     name: Name | None = None
     url: Iri | None = None
+    phone: Name | None = None
     email: Name | None = None
     description: Text | None = None
     image: Image | None = None
     official: Name | None = None
+    address: Address | None = None
+    other_identifier: tuple[IdentifierEntry, ...] = ()
+    parent_org: Profile | None = None
 
 
 class Alignment(Model):
@@ -170,18 +199,13 @@ class EuropeanElements(Model):
     """Stand-alone, independent, integrated, or stackable towards what."""
 
 
-class IdentifierEntry(Model):
-    identifier: Name
-    identifier_type: Name
-
-
 class Related(Model):
     id: Iri
     in_language: Name | None = None
     version: Name | None = None
 
 
-class Achievement(Model):
+class Achievement(Endorsed):
     """The definition of a micro-credential or a qualification."""
 
     id: Iri
@@ -249,7 +273,7 @@ class Component(Model):
     issuer: Iri
     name: Name | None = None
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """SHA-256 in hex of the component credential's bytes, where they are at hand."""
+    """SHA-256 in hex of the component, where it is at hand: of its JCS form, or of the text of a JWT."""
 
 
 class Stack(Model):
@@ -261,67 +285,6 @@ class Stack(Model):
     """SHA-256 in hex, as in the audit's `digest`."""
     components: tuple[Component, ...] = Field(min_length=1)
     title: Name | None = None
-
-
-class StatusEntry(Model):
-    """Where the credential's bit is (Bitstring Status List 1.0 §2.1)."""
-
-    list_url: Iri
-    index: Annotated[int, Field(ge=0)]
-    purpose: Literal["revocation", "suspension", "message", "refresh"] = "revocation"
-
-
-class CredentialDraft(Model):
-    """Everything that one credential says, before it is signed."""
-
-    id: Iri
-    issuer: Profile
-    achievement: Achievement
-    subject_id: Iri | None = None
-    """A DID or another IRI of the learner; None where only `identifiers` name them."""
-    identifiers: tuple[Identifier, ...] = ()
-    name: Name | None = None
-    """Of the credential; the achievement's where None."""
-    description: Text | None = None
-    image: Image | None = None
-    valid_from: Instant
-    valid_until: Instant | None = None
-    awarded: Instant | None = None
-    activity_start: Instant | None = None
-    activity_end: Instant | None = None
-    credits_earned: Amount | None = None
-    results: tuple[Result, ...] = ()
-    narrative: Text | None = None
-    licence_number: Name | None = None
-    role: Name | None = None
-    term: Name | None = None
-    evidence: tuple[Evidence, ...] = ()
-    stack: Stack | None = None
-    """Present on a qualification: its evidence cites the stack."""
-    status: tuple[StatusEntry, ...] = ()
-
-    @field_validator("status")
-    @classmethod
-    def _purposes_differ(cls, value: tuple[StatusEntry, ...]) -> tuple[StatusEntry, ...]:
-        if len({entry.purpose for entry in value}) != len(value):
-            raise ValueError("two status entries have the same purpose")
-        return value
-
-    @model_validator(mode="after")
-    def _times_agree(self) -> Self:
-        if self.valid_until is not None and self.valid_until <= self.valid_from:
-            raise ValueError("validUntil is not after validFrom")
-        if self.activity_start and self.activity_end and self.activity_end < self.activity_start:
-            raise ValueError("activityEndDate is before activityStartDate")
-        return self
-
-    @model_validator(mode="after")
-    def _results_are_described(self) -> Self:
-        described = {one.id for one in self.achievement.result_description}
-        for result in self.results:
-            if result.result_description is not None and result.result_description not in described:
-                raise ValueError("a result points to no resultDescription of the achievement")
-        return self
 
 
 class CredentialFacts(Model):

@@ -47,6 +47,7 @@ class ChecksShown(Model):
     status: CheckShown = Field(description="Whether the issuer has revoked or suspended it.")
     validity: CheckShown = Field(description="Whether its period has begun and has not ended.")
     schema_: CheckShown = Field(alias="schema", description="Whether it is an Open Badges 3.0 credential by its form.")
+    evidence: CheckShown = Field(description="Whether the credentials that it holds or cites verify as well.")
     holder: CheckShown = Field(
         description="Whether who shows it holds the key it is bound to; skipped where nobody does."
     )
