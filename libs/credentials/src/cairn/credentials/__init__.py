@@ -77,7 +77,7 @@ from cairn.credentials.openbadges.models import (
     RubricCriterionLevel,
     Stack,
 )
-from cairn.credentials.presentations import build_presentation, sign_presentation, verify_presentation
+from cairn.credentials.presentations import build_presentation, is_presentation, sign_presentation, verify_presentation
 from cairn.credentials.proofs import Cryptosuite, PreparedProof, add_proof, derive, prepare, sign
 from cairn.credentials.status import (
     MINIMUM_ENTRIES,
@@ -171,6 +171,7 @@ __all__ = [
     "did_web_url",
     "encode_list",
     "enveloped",
+    "is_presentation",
     "local_signer",
     "new_secret",
     "parse_json",

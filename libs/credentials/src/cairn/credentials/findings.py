@@ -104,6 +104,8 @@ class PresentationVerification:
     checks: dict[CheckName, Check]
     """Of the presentation itself: proof, holder, validity and schema."""
     credentials: tuple[Verification, ...] = ()
+    given: tuple[dict[str, Any] | str, ...] = ()
+    """Those credentials as they were shown, in the same order."""
     presentation: dict[str, Any] | None = None
     form: str | None = None
     """`data-integrity`, `vp+jwt`, `unsigned`, or None where the input was none of them."""

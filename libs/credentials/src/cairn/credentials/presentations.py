@@ -64,6 +64,14 @@ def sign_presentation(
     )
 
 
+def is_presentation(value: dict[str, Any] | str | bytes) -> bool:
+    """Whether it is written as a presentation, by which nothing is verified. Never raises for what it is given."""
+    try:
+        return read_presented(value).is_presentation
+    except CredentialError:
+        return False
+
+
 async def verify_presentation(
     presentation: dict[str, Any] | str | bytes, resolver: Resolver, policy: Policy
 ) -> PresentationVerification:
@@ -76,7 +84,7 @@ async def verify_presentation(
         secured = read_presented(presentation)
         if not secured.is_presentation:
             raise ProofInvalid("this is a credential, not a presentation", code="presentation-missing")
-        given = listed(secured.document.get("verifiableCredential"))
+        given = [one if is_object(one) else {} for one in listed(secured.document.get("verifiableCredential"))]
         if len(given) > _MAX_CREDENTIALS:
             raise ProofInvalid(f"more than {_MAX_CREDENTIALS} credentials in a presentation", code="too-complex")
     except CredentialError as refusal:
@@ -85,7 +93,7 @@ async def verify_presentation(
         return PresentationVerification(_asked(answers, policy))
     run = Run(resolver, replace(policy, challenge=None, domain=None))
     proof, holder = await _proof_and_holder(secured, run, policy)
-    credentials = tuple([await run.credential(one if is_object(one) else {}) for one in given])
+    credentials = tuple([await run.credential(one) for one in given])
     answers = {
         CheckName.PROOF: proof,
         CheckName.HOLDER: replace(holder, also=(*holder.also, *_others(secured, credentials))),
@@ -95,6 +103,7 @@ async def verify_presentation(
     return PresentationVerification(
         checks=_asked(answers, policy),
         credentials=credentials,
+        given=tuple(given),
         presentation=secured.document,
         form=secured.form,
         cryptosuite=secured.cryptosuite,

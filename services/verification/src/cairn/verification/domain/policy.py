@@ -9,11 +9,19 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias
 
-from cairn.credentials import Check, CheckName, JsonRefused, Outcome, Verification, parse_json
+from cairn.credentials import (
+    Check,
+    CheckName,
+    JsonRefused,
+    Outcome,
+    PresentationVerification,
+    Verification,
+    parse_json,
+)
 
 Verdict: TypeAlias = Literal["verified", "refused", "undetermined"]
 Presented: TypeAlias = "dict[str, Any] | str | bytes"
-"""A credential as it was handed in: an object, JSON text, a compact JWT, or the bytes of either."""
+"""A credential or presentation as it was handed in: an object, JSON text, a compact JWT, or the bytes of either."""
 
 
 _MAX_ID: Final = 500
@@ -68,6 +76,25 @@ def verdict_of(verification: Verification) -> Verdict:
     return "verified" if signed(verification) and verification.verified else "undetermined"
 
 
+def presentation_verdict(found: PresentationVerification) -> Verdict:
+    """One failure refuses, of the presentation or of a credential in it; `verified` needs every one of them."""
+    verdicts = {verdict_of(one) for one in found.credentials}
+    if "refused" in verdicts or any(check.outcome is Outcome.FAILED for check in found.checks.values()):
+        return "refused"
+    return "verified" if found.verified and verdicts <= {"verified"} else "undetermined"
+
+
+def presentation_findings(presented: Presented, found: PresentationVerification) -> Findings:
+    """What is kept of a presentation: not its holder, who is a person."""
+    return Findings(
+        digest=digest_of(presented),
+        verdict=presentation_verdict(found),
+        checks={str(name): _finding(check) for name, check in found.checks.items()},
+        issuer=None,
+        credential=None,
+    )
+
+
 def findings_of(presented: Presented, verification: Verification) -> Findings:
     known = signed(verification) and _passed(verification, CheckName.TRUST)
     named = credential_id(verification) or ""
@@ -92,7 +119,8 @@ def credential_id(verification: Verification) -> str | None:
 def digest_of(presented: Presented) -> str:
     """SHA-256, in hex, by which a credential is known again however its JSON was laid out.
 
-    Of an object: its JSON with sorted keys and no spaces, the proof included. Of anything else: its text.
+    Of an envelope: the token in it. Of any other object: its JSON with sorted keys and no spaces, the proof included.
+    Of anything else: its text.
     """
     if isinstance(presented, bytes):
         try:
@@ -107,6 +135,8 @@ def digest_of(presented: Presented) -> str:
             presented = parse_json(presented)
         except JsonRefused:
             return sha256(str(presented).encode()).hexdigest()
+    if isinstance(presented, dict) and str(presented.get("type")).startswith("EnvelopedVerifiable"):
+        return sha256(str(presented.get("id")).partition(",")[2].encode()).hexdigest()
     canonical = json.dumps(presented, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return sha256(canonical.encode()).hexdigest()
 

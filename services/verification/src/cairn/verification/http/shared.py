@@ -11,13 +11,19 @@ from cairn.common.problem import DomainError
 from cairn.credentials import JsonRefused, parse_json
 from cairn.verification.deps import Deps
 from cairn.verification.domain.policy import Presented
+from cairn.verification.use_cases.verifications import Asked
 
 MAX_BODY: Final = 1_048_576
 """Bytes of a request. Starlette keeps an upload of this size in memory, so that no credential touches a disk (S36)."""
 
-_OBJECT: Final = frozenset({"application/vc", "application/vc+ld+json", "application/ld+json"})
-_TOKEN: Final = frozenset({"application/vc+jwt", "application/vc+ld+json+jwt", "application/jwt"})
-_TAKEN: Final = "application/json, application/vc, application/vc+jwt or multipart/form-data"
+_OBJECT: Final = frozenset({"application/vc", "application/vp", "application/vc+ld+json", "application/ld+json"})
+_TOKEN: Final = frozenset(
+    f"application/{name}"
+    for name in ("vc+jwt", "vp+jwt", "vc+ld+json+jwt", "jwt", "dc+sd-jwt", "vc+sd-jwt", "vp+sd-jwt", "sd-jwt")
+)
+_TAKEN: Final = (
+    "application/json, application/vc, application/vp, application/vc+jwt (or that of another token), or a form"
+)
 
 
 def deps_of(request: Request) -> Deps:
@@ -25,22 +31,25 @@ def deps_of(request: Request) -> Deps:
     return deps
 
 
-async def presented_in(request: Request) -> Presented:
-    """The credential in a request, whatever form it came in; not verified in any way.
+async def presented_in(request: Request) -> tuple[Presented, Asked]:
+    """The credential or presentation in a request, whatever form it came in, and what is asked of it; not verified.
 
     Raises DomainError `malformed`, `credential-missing`, `unsupported-media-type`.
     """
     media_type = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if media_type == "application/json":
         payload = await json_in(request)
-        return credential_of(payload, "credential")
+        name = "presentation" if "presentation" in payload else "credential"
+        return credential_of(payload, name), Asked(
+            challenge=_text(payload, "challenge"), domain=_text(payload, "domain")
+        )
     if media_type in _OBJECT:
         body = await request.body()
         if not isinstance(_parsed(body), dict):
             raise DomainError("A credential is a JSON object.", code="malformed", field="")
-        return body
+        return body, Asked()
     if media_type in _TOKEN:
-        return _some(await request.body())
+        return _some(await request.body()), Asked()
     if media_type == "multipart/form-data":
         async with request.form(max_files=1, max_fields=8) as form:
             file = form.get("file")
@@ -51,10 +60,18 @@ async def presented_in(request: Request) -> Presented:
                     field="/file",
                     fix="Send the credential as the file named 'file'.",
                 )
-            return _some(await file.read())
+            return _some(await file.read()), Asked()
     raise DomainError(
         f"A credential does not come as {media_type[:80]}.", code="unsupported-media-type", fix=f"Send {_TAKEN}."
     )
+
+
+def _text(payload: dict[str, Any], name: str) -> str | None:
+    value = payload.get(name)
+    if value is not None and not (isinstance(value, str) and value):
+        detail = f"The {name} is the text that the holder was asked to answer."
+        raise DomainError(detail, code="malformed", field=f"/{name}", fix="Send it as it was sent, or leave it out.")
+    return value
 
 
 async def json_in(request: Request) -> dict[str, Any]:
@@ -72,12 +89,12 @@ def credential_of(payload: dict[str, Any], name: str) -> Presented:
             f"There is no {name} in the payload.",
             code="credential-missing",
             field=f"/{name}",
-            fix=f'Send {{"{name}": …}}, or the credential itself as application/vc or application/vc+jwt.',
+            fix=f'Send {{"{name}": …}}, or the thing itself as {_TAKEN}.',
         )
     value = payload[name]
     if not isinstance(value, dict | str):
         raise DomainError(
-            "A credential is a JSON object or a JWT.", code="malformed", field=f"/{name}", fix="Correct the value."
+            f"A {name} is a JSON object or a JWT.", code="malformed", field=f"/{name}", fix="Correct the value."
         )
     return cast("dict[str, Any] | str", value)
 

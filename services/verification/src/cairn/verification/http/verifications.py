@@ -11,12 +11,13 @@ from pydantic.alias_generators import to_camel
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
-from cairn.credentials import CheckName, Verification
+from cairn.credentials import CheckName, Verification, is_presentation
 from cairn.verification.deps import Deps
 from cairn.verification.domain.policy import Verdict, credential_id
 from cairn.verification.http.shared import deps_of, presented_in
 from cairn.verification.store import Record
 from cairn.verification.use_cases import verifications
+from cairn.verification.use_cases.verifications import VerifiedPresentation
 
 router = APIRouter(prefix="/v1/verifications", tags=["verifications"])
 
@@ -63,10 +64,32 @@ class VerificationShown(Model):
     digest: str = Field(description="SHA-256 of the credential, by which it is known again.")
     credential_id: str | None = None
     issuer: str | None = None
-    form: Literal["data-integrity", "vc+jwt"] | None = None
+    form: str | None = Field(None, description="`data-integrity`, `vc+jwt`, `vc+sd-jwt`, `dc+sd-jwt`.")
     cryptosuite: str | None = None
     contexts: dict[str, str] = Field({}, description="The JSON-LD contexts it was read by, with their SHA-256.")
     checks: ChecksShown
+
+
+class PresentationChecksShown(Model):
+    proof: CheckShown = Field(description="Whether the signature fits, for the challenge and domain that were asked.")
+    holder: CheckShown = Field(description="Whether who signed is the holder that is named.")
+    validity: CheckShown = Field(description="Whether its period has begun and has not ended.")
+    schema_: CheckShown = Field(alias="schema", description="Whether it is a presentation by its form.")
+
+
+class PresentationShown(Model):
+    """What was found of a presentation. `verified` needs each of its checks, and each credential in it."""
+
+    id: UUID
+    verified: bool
+    verdict: Verdict
+    as_of: Instant
+    digest: str
+    holder: str | None = None
+    form: str | None = Field(None, description="`data-integrity`, `vp+jwt`, `vp+sd-jwt`, `dc+sd-jwt`, `unsigned`.")
+    cryptosuite: str | None = None
+    checks: PresentationChecksShown
+    credentials: tuple[VerificationShown, ...]
 
 
 class CheckKept(Model):
@@ -110,13 +133,21 @@ _BODY: Final[dict[str, Any]] = {
             "application/json": {
                 "schema": {
                     "type": "object",
-                    "required": ["credential"],
-                    "properties": {"credential": {"oneOf": [_OBJECT, _TOKEN]}},
+                    "properties": {
+                        "credential": {"oneOf": [_OBJECT, _TOKEN]},
+                        "presentation": {"oneOf": [_OBJECT, _TOKEN]},
+                        "challenge": {"type": "string", "description": "The nonce that the holder was sent."},
+                        "domain": {"type": "string", "description": "For whom the holder was to make it."},
+                    },
                 },
                 "example": _EXAMPLE,
             },
             "application/vc": {"schema": _OBJECT},
+            "application/vp": {"schema": _OBJECT},
             "application/vc+jwt": {"schema": _TOKEN},
+            "application/vp+jwt": {"schema": _TOKEN},
+            "application/dc+sd-jwt": {"schema": _TOKEN},
+            "application/vc+sd-jwt": {"schema": _TOKEN},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
@@ -131,18 +162,21 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
-@router.post("", summary="Verify a credential", openapi_extra=_BODY)
+@router.post("", summary="Verify a credential or a presentation", openapi_extra=_BODY)
 async def create(
     request: Request,
     deps: Annotated[Deps, Depends(deps_of)],
     principal: Annotated[Principal, Depends(requires("verifications:create"))],
-) -> VerificationShown:
+) -> VerificationShown | PresentationShown:
     """Always 200 with what was found, whatever it is; an error only where the payload holds no credential at all.
 
     Before the proof holds, only the issuer's DID document is fetched; the status list only of an issuer who is known.
+    A presentation is verified for the challenge and domain that are sent along, and each credential in it for itself.
     """
-    presented = await presented_in(request)
-    found = await verifications.verify_credential(deps, principal, presented)
+    presented, asked = await presented_in(request)
+    if is_presentation(presented):
+        return _presentation(await verifications.verify_shown(deps, principal, presented, asked))
+    found = await verifications.verify_credential(deps, principal, presented, asked)
     return _shown(found.verification, found.record)
 
 
@@ -184,5 +218,23 @@ def _shown(verification: Verification, record: Record) -> VerificationShown:
             "cryptosuite": verification.cryptosuite,
             "contexts": verification.contexts,
             "checks": {str(name): verification.checks[name].to_json() for name in CheckName},
+        }
+    )
+
+
+def _presentation(found: VerifiedPresentation) -> PresentationShown:
+    presentation, record = found.presentation, found.record
+    return PresentationShown.model_validate(
+        {
+            "id": record.id,
+            "verified": record.findings.verdict == "verified",
+            "verdict": record.findings.verdict,
+            "as_of": record.at,
+            "digest": record.findings.digest,
+            "holder": presentation.holder,
+            "form": presentation.form,
+            "cryptosuite": presentation.cryptosuite,
+            "checks": {str(name): check.to_json() for name, check in presentation.checks.items()},
+            "credentials": [_shown(one.verification, one.record) for one in found.credentials],
         }
     )

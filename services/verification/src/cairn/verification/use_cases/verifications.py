@@ -1,9 +1,10 @@
-"""Verify a credential, and read what was found."""
+"""Verify a credential or a presentation, and read what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -14,14 +15,40 @@ from cairn.common.db import PLATFORM
 from cairn.common.events import Event
 from cairn.common.events.models import CredentialVerified
 from cairn.common.problem import DomainError
-from cairn.credentials import CheckName, Policy, Verification, verify
+from cairn.credentials import (
+    CheckName,
+    Policy,
+    PresentationVerification,
+    Verification,
+    verify,
+    verify_presentation,
+)
 from cairn.verification import store
 from cairn.verification.deps import Deps
-from cairn.verification.domain.policy import Presented, credential_id, findings_of, signed, worsened
+from cairn.verification.domain.policy import (
+    Presented,
+    credential_id,
+    findings_of,
+    presentation_findings,
+    signed,
+    worsened,
+)
 from cairn.verification.resolvers import Known, Outside
 from cairn.verification.store import Record
 
 VERIFICATIONS: Final = Counter("cairn_verifications_total", "Credentials verified, by verdict.", ["verdict"])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the caller wants to know."""
+
+    checks: Collection[CheckName] = tuple(CheckName)
+    challenge: str | None = None
+    domain: str | None = None
+
+    def policy(self, at: datetime) -> Policy:
+        return Policy(at=at, checks=frozenset(self.checks), challenge=self.challenge, domain=self.domain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,43 +59,46 @@ class Verified:
     record: Record
 
 
-async def verify_credential(
-    deps: Deps, principal: Principal, presented: Presented, checks: Collection[CheckName] = tuple(CheckName)
-) -> Verified:
+@dataclass(frozen=True, slots=True)
+class VerifiedPresentation:
+    """What was found of a presentation, and of each credential in it."""
+
+    presentation: PresentationVerification
+    record: Record
+    credentials: tuple[Verified, ...]
+
+
+ALL: Final = Asked()
+
+
+async def verify_credential(deps: Deps, principal: Principal, presented: Presented, asked: Asked = ALL) -> Verified:
     """Verify `presented` now, keep the findings and say so.
 
     The credential itself is not kept anywhere. Never raises for what is in it.
     """
     now = deps.now()
-    resolver = Outside(deps.fetcher, deps.documents, _registry(deps), deps.settings.verification_seconds)
-    verification = await verify(presented, resolver, Policy(at=now, checks=frozenset(checks)))
-    verification = await _with_what_was_heard(deps, verification)
-    record = Record(uuid4(), findings_of(presented, verification), now)
-    findings = record.findings
-    fact = CredentialVerified(
-        credential=findings.credential,
-        digest=findings.digest,
-        issuer=findings.issuer,
-        verdict=findings.verdict,
-        at=now,
+    found = await _with_what_was_heard(deps, await verify(presented, _outside(deps), asked.policy(now)))
+    verified = Verified(found, Record(uuid4(), findings_of(presented, found), now))
+    await _keep(deps, principal, [verified.record], said=[verified.record])
+    return verified
+
+
+async def verify_shown(
+    deps: Deps, principal: Principal, presented: Presented, asked: Asked = ALL
+) -> VerifiedPresentation:
+    """Verify a presentation now, and each credential in it as `verify_credential` does: one record each."""
+    now = deps.now()
+    found = await verify_presentation(presented, _outside(deps), asked.policy(now))
+    credentials = [await _with_what_was_heard(deps, one) for one in found.credentials]
+    found = replace(found, credentials=tuple(credentials))
+    record = Record(uuid4(), presentation_findings(presented, found), now)
+    each = tuple(
+        Verified(one, Record(uuid4(), findings_of(shown, one), now))
+        for one, shown in zip(credentials, found.given, strict=True)
     )
-    event = Event(
-        id=str(record.id),
-        type="credential.verified.v1",
-        source="/verification",
-        subject=findings.digest,
-        tenant=principal.tenant,
-        key=findings.digest,
-        data=fact.to_json(),
-        time=now,
-    )
-    # Nothing is fetched while the transaction is open: a slow issuer holds no connection of ours.
-    async with deps.database.transaction(principal.tenant) as tx:
-        await store.add_verification(tx, principal.tenant, record)
-        await tx.publish(event)
-        await tx.commit()
-    VERIFICATIONS.labels(findings.verdict).inc()
-    return Verified(verification, record)
+    said = [one.record for one in each]
+    await _keep(deps, principal, [record, *said], said=said)
+    return VerifiedPresentation(found, record, each)
 
 
 async def show_verification(deps: Deps, principal: Principal, id_: UUID) -> Record:
@@ -80,6 +110,39 @@ async def show_verification(deps: Deps, principal: Principal, id_: UUID) -> Reco
     return record
 
 
+async def _keep(deps: Deps, principal: Principal, records: Sequence[Record], *, said: Sequence[Record]) -> None:
+    """Nothing is fetched while the transaction is open: a slow issuer holds no connection of ours."""
+    async with deps.database.transaction(principal.tenant) as tx:
+        for record in records:
+            await store.add_verification(tx, principal.tenant, record)
+        for record in said:
+            await tx.publish(_event(principal.tenant, record))
+        await tx.commit()
+    for record in said:
+        VERIFICATIONS.labels(record.findings.verdict).inc()
+
+
+def _event(tenant: str, record: Record) -> Event:
+    findings = record.findings
+    fact = CredentialVerified(
+        credential=findings.credential,
+        digest=findings.digest,
+        issuer=findings.issuer,
+        verdict=findings.verdict,
+        at=record.at,
+    )
+    return Event(
+        id=str(record.id),
+        type="credential.verified.v1",
+        source="/verification",
+        subject=findings.digest,
+        tenant=tenant,
+        key=findings.digest,
+        data=fact.to_json(),
+        time=record.at,
+    )
+
+
 async def _with_what_was_heard(deps: Deps, verification: Verification) -> Verification:
     """Only of what the issuer has really signed: until then, the id is anybody's."""
     named = credential_id(verification)
@@ -87,6 +150,10 @@ async def _with_what_was_heard(deps: Deps, verification: Verification) -> Verifi
         return verification
     async with deps.database.transaction(PLATFORM) as tx:
         return worsened(verification, await store.status_changes(tx, verification.issuer, named))
+
+
+def _outside(deps: Deps) -> Outside:
+    return Outside(deps.fetcher, deps.documents, _registry(deps), deps.settings.verification_seconds)
 
 
 def _registry(deps: Deps) -> Known:
