@@ -53,12 +53,15 @@ def test_s12_no_open_or_failed_answer_makes_a_verdict_better() -> None:
     """Over all combinations: the verdict never rises as an answer falls."""
     rank = {"verified": 2, "undetermined": 1, "refused": 0}
     worse = {PASSED: (OPEN, FAILED), SKIPPED: (FAILED,), OPEN: (FAILED,), FAILED: ()}
-    for combination in itertools.product(Outcome, repeat=len(CheckName)):
-        outcomes = dict(zip((name.value for name in CheckName), combination, strict=True))
-        verdict = verdict_of(verification(**outcomes))
-        for name, outcome in outcomes.items():
+    names = [name.value for name in CheckName]
+    ranks = {
+        combination: rank[verdict_of(verification(**dict(zip(names, combination, strict=True))))]
+        for combination in itertools.product(Outcome, repeat=len(names))
+    }
+    for combination, before in ranks.items():
+        for position, outcome in enumerate(combination):
             for fallen in worse[outcome]:
-                assert rank[verdict_of(verification(**outcomes | {name: fallen}))] <= rank[verdict]
+                assert ranks[(*combination[:position], fallen, *combination[position + 1 :])] <= before
 
 
 def test_every_failure_refuses_and_only_a_signed_credential_is_verified() -> None:
