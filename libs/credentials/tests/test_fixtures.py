@@ -26,6 +26,8 @@ SUPPORTED = {
     "jose/vc-es256.jwt",
     "jose/enveloped-vc.json",
     "obl/ldp-eddsa-didkey.json",
+    "obl/ldp-eddsa-baked.png",
+    "obl/ldp-eddsa-baked.svg",
     "obl/vcjwt-es256.jwt",
     "dcc/v1/dataIntegrityProof/didKey/fourRegistry-noStatus-noExpiry.json",
     "dcc/v2/bothSignatureTypes/didweb/oidf-noStatus-notExpired.json",

@@ -5,6 +5,7 @@ Issue: fill a `CredentialDraft`, `build_credential`, then `sign` (or `sign_jwt`)
 stable code.
 """
 
+from cairn.credentials.baking import bake, unbake
 from cairn.credentials.did import (
     DidDocument,
     VerificationMethod,
@@ -19,6 +20,7 @@ from cairn.credentials.errors import (
     CredentialError,
     DidRefused,
     DocumentRefused,
+    ImageRefused,
     JsonRefused,
     KeyRefused,
     ProofInvalid,
@@ -122,6 +124,7 @@ __all__ = [
     "Identifier",
     "IdentifierEntry",
     "Image",
+    "ImageRefused",
     "JsonRefused",
     "KeyRefused",
     "LearningOutcome",
@@ -158,6 +161,7 @@ __all__ = [
     "Verification",
     "VerificationMethod",
     "add_proof",
+    "bake",
     "build_clr",
     "build_credential",
     "build_did_document",
@@ -188,6 +192,7 @@ __all__ = [
     "sign_presentation_jwt",
     "stack_associations",
     "ttl_of",
+    "unbake",
     "verify",
     "verify_presentation",
 ]

@@ -73,3 +73,9 @@ class StatusListRefused(CredentialError):
     """The status list is malformed, too short, too large, or does not speak for the credential (S11, S13)."""
 
     default_code = "status-list-refused"
+
+
+class ImageRefused(CredentialError):
+    """The image is malformed, or holds no badge, several, or one that must not be unpacked (S16 to S18)."""
+
+    default_code = "image-refused"

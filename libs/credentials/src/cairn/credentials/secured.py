@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from cairn.credentials.baking import is_image, unbake
 from cairn.credentials.bundle import context_sha256, context_urls
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
@@ -89,7 +90,10 @@ class Secured:
 
 
 def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
-    """A credential. Raises JsonRefused, TokenRefused or ProofInvalid; its code is `unsupported` for foreign formats."""
+    """A credential, or an image with one baked in.
+
+    Raises ImageRefused, JsonRefused, TokenRefused or ProofInvalid; its code is `unsupported` for foreign formats.
+    """
     found = read_presented(value)
     if found.is_presentation:
         raise ProofInvalid("this is a presentation, which holds credentials", code="unsupported")
@@ -99,10 +103,8 @@ def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
 def read_presented(value: dict[str, Any] | str | bytes) -> Secured:
     """A credential or a presentation. Raises as `read_secured` does."""
     if isinstance(value, bytes):
-        if value.startswith((b"\x89PNG", b"<svg", b"<?xml")):
-            raise TokenRefused("baked images are not read yet", code="unsupported")
         try:
-            value = value.decode()
+            value = unbake(value) if is_image(value) else value.decode()
         except UnicodeDecodeError:
             raise JsonRefused("neither JSON nor a JWT") from None
     if isinstance(value, str):
