@@ -17,7 +17,7 @@ from cairn.pathways.app import pathways_app
 from cairn.pathways.deps import Deps
 from cairn.pathways.settings import PathwaysSettings
 from cairn.pathways.store.state import state_hash
-from cairn.pathways.use_cases import backfill
+from cairn.pathways.use_cases import backfill, falling_due
 from cairn.provision.postgres import ServiceDatabase
 from cairn.provision.pytest_plugin import empty
 
@@ -55,6 +55,13 @@ class Service:
         while await backfill.step(self.worker):
             steps += 1
         return steps
+
+    async def fall_due(self) -> int:
+        """Let the scheduler run until nothing is due; how many learners it audited."""
+        audited = 0
+        while done := await falling_due.step(self.worker):
+            audited += done
+        return audited
 
     async def publish(self, document: dict[str, Any], tenant: str = HOME) -> str:
         """A framework, drafted and published; its id."""
@@ -95,7 +102,8 @@ class Service:
 
     def at(self, now: datetime) -> "Service":
         """The same service at another time."""
-        return replace(self, deps=replace(self.deps, now=lambda: now), worker=replace(self.worker, now=lambda: now))
+        told: dict[str, Any] = {"now": lambda: now, "clock": _database_time(lambda: now)}
+        return replace(self, deps=replace(self.deps, **told), worker=replace(self.worker, **told))
 
 
 @pytest.fixture(scope="session")
@@ -118,6 +126,7 @@ def settings(migrated: ServiceDatabase, signing_key: Any) -> PathwaysSettings:
         database_pool=8,
         public_scopes=frozenset({"audits:evaluate"}),
         backfill_window=2,
+        backfill_awards_per_minute=10**9,
     )
 
 
@@ -131,7 +140,9 @@ async def service(settings: PathwaysSettings, migrated: ServiceDatabase, signing
 
 
 def _wire(settings: PathwaysSettings, signing_key: Any, database: ServiceDatabase) -> Service:
-    deps, worker = (replace(Deps.wire(settings, worker=role), now=_clock()) for role in (False, True))
+    clock = _clock()
+    told: dict[str, Any] = {"now": clock, "clock": _database_time(clock)}
+    deps, worker = (replace(Deps.wire(settings, worker=role), **told) for role in (False, True))
 
     def token(tenant: str, *scopes: str) -> str:
         everything = [scope for scope in SCOPES if scope != "platform:admin" or tenant == "platform"]
@@ -146,6 +157,15 @@ def _clock() -> Callable[[], datetime]:
     """It never stands still, as no clock does."""
     ticks = iter(range(1, 10**9))
     return lambda: NOW + timedelta(microseconds=next(ticks))
+
+
+def _database_time(now: Callable[[], datetime]) -> Callable[[Any], Any]:
+    """Stands for the database's clock, which a test cannot set."""
+
+    async def clock(_: Any) -> datetime:
+        return now()
+
+    return clock
 
 
 async def _close(service: Service) -> None:

@@ -46,7 +46,7 @@ async def test_r1_a_backfill_that_is_cut_off_goes_on_where_it_was(students: Serv
     assert await standing(students) == LEARNERS[:1]
     cut = backfill.frameworks.advance_backfill
 
-    async def killed(*_: object) -> None:
+    async def killed(*_: object, **__: object) -> None:
         raise ConnectionError("kill -9")
 
     monkeypatch.setattr(backfill.frameworks, "advance_backfill", killed)

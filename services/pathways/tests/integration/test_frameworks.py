@@ -171,7 +171,7 @@ async def test_a_stateless_audit_of_a_published_framework(campus: Service) -> No
             "audit-refused",
             "/framework/requirement/any",
         ),
-        ({"decisions": [{"id": "d1"}]}, 400, "not-yet-supported", "/decisions/0"),
+        ({"decisions": [{"id": "d1"}]}, 422, "malformed", "/decisions/0/kind"),
         ({"holdings": [HOLDING, {**HOLDING, "mode": "online"}]}, 400, "audit-refused", "/holdings/1"),
     ],
 )

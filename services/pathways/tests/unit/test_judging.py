@@ -1,14 +1,16 @@
 """What follows from what a learner holds: pure, so quick to try out."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from cairn.pathways.domain import audit, parse_framework, parse_holding
+from cairn.pathways.domain.pinning import months_counted
 from cairn.pathways.reading_room import Published, ReadingRoom
-from cairn.pathways.use_cases.judging import Subject, Verdict, as_of, best, judge, keys_of, progress_of, relevant
+from cairn.pathways.use_cases.judging import Subject, Verdict, best, instants, judge, keys_of, progress_of, relevant
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -56,13 +58,69 @@ def judged(who: Subject, *versions: Published, awards: dict[Any, Any] | None = N
 def test_an_audit_is_as_of_the_newest_instant_among_what_goes_into_it() -> None:
     first, second = holding("h1", "a"), holding("h2", "b", earned=day(9), status=[{"at": day(9), "state": "valid"}])
     rules = published()
-    assert as_of(rules, [first], ()) == at(1)
-    assert as_of(rules, [second, first], ()) == at(9)
+
+    def as_of(rules: Published, holdings: list[Any], linked_at: Any = ()) -> datetime:
+        return instants(rules, holdings, linked_at, NOW).as_of
+
+    assert as_of(rules, [first]) == at(1)
+    assert as_of(rules, [second, first]) == at(9)
     revoked = [{"at": day(1), "state": "valid"}, {"at": day(20), "state": "revoked"}]
-    assert as_of(rules, [holding("h1", "a", status=revoked)], ()) == at(20)
+    assert as_of(rules, [holding("h1", "a", status=revoked)]) == at(20)
     assert as_of(rules, [first], [at(2, 5)]) == at(2, 5)
-    assert as_of(published(effective={"from": "2026-09-01"}), [first], ()) == at(1, 9)
-    assert as_of(rules, [], ()) == NOW  # only when a standing award has lost everything it rested on
+    assert as_of(published(effective={"from": "2026-09-01"}), [first]) == at(1, 9)
+    assert as_of(rules, []) == NOW  # only when a standing award has lost everything it rested on
+
+
+def test_what_comes_to_pass_counts_once_it_has_and_the_next_of_it_is_planned() -> None:
+    first = holding("h1", "a", validUntil=day(1, 6))
+    second = holding("h2", "b", earned=day(9), validUntil=day(1, 12), status=[{"at": day(9), "state": "valid"}])
+    when = instants(published(), [first, second], (), NOW)
+    assert (when.as_of, when.next) == (at(1, 6), at(1, 12))
+    later = instants(published(), [first, second], (), at(1, 12))
+    assert (later.as_of, later.next) == (at(1, 12), None)
+
+
+def test_a_window_closes_and_a_grace_period_ends_by_themselves() -> None:
+    recent = {"id": "a", "count": {"min": 1}, "from": {"earned": {"withinMonths": 12}}}
+    rules = published(requirement={"id": "root", "all": [recent]})
+    rules = replace(rules, months=months_counted(rules.framework.document))
+    assert instants(rules, [holding("h1", "a")], (), NOW).next == datetime(2027, 3, 1, 0, 0, 0, 1, UTC)
+    suspending = published(onLoss="suspend", graceDays=300)
+    assert instants(suspending, [holding("h1", "a")], (), NOW).next == at(1) + timedelta(days=300)
+    from_enrolment = {"withinMonths": 12, "origin": "enrolment"}
+    assert months_counted({"from": {"anyOf": [{"earned": from_enrolment}, {"earned": {"withinMonths": 3}}]}}) == {3}
+
+
+def test_a_learner_is_pinned_to_the_version_in_force_when_they_began() -> None:
+    years = [
+        published(year, effective={"from": f"{year}-09-01", "to": f"{int(year) + 1}-09-01"})
+        for year in ("2025", "2026")
+    ]
+    began = {"first": "2025-10-01T00:00:00Z", "second": "2026-10-01T00:00:00Z"}
+    began["before"] = "2024-01-01T00:00:00Z"
+    began["after"] = "2027-09-01T00:00:00Z"
+    expected = {"before": {"2025"}, "first": {"2025"}, "second": {"2026"}, "after": set()}
+    for when, versions in expected.items():
+        who = subject(holding("h1", "a", earned=began[when]))
+        assert {audit.document["version"] for audit in judged(who, *years).audits} == versions, when
+    # An enrolment goes before the first component, and a revoked component still pins.
+    who = subject(holding("h1", "a", earned=began["first"]), enrolled={"q": datetime(2026, 10, 1, tzinfo=UTC)})
+    assert {audit.document["version"] for audit in judged(who, *years).audits} == {"2026"}
+
+
+def test_a_closed_version_takes_nobody_new_and_a_retired_one_awards_nobody() -> None:
+    open_, both = published("1"), subject(holding("h1", "a"), holding("h2", "b", earned=day(9)))
+    closed = replace(open_, closed_at=at(1))
+    assert judged(both, closed).awards == []
+    assert len(judged(both, replace(open_, closed_at=at(2))).awards) == 1
+    retired = replace(open_, retired_at=at(1, 10))
+    assert judged(both, retired).awards == []
+    (new,) = judged(both, open_).awards
+    standing = {("lrn_ada", "q"): new.award}
+    lost = subject(holding("h1", "a"))
+    assert judged(both, retired, awards=standing).awards == []
+    (after,) = judged(lost, retired, awards=standing).awards
+    assert after.award.state == "review"
 
 
 def test_a_holding_that_the_framework_cannot_take_leaves_no_trace_in_the_audit() -> None:
@@ -152,11 +210,11 @@ def test_judging_again_changes_nothing_and_says_nothing() -> None:
     assert [saying.type for saying in first.said] == ["qualification.completed.v1"]
     latest = {(each.learner, each.framework): each for each in first.audits}
     again = judged(who, published(), latest=latest, awards={("lrn_ada", "q"): first.awards[0].award})
-    assert again == Verdict()
+    assert replace(again, due=[]) == Verdict()
 
 
 def test_an_audit_is_forgotten_when_nothing_is_left_that_it_could_be_about() -> None:
     first = judged(subject(holding("h1", "a")), published())
     latest = {(each.learner, each.framework): each for each in first.audits}
     assert judged(subject(), published(), latest=latest).forgotten == [("lrn_ada", "framework-1")]
-    assert judged(subject(), published()) == Verdict()
+    assert replace(judged(subject(), published()), due=[]) == Verdict()

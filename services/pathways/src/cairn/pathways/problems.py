@@ -13,6 +13,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "framework-refused": Problem(400, "The framework does not make sense as it is"),
     "framework-published": Problem(409, "The framework is published and does not change any more"),
     "framework-unknown": Problem(400, "There is no such published framework here"),
+    "impact-needed": Problem(409, "So many could be awarded that a report of the impact is needed first"),
+    "approval-refused": Problem(409, "The publication cannot be approved like this"),
     "audit-refused": Problem(400, "The audit's inputs contradict each other"),
     "not-yet-supported": Problem(400, "The rules ask for something that is not built yet"),
 }

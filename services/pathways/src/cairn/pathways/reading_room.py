@@ -9,6 +9,7 @@ from datetime import datetime
 from threading import Lock
 
 from cairn.pathways.domain import Framework, index_keys
+from cairn.pathways.domain.pinning import Span
 
 Awards = Mapping[str, Collection[str]]
 """By qualification, the achievements that its awards are of."""
@@ -25,6 +26,18 @@ class Published:
     activated_at: datetime
     nested: frozenset[str]
     """Qualifications that its leaves name."""
+    months: frozenset[int] = frozenset()
+    """How far back its selectors count from the instant at which the rules are to hold."""
+    closed_at: datetime | None = None
+    """From when on no new learner comes under it. This and `retired_at` are the row's, and not kept in the room."""
+    retired_at: datetime | None = None
+    """From when on it awards nobody any more."""
+
+    @property
+    def span(self) -> Span:
+        """When learners may come under it."""
+        ends = [end for end in (self.framework.effective_to, self.closed_at) if end is not None]
+        return Span(self.framework.effective_from, min(ends, default=None))
 
     def awards(self, known: Awards) -> dict[str, tuple[str, ...]]:
         """Of the tenant's awards, those that bear on this framework: no other may change its audits' digests."""

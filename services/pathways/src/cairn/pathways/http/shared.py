@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import Path, Query, Request
+from fastapi import Path, Query
+from fastapi import Request as HttpRequest
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from sqlalchemy import RowMapping
@@ -23,6 +24,12 @@ class Model(BaseModel):
     """What an answer is made of: camelCase on the wire."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class Request(BaseModel):
+    """What a request's body is made of: camelCase on the wire, and nothing beside what is known."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class AwardShown(Model):
@@ -51,7 +58,7 @@ def award_shown(row: RowMapping) -> AwardShown:
     return AwardShown(**fields)
 
 
-def deps_of(request: Request) -> Deps:
+def deps_of(request: HttpRequest) -> Deps:
     deps: Deps = request.app.state.deps
     return deps
 

@@ -170,6 +170,19 @@ async def awards_of(tx: Transaction, learner_id: str) -> Sequence[RowMapping]:
     return await tx.rows(text(statement).columns(components=JSONB()), {"learner": learner_id})
 
 
+async def awards_by(
+    tx: Transaction, qualification: str, version: str, after: str | None, limit: int
+) -> Sequence[RowMapping]:
+    """Awards of one version of a qualification, lapsed ones included, in the order of ids."""
+    statement = f"""
+        SELECT {_AWARD} FROM awards
+         WHERE qualification = :qualification AND version = :version
+           AND (cast(:after AS uuid) IS NULL OR id > cast(:after AS uuid)) ORDER BY id LIMIT :limit
+    """  # noqa: S608
+    parameters = {"qualification": qualification, "version": version, "after": after, "limit": limit}
+    return await tx.rows(text(statement).columns(components=JSONB()), parameters)
+
+
 async def in_review(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     """Awards that wait for a registrar, the longest first."""
     statement = f"SELECT {_AWARD} FROM awards WHERE state = 'review' ORDER BY changed_at, id LIMIT :limit"  # noqa: S608

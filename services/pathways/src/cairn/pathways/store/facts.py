@@ -64,6 +64,11 @@ class Link:
     active: bool
     changed_at: datetime
 
+    @property
+    def within(self) -> bool:
+        """Whether it makes one learner of two of one institution."""
+        return self.active and self.tenant == self.source_tenant
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -122,6 +127,21 @@ async def learner(tx: Transaction, learner_id: str) -> Learner | None:
         {"id": learner_id},
     )
     return Learner(row["id"], row["tenant_id"], row["erased_at"] is not None) if row else None
+
+
+async def learners(tx: Transaction, ids: Collection[str]) -> dict[str, Learner]:
+    """Those that are known, in the order of ids; without those whom a merge made part of another."""
+    rows = await tx.rows(
+        text("""
+            SELECT l.tenant_id, l.id, l.erased_at FROM learners l
+             WHERE l.id = ANY (:ids) AND l.erased_at IS NULL AND NOT EXISTS (
+                   SELECT FROM aliases a WHERE a.alias_id = l.id AND a.active
+                      AND a.tenant_id = l.tenant_id AND a.source_tenant_id = l.tenant_id)
+             ORDER BY l.id
+        """),
+        {"ids": list(ids)},
+    )
+    return {row["id"]: Learner(row["id"], row["tenant_id"], erased=False) for row in rows}
 
 
 async def links(tx: Transaction, learners: Collection[str]) -> list[Link]:
@@ -251,6 +271,31 @@ async def erase(tx: Transaction, learners: Mapping[str, datetime]) -> None:
     )
 
 
+async def enrol(tx: Transaction, tenant: str, learner: str, qualification: str, at: datetime, by: str) -> None:
+    """The first enrolment counts."""
+    await tx.execute(
+        text("""
+            INSERT INTO enrolments AS e (tenant_id, learner_id, qualification, at, by)
+            VALUES (:tenant, :learner, :qualification, :at, :by)
+            ON CONFLICT (learner_id, qualification) DO UPDATE SET at = excluded.at, by = excluded.by
+             WHERE excluded.at < e.at
+        """),
+        {"tenant": tenant, "learner": learner, "qualification": qualification, "at": at, "by": by},
+    )
+
+
+async def enrolments(tx: Transaction, learners: Collection[str]) -> dict[str, dict[str, datetime]]:
+    """When each learner first enrolled for each qualification, as far as that was said."""
+    rows = await tx.rows(
+        text("SELECT learner_id, qualification, at FROM enrolments WHERE learner_id = ANY (:ids)"),
+        {"ids": list(learners)},
+    )
+    found: dict[str, dict[str, datetime]] = defaultdict(dict)
+    for row in rows:
+        found[row["learner_id"]][row["qualification"]] = row["at"]
+    return found
+
+
 async def page_of_learners(tx: Transaction, after: str, limit: int) -> list[Learner]:
     rows = await tx.rows(
         text("SELECT tenant_id, id, erased_at FROM learners WHERE id > :after ORDER BY id LIMIT :limit"),
@@ -261,7 +306,7 @@ async def page_of_learners(tx: Transaction, after: str, limit: int) -> list[Lear
 
 async def clear(tx: Transaction) -> None:
     """Forget what can be heard again, and what was concluded from it; not the awards, which were announced."""
-    for table in ("audits", "holding_status", "holdings", "aliases", "achievements", "learners"):
+    for table in ("audits", "due", "holding_status", "holdings", "aliases", "achievements", "learners"):
         await tx.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - the names are ours
 
 

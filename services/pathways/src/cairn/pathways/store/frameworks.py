@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,11 +13,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
 from cairn.pathways.domain import parse_framework
+from cairn.pathways.domain.pinning import months_counted
 from cairn.pathways.reading_room import Published, ReadingRoom
 
 _COLUMNS: Final = """
     f.tenant_id, f.id, f.qualification, f.version, f.title, f.achievement, f.effective_from, f.body, f.digest, f.state,
-    f.written_at, f.activated_at
+    f.written_at, f.activated_at, f.closed_at, f.superseded_by, f.retired_at, f.proposed_by
 """
 
 
@@ -43,7 +44,8 @@ async def write(tx: Transaction, draft: Draft) -> bool:
         VALUES (:tenant, :id, :qualification, :version, :title, :achievement, :effective_from, :body, :digest, :by)
         ON CONFLICT (tenant_id, qualification, version) DO UPDATE
            SET title = excluded.title, achievement = excluded.achievement, effective_from = excluded.effective_from,
-               body = excluded.body, digest = excluded.digest, written_by = excluded.written_by, written_at = now()
+               body = excluded.body, digest = excluded.digest, written_by = excluded.written_by, written_at = now(),
+               proposed_by = NULL
          WHERE f.state = 'draft' RETURNING f.id
     """).bindparams(bindparam("body", type_=JSONB()))
     row = {name: getattr(draft, name) for name in Draft.__slots__}
@@ -79,6 +81,35 @@ async def activate(tx: Transaction, framework_id: str, by: str, at: datetime) ->
     )
 
 
+async def propose(tx: Transaction, framework_id: str, by: str) -> None:
+    """Somebody asked for it to be published; to write the draft anew withdraws that."""
+    await tx.execute(
+        text("UPDATE frameworks SET proposed_by = :by WHERE id = :id"),
+        {"id": framework_id, "by": by},
+    )
+
+
+async def close(tx: Transaction, framework_id: str, at: datetime, superseded_by: str) -> None:
+    """From `at` on nobody new comes under it."""
+    await tx.execute(
+        text("UPDATE frameworks SET closed_at = :at, superseded_by = cast(:by AS uuid) WHERE id = :id"),
+        {"id": framework_id, "at": at, "by": superseded_by},
+    )
+
+
+async def retire(tx: Transaction, framework_id: str, at: datetime) -> None:
+    """From `at` on it awards nobody."""
+    await tx.execute(
+        text("UPDATE frameworks SET retired_at = :at, closed_at = least(closed_at, :at) WHERE id = :id"),
+        {"id": framework_id, "at": at},
+    )
+
+
+async def keys(tx: Transaction, framework_id: str) -> list[str]:
+    rows = await tx.rows(text("SELECT key FROM framework_index WHERE framework_id = :id"), {"id": framework_id})
+    return [row["key"] for row in rows]
+
+
 async def set_keys(tx: Transaction, tenant: str, framework_id: str, keys: Iterable[str]) -> None:
     """The keys under which a published framework is found. Never fewer than before."""
     await tx.execute(
@@ -90,41 +121,56 @@ async def set_keys(tx: Transaction, tenant: str, framework_id: str, keys: Iterab
     )
 
 
-async def touched(tx: Transaction, keys: Mapping[str, Collection[str]], now: datetime) -> dict[str, set[str]]:
-    """By tenant, the published frameworks in force that a credential with any of the `keys` can touch: every version of
-    a qualification of which one can be touched, because the best of them decides. One query for a batch."""
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What may change about a published framework: see `Published`."""
+
+    closed_at: datetime | None
+    retired_at: datetime | None
+
+
+async def touched(
+    tx: Transaction,
+    keys: Mapping[str, Collection[str]],
+    qualifications: Mapping[str, Collection[str]],
+    now: datetime,
+) -> dict[str, Life]:
+    """By id, the published frameworks in force that a credential with any of the `keys` can touch, by tenant, and those
+    of the `qualifications`: every version of a qualification of which one can be touched, because the best of those
+    allowed decides. One query for a batch."""
     pairs = [(tenant, key) for tenant, some in sorted(keys.items()) for key in sorted(some)]
-    if not pairs:
+    named = [(tenant, name) for tenant, some in sorted(qualifications.items()) for name in sorted(some)]
+    if not pairs and not named:
         return {}
     rows = await tx.rows(
         text("""
-            SELECT f.tenant_id, f.id
-              FROM (SELECT DISTINCT t.tenant_id, t.qualification
+            SELECT f.id, f.closed_at, f.retired_at
+              FROM (SELECT t.tenant_id, t.qualification
                       FROM unnest(cast(:tenants AS text[]), cast(:keys AS text[])) AS u (tenant, key)
                       JOIN framework_index i ON i.tenant_id = u.tenant AND i.key = u.key
-                      JOIN frameworks t ON t.id = i.framework_id) q
-              JOIN frameworks f ON f.tenant_id = q.tenant_id AND f.qualification = q.qualification
+                      JOIN frameworks t ON t.id = i.framework_id
+                     UNION
+                    SELECT * FROM unnest(cast(:owners AS text[]), cast(:names AS text[]))) q (tenant, qualification)
+              JOIN frameworks f ON f.tenant_id = q.tenant AND f.qualification = q.qualification
              WHERE f.state = 'active' AND (f.effective_from IS NULL OR f.effective_from <= :now)
         """),
-        {"tenants": [tenant for tenant, _ in pairs], "keys": [key for _, key in pairs], "now": now},
+        {
+            "tenants": [tenant for tenant, _ in pairs],
+            "keys": [key for _, key in pairs],
+            "owners": [tenant for tenant, _ in named],
+            "names": [name for _, name in named],
+            "now": now,
+        },
     )
-    found: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        found[row["tenant_id"]].add(str(row["id"]))
-    return found
+    return {str(row["id"]): Life(row["closed_at"], row["retired_at"]) for row in rows}
 
 
-async def versions(tx: Transaction, tenant: str, qualification: str, now: datetime) -> set[str]:
-    """The versions of a qualification that are in force."""
-    rows = await tx.rows(
-        text("""
-            SELECT id FROM frameworks
-             WHERE tenant_id = :tenant AND qualification = :qualification AND state = 'active'
-               AND (effective_from IS NULL OR effective_from <= :now)
-        """),
-        {"tenant": tenant, "qualification": qualification, "now": now},
-    )
-    return {str(row["id"]) for row in rows}
+async def read_with(tx: Transaction, room: ReadingRoom, lives: Mapping[str, Life]) -> dict[str, Published]:
+    """As `read`, with what may have changed about them."""
+    return {
+        id_: replace(found, closed_at=lives[id_].closed_at, retired_at=lives[id_].retired_at)
+        for id_, found in (await read(tx, room, lives.keys())).items()
+    }
 
 
 async def read(tx: Transaction, room: ReadingRoom, ids: Collection[str]) -> dict[str, Published]:
@@ -141,7 +187,15 @@ async def read(tx: Transaction, room: ReadingRoom, ids: Collection[str]) -> dict
 def published(row: RowMapping) -> Published:
     framework = parse_framework(row["body"])
     nested = frozenset(leaf.qualification for leaf in framework.leaves if leaf.qualification is not None)
-    return Published(str(row["id"]), row["tenant_id"], framework, row["achievement"], row["activated_at"], nested)
+    return Published(
+        id=str(row["id"]),
+        tenant=row["tenant_id"],
+        framework=framework,
+        achievement=row["achievement"],
+        activated_at=row["activated_at"],
+        nested=nested,
+        months=months_counted(row["body"]),
+    )
 
 
 async def awards(tx: Transaction, nested: Mapping[str, Collection[str]]) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -195,16 +249,29 @@ async def start_backfill(tx: Transaction, tenant: str, framework_id: str, not_be
         text("""
             INSERT INTO backfills (tenant_id, framework_id, not_before) VALUES (:tenant, :id, :not_before)
             ON CONFLICT (framework_id) DO UPDATE
-               SET not_before = excluded.not_before, cursor = '', looked_at = 0, audited = 0, finished_at = NULL
+               SET not_before = excluded.not_before, cursor = '', looked_at = 0, audited = 0, awarded = 0,
+                   finished_at = NULL
         """),
         {"tenant": tenant, "id": framework_id, "not_before": not_before},
     )
 
 
 async def backfill(tx: Transaction, framework_id: str) -> RowMapping | None:
+    """How far it has come; `of` is how many learners there are to look at by now."""
     return await tx.row(
-        text("SELECT not_before, looked_at, audited, finished_at FROM backfills WHERE framework_id = :id"),
+        text("""
+            SELECT b.not_before, b.looked_at, b.audited, b.awarded, b.paused_at, b.finished_at,
+                   (SELECT count(*) FROM learners l WHERE l.tenant_id = b.tenant_id) AS "of"
+              FROM backfills b WHERE b.framework_id = :id
+        """),
         {"id": framework_id},
+    )
+
+
+async def pause_backfill(tx: Transaction, framework_id: str, at: datetime | None) -> None:
+    """At an instant, or (None) let it go on."""
+    await tx.execute(
+        text("UPDATE backfills SET paused_at = :at WHERE framework_id = :id"), {"id": framework_id, "at": at}
     )
 
 
@@ -214,37 +281,69 @@ async def take_backfill(tx: Transaction, now: datetime) -> RowMapping | None:
         text("""
             SELECT b.tenant_id, b.framework_id, b.cursor, f.qualification
               FROM backfills b JOIN frameworks f ON f.id = b.framework_id
-             WHERE b.finished_at IS NULL AND b.not_before <= :now ORDER BY b.not_before, b.framework_id
-             LIMIT 1 FOR UPDATE OF b SKIP LOCKED
+             WHERE b.finished_at IS NULL AND b.paused_at IS NULL AND b.not_before <= :now
+             ORDER BY b.not_before, b.framework_id LIMIT 1 FOR UPDATE OF b SKIP LOCKED
         """),
         {"now": now},
     )
 
 
-async def candidates(tx: Transaction, tenant: str, framework_id: str, after: str, window: int) -> Sequence[RowMapping]:
-    """The tenant's next learners in the order of ids, and whether each holds, or has by consent, anything that the
-    framework can take. A window of learners rather than of matches, so that the cost of a step is bounded."""
+async def candidates(
+    tx: Transaction, tenant: str, keys: Collection[str], after: str, window: int, *, awarded: str | None = None
+) -> Sequence[RowMapping]:
+    """The tenant's next learners in the order of ids, and whether each holds, or has by consent, anything that a
+    framework with these `keys` can take; or has an award of the qualification `awarded`. A window of learners rather
+    than of matches, so that the cost of a step is bounded."""
     return await tx.rows(
         text("""
-            WITH wanted AS MATERIALIZED (
-                SELECT array_agg(key) AS keys FROM framework_index WHERE framework_id = :id)
             SELECT l.id,
-                   EXISTS (SELECT FROM holdings h WHERE h.learner_id = l.id AND h.keys && (SELECT keys FROM wanted))
+                   EXISTS (SELECT FROM holdings h WHERE h.learner_id = l.id AND h.keys && cast(:keys AS text[]))
                    OR EXISTS (SELECT FROM aliases a JOIN holdings h ON h.learner_id = a.alias_id
-                               WHERE a.learner_id = l.id AND a.active AND h.keys && (SELECT keys FROM wanted)) AS holds
+                               WHERE a.learner_id = l.id AND a.active AND h.keys && cast(:keys AS text[]))
+                   OR EXISTS (SELECT FROM awards w WHERE w.learner_id = l.id AND w.qualification = :awarded) AS holds
               FROM learners l WHERE l.tenant_id = :tenant AND l.id > :after ORDER BY l.id LIMIT :window
         """),
-        {"tenant": tenant, "id": framework_id, "after": after, "window": window},
+        {"tenant": tenant, "keys": sorted(keys), "after": after, "window": window, "awarded": awarded},
     )
 
 
+async def count_candidates(tx: Transaction, keys: Collection[str], most: int) -> int:
+    """How many learners hold anything that a framework with these `keys` can take; counted up to `most`."""
+    row = await tx.row(
+        text("""
+            SELECT count(*) AS n FROM (
+                SELECT DISTINCT learner_id FROM holdings WHERE keys && cast(:keys AS text[]) LIMIT :most) AS found
+        """),
+        {"keys": sorted(keys), "most": most},
+    )
+    return 0 if row is None else row["n"]
+
+
 async def advance_backfill(
-    tx: Transaction, framework_id: str, cursor: str, looked_at: int, audited: int, finished_at: datetime | None
+    tx: Transaction,
+    framework_id: str,
+    *,
+    cursor: str,
+    looked_at: int,
+    audited: int,
+    awarded: int,
+    not_before: datetime,
+    finished_at: datetime | None,
 ) -> None:
     await tx.execute(
         text("""
-            UPDATE backfills SET cursor = :cursor, looked_at = looked_at + :looked_at, audited = audited + :audited,
-                                 finished_at = :finished_at WHERE framework_id = :id
+            UPDATE backfills
+               SET cursor = :cursor, looked_at = looked_at + :looked_at, audited = audited + :audited,
+                   awarded = awarded + :awarded, not_before = :not_before, finished_at = :finished_at
+             WHERE framework_id = :id
         """),
-        {"id": framework_id, "cursor": cursor, "looked_at": looked_at, "audited": audited, "finished_at": finished_at},
+        {
+            "id": framework_id,
+            "cursor": cursor,
+            "looked_at": looked_at,
+            "audited": audited,
+            "awarded": awarded,
+            "not_before": not_before,
+            "finished_at": finished_at,
+        },
     )

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cairn.common.db import Transaction
 from cairn.common.events import Event
 from cairn.pathways.deps import Deps
 from cairn.pathways.domain import Holding
 from cairn.pathways.reading_room import Awards, Published
-from cairn.pathways.store import audits, facts, frameworks
+from cairn.pathways.store import audits, due, facts, frameworks
 from cairn.pathways.store.facts import Held, Learner, Link
 from cairn.pathways.use_cases.judging import Saying, Subject, Verdict, judge, keys_of
 
 
 @dataclass(slots=True)
 class Touch:
-    """What changed for a learner: some `holdings`, all that came under some `learners`, or `everything`."""
+    """What changed for a learner: some `holdings`, all that came under some `learners`, or `everything`; or something
+    about some `qualifications`."""
 
     holdings: set[str] = field(default_factory=set[str])
     learners: set[str] = field(default_factory=set[str])
+    qualifications: set[str] = field(default_factory=set[str])
     everything: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far what changed for a learner reaches: by index `keys`, and by name."""
+
+    keys: frozenset[str]
+    qualifications: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,46 +50,47 @@ async def reaudit(
     learners: Mapping[str, Learner],
     touches: Mapping[str, Touch],
     *,
-    only: Mapping[str, Collection[str]] | None = None,
     announce: bool = True,
 ) -> Done:
     """Audit the touched learners, whose rows are locked (`learners`) and whose tenants are in scope.
 
-    `only` names frameworks by tenant, instead of those that the touched holdings lead to. Without `announce` audits are
-    stored, but no award changes and nothing is said; `Done.awards` then counts those that would have changed.
+    Without `announce` audits are stored, but no award changes and nothing is said; `Done.awards` then counts those that
+    would have changed.
     """
-    links = await facts.links(tx, touches)
-    gone = {learner for learner in touches if learners[learner].erased} | {
-        link.alias for link in links if link.active and link.tenant == link.source_tenant and link.alias in touches
-    }
+    now = await deps.clock(tx)
+    gone = {learner for learner in touches if learners[learner].erased}
+    gone |= {link.alias for link in await facts.links(tx, touches) if link.within and link.alias in touches}
     await audits.forget_learners(tx, gone)
-    active = [link for link in links if link.active]
-    wanted = {*touches, *(link.alias for link in links if link.learner in touches)}
-    held = await facts.holdings_of(tx, wanted | {each for touch in touches.values() for each in touch.learners})
-    subjects = [_subject(learners[who], active, links, held) for who in sorted(touches) if who not in gone]
-    changed = {subject.learner: _changed(subject, touches[subject.learner], held) for subject in subjects}
-    if only is None:
-        by_tenant: dict[str, set[str]] = defaultdict(set)
-        for subject in subjects:
-            by_tenant[subject.tenant] |= changed[subject.learner]
-        only = await frameworks.touched(tx, by_tenant, deps.now())
-        fitting = changed
-    else:
-        fitting = None
-    verdict = await _judge_all(tx, deps, subjects, only, fitting)
+    await due.forget(tx, gone)
+    others = {each for touch in touches.values() for each in touch.learners}
+    left = {who: learners[who] for who in sorted(touches) if who not in gone}
+    held = await facts.holdings_of(tx, others) if others else {}
+    subjects = await subjects_of(tx, left)
+    changed = {subject.learner: _reach(subject, touches[subject.learner], held) for subject in subjects}
+    verdict = await _judge_all(tx, deps, subjects, changed, now)
     await _store(tx, deps, verdict, announce=announce)
     return Done(len(subjects), len(verdict.audits), len(verdict.awards))
 
 
+async def subjects_of(tx: Transaction, learners: Mapping[str, Learner]) -> list[Subject]:
+    """The learners, with all that counts for them by active merges."""
+    links = await facts.links(tx, learners)
+    active = [link for link in links if link.active]
+    wanted = {*learners, *(link.alias for link in active if link.learner in learners)}
+    held, enrolled = await facts.holdings_of(tx, wanted), await facts.enrolments(tx, wanted)
+    return [_subject(each, active, links, held, enrolled) for each in learners.values()]
+
+
 async def _judge_all(
-    tx: Transaction,
-    deps: Deps,
-    subjects: Sequence[Subject],
-    ids: Mapping[str, Collection[str]],
-    fitting: Mapping[str, Collection[str]] | None,
+    tx: Transaction, deps: Deps, subjects: Sequence[Subject], changed: Mapping[str, Reach], now: datetime
 ) -> Verdict:
-    """Every subject against the frameworks of its tenant which the keys in `fitting` can touch (None: all of `ids`)."""
-    read = await frameworks.read(tx, deps.frameworks, {id_ for some in ids.values() for id_ in some})
+    """Every subject against the versions of the qualifications of its tenant that what changed can bear on."""
+    keys: dict[str, set[str]] = defaultdict(set)
+    names: dict[str, set[str]] = defaultdict(set)
+    for subject in subjects:
+        keys[subject.tenant] |= changed[subject.learner].keys
+        names[subject.tenant] |= changed[subject.learner].qualifications
+    read = await frameworks.read_with(tx, deps.frameworks, await frameworks.touched(tx, keys, names, now))
     if not read:
         return Verdict()
     nested: dict[str, set[str]] = defaultdict(set)
@@ -87,14 +99,12 @@ async def _judge_all(
     known = await frameworks.awards(tx, nested)
     people = [who for subject in subjects for who in (subject.learner, *subject.same)]
     latest, awards = await audits.latest(tx, people), await audits.awards(tx, people)
-    now = deps.now()
 
     def work() -> Verdict:
         verdict = Verdict()
+        shelves = {tenant: _Shelf(deps, tenant, read.values(), known.get(tenant, {}), keys[tenant]) for tenant in keys}
         for subject in subjects:
-            mine = [each for each in read.values() if each.tenant == subject.tenant]
-            keys = None if fitting is None else fitting[subject.learner]
-            for versions in _qualifications(deps, mine, keys, known.get(subject.tenant, {})):
+            for versions in shelves[subject.tenant].within(changed[subject.learner]):
                 verdict.add(
                     judge(
                         subject,
@@ -113,23 +123,33 @@ async def _judge_all(
     return await asyncio.to_thread(work)
 
 
-def _qualifications(
-    deps: Deps, published: Iterable[Published], keys: Collection[str] | None, known: Awards
-) -> list[list[Published]]:
-    """The versions of each qualification of which any can be touched."""
-    versions: dict[str, list[Published]] = defaultdict(list)
-    for each in published:
-        versions[each.framework.qualification].append(each)
-    return [
-        some
-        for _, some in sorted(versions.items())
-        if keys is None or any(not deps.frameworks.keys(each, known).isdisjoint(keys) for each in some)
-    ]
+class _Shelf:
+    """One tenant's touched frameworks, so that each learner of a batch finds theirs without a look at all of them."""
+
+    def __init__(
+        self, deps: Deps, tenant: str, read: Iterable[Published], known: Awards, keys: Collection[str]
+    ) -> None:
+        self._versions: dict[str, list[Published]] = defaultdict(list)
+        self._by_key: dict[str, set[str]] = defaultdict(set)
+        for each in read:
+            if each.tenant == tenant:
+                self._versions[each.framework.qualification].append(each)
+                for key in deps.frameworks.keys(each, known) & set(keys):
+                    self._by_key[key].add(each.framework.qualification)
+
+    def within(self, reach: Reach) -> Iterator[list[Published]]:
+        """The versions of each qualification of which any can be touched, in the order of names."""
+        names = reach.qualifications & self._versions.keys()
+        for key in reach.keys & self._by_key.keys():
+            names |= self._by_key[key]
+        for name in sorted(names):
+            yield self._versions[name]
 
 
 async def _store(tx: Transaction, deps: Deps, verdict: Verdict, *, announce: bool) -> None:
     await audits.save(tx, verdict.audits)
     await audits.forget(tx, verdict.forgotten)
+    await due.plan(tx, verdict.due)
     if announce:
         await audits.save_awards(tx, verdict.awards, deps.now())
         await tx.publish(*(_event(deps, saying) for saying in verdict.said))
@@ -148,24 +168,34 @@ def _event(deps: Deps, saying: Saying) -> Event:
 
 
 def _subject(
-    learner: Learner, active: Sequence[Link], links: Sequence[Link], held: Mapping[str, Sequence[Held]]
+    learner: Learner,
+    active: Sequence[Link],
+    links: Sequence[Link],
+    held: Mapping[str, Sequence[Held]],
+    enrolled: Mapping[str, Mapping[str, datetime]],
 ) -> Subject:
     mine = [link for link in active if link.learner == learner.id]
     holdings: list[Holding] = [each.holding for each in held.get(learner.id, ())]
     for link in mine:
         # The tenant is part of the consent: a row that came under that id elsewhere is not meant by it.
         holdings += [each.holding for each in held.get(link.alias, ()) if each.tenant == link.source_tenant]
+    same = {link.alias for link in mine if link.source_tenant == learner.tenant}
+    first: dict[str, datetime] = {}
+    for who in (learner.id, *same):
+        for qualification, at in enrolled.get(who, {}).items():
+            first[qualification] = min(at, first.get(qualification, at))
     return Subject.of(
         learner.tenant,
         learner.id,
         sorted(holdings, key=lambda holding: holding.id),
-        {link.alias for link in mine if link.source_tenant == learner.tenant},
+        same,
         {link.changed_at for link in links if link.learner == learner.id},
+        first,
     )
 
 
-def _changed(subject: Subject, touch: Touch, held: Mapping[str, Sequence[Held]]) -> set[str]:
-    """The keys by which to find the frameworks that the touch can bear on."""
+def _reach(subject: Subject, touch: Touch, held: Mapping[str, Sequence[Held]]) -> Reach:
+    """By what to find the frameworks that the touch can bear on."""
     keys: set[str] = set()
     for id_, some in subject.keys.items():
         if touch.everything or id_ in touch.holdings:
@@ -173,4 +203,4 @@ def _changed(subject: Subject, touch: Touch, held: Mapping[str, Sequence[Held]])
     for learner in touch.learners:
         for some in keys_of([each.holding for each in held.get(learner, ())]).values():
             keys |= some
-    return keys
+    return Reach(frozenset(keys), frozenset(touch.qualifications))

@@ -13,8 +13,7 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal
 from cairn.common.db import Transaction
-from cairn.common.events import Event, stable_id
-from cairn.common.events.models import FrameworkActivated
+from cairn.common.events import stable_id
 from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
 from cairn.pathways.domain import (
@@ -29,8 +28,7 @@ from cairn.pathways.domain import (
     parse_holding,
 )
 from cairn.pathways.problems import faults_of, refusal
-from cairn.pathways.reading_room import ReadingRoom
-from cairn.pathways.store import catalog, facts, frameworks
+from cairn.pathways.store import catalog, frameworks
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ async def write(deps: Deps, principal: Principal, document: Mapping[str, Any]) -
     Raises DomainError `malformed`, `not-yet-supported`, and `framework-published` where another document is published
     under that version.
     """
-    framework = _parse(document)
+    framework = parse(document)
     tenant = principal.tenant
     id_ = framework_id(tenant, framework.qualification, framework.version)
     digest = sha256(framework.canonical).hexdigest()
@@ -73,7 +71,7 @@ async def write(deps: Deps, principal: Principal, document: Mapping[str, Any]) -
                 by=principal.id,
             )
             await frameworks.write(tx, draft)
-        found = await _found(tx, id_)
+        found = await find(tx, id_)
         if found is None or found.row["digest"] != digest:
             raise DomainError(
                 f"Version {framework.version} is published with other rules, which learners rely on.",
@@ -103,57 +101,20 @@ async def page(deps: Deps, principal: Principal, after: UUID | None, limit: int)
 async def show(deps: Deps, principal: Principal, id_: UUID) -> Found:
     """Raises DomainError `not-found`."""
     async with deps.database.transaction(principal.tenant) as tx:
-        found = await _found(tx, str(id_))
+        found = await find(tx, str(id_))
     if found is None:
-        raise _not_found()
+        raise not_found()
     return found
 
 
-async def publish(deps: Deps, principal: Principal, id_: UUID) -> Found:
-    """From now on it awards. Learners who were there before are looked at by the backfill. Again: changes nothing.
-
-    Raises DomainError `not-found`, `framework-refused` with every finding of lint.
-    """
-    tenant, now = principal.tenant, deps.now()
-    async with deps.database.transaction(tenant) as tx:
-        # From here to the commit no batch is under way. A batch before us is seen by the backfill, one after us sees
-        # the framework; and two frameworks that are published at once cannot nest each other.
-        await facts.exclude(tx)
-        row = await frameworks.framework(tx, str(id_), lock=True)
-        if row is None:
-            raise _not_found()
-        if row["state"] == "draft":
-            framework = _parse(row["body"])
-            if findings := await _lint(tx, tenant, framework):
-                raise DomainError(
-                    f"{row['title']} {row['version']} cannot be published as it is.",
-                    code="framework-refused",
-                    faults=faults_of(findings),
-                )
-            await _activate(tx, tenant, row, principal, now)
-            await tx.publish(_activated(row, tenant, now))
-        found = await _found(tx, str(id_))
-        await tx.commit()
-    assert found is not None
-    return found
-
-
-async def _activate(tx: Transaction, tenant: str, row: RowMapping, principal: Principal, now: datetime) -> None:
-    id_, qualification = str(row["id"]), row["qualification"]
-    before = (await frameworks.awards(tx, {tenant: [qualification]}))[tenant].get(qualification, ())
-    await frameworks.activate(tx, id_, principal.id, now)
-    affected = {id_}
-    if row["achievement"] not in before:
-        # Those that nest the qualification can now be filled by another award.
-        affected |= await frameworks.nesting_in(tx, tenant, qualification)
-    # Not the process's own room: if this is rolled back, the draft may yet change.
-    room = ReadingRoom(len(affected))
-    read = await frameworks.read(tx, room, affected)
-    known = await frameworks.awards(tx, {tenant: {name for each in read.values() for name in each.nested}})
-    for each in read.values():
-        await frameworks.set_keys(tx, tenant, each.id, room.keys(each, known[tenant]))
-        start = each.framework.effective_from
-        await frameworks.start_backfill(tx, tenant, each.id, now if start is None else max(now, start))
+async def refuse_findings(tx: Transaction, row: RowMapping) -> None:
+    """Raises DomainError `framework-refused` with every finding of lint."""
+    if findings := await _lint(tx, row["tenant_id"], parse(row["body"])):
+        raise DomainError(
+            f"{row['title']} {row['version']} cannot be published as it is.",
+            code="framework-refused",
+            faults=faults_of(findings),
+        )
 
 
 async def _lint(tx: Transaction, tenant: str, framework: Framework) -> list[Problem]:
@@ -186,7 +147,8 @@ def _offer(body: Mapping[str, Any]) -> Holding:
     return parse_holding({**named, "id": body["achievement"], "earned": datetime.min.replace(tzinfo=UTC).isoformat()})
 
 
-async def _found(tx: Transaction, id_: str) -> Found | None:
+async def find(tx: Transaction, id_: str) -> Found | None:
+    """A framework with what belongs to it."""
     row = await frameworks.framework(tx, id_)
     if row is None:
         return None
@@ -195,34 +157,13 @@ async def _found(tx: Transaction, id_: str) -> Found | None:
     return Found(row, backfill=await frameworks.backfill(tx, id_))
 
 
-def _activated(row: RowMapping, tenant: str, now: datetime) -> Event:
-    id_ = str(row["id"])
-    fact = FrameworkActivated(
-        framework=id_,
-        qualification=row["qualification"],
-        version=row["version"],
-        title=row["title"],
-        achievement=row["achievement"],
-        digest=row["digest"],
-        at=now,
-    )
-    return Event(
-        type="framework.activated.v1",
-        source="/pathways",
-        subject=id_,
-        tenant=tenant,
-        key=id_,
-        data=fact.to_json(),
-        time=now,
-    )
-
-
-def _parse(document: Mapping[str, Any]) -> Framework:
+def parse(document: Mapping[str, Any]) -> Framework:
+    """Raises DomainError `malformed`, `not-yet-supported`."""
     try:
         return parse_framework(document)
     except Refused as refused:
         raise refusal(refused, code="framework-refused") from None
 
 
-def _not_found() -> DomainError:
+def not_found() -> DomainError:
     return DomainError("There is no such framework here.", code="not-found")

@@ -1,18 +1,18 @@
 """From what a learner holds to what is stored and said: pure, given the engine.
 
 A learner is audited against a framework on the holdings that it can take, as of the newest instant among what went in:
-when one was earned, when its status changed, when a merge was made or undone, when the framework came into force.
-Never on the clock, nor on when an event arrived. The audit is thereby a function of the facts alone, its digest
-included: order, repetition, replay and backfill give the same one. Nothing is lost by that: between the newest of those
-instants and now, nothing happened that the rules of `validity: award` take into account, since an expiry that merely
-comes to pass takes no award away (STACKING, semantics 8). `asOf` in GET and POST is the caller's own.
+when one was earned, when its status changed, when a merge was made or undone, when the framework came into force; and
+the last instant up to now at which time alone changed anything, such as an expiry or the end of a grace period. Never
+on when an event arrived. The audit is thereby a function of the facts and of what has fallen due, its digest included:
+order, repetition, replay and backfill give the same one. The next instant still ahead is planned, and fires once.
+`asOf` in GET and POST is the caller's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Literal
@@ -36,8 +36,10 @@ from cairn.pathways.domain import (
     holding_keys,
     transition,
 )
+from cairn.pathways.domain.pinning import allowed, turning_points
 from cairn.pathways.reading_room import Awards, Published, ReadingRoom
 from cairn.pathways.store.audits import Latest, NewAudit, NewAward
+from cairn.pathways.store.due import Due
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _PLACES: Final = Decimal("0.000001")
@@ -60,6 +62,8 @@ class Subject:
     keys: Mapping[str, frozenset[str]]
     """The index keys of each holding, by its id."""
     linked_at: tuple[datetime, ...]
+    enrolled: Mapping[str, datetime]
+    """When they enrolled, by qualification, where that is known."""
 
     @classmethod
     def of(
@@ -69,8 +73,10 @@ class Subject:
         holdings: Sequence[Holding],
         same: Collection[str] = (),
         linked_at: Collection[datetime] = (),
+        enrolled: Mapping[str, datetime] | None = None,
     ) -> Subject:
-        return cls(tenant, learner, tuple(sorted(same)), tuple(holdings), keys_of(holdings), tuple(linked_at))
+        keys = keys_of(holdings)
+        return cls(tenant, learner, tuple(sorted(same)), tuple(holdings), keys, tuple(linked_at), enrolled or {})
 
 
 def keys_of(holdings: Sequence[Holding]) -> dict[str, frozenset[str]]:
@@ -87,12 +93,14 @@ class Verdict:
     forgotten: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     awards: list[NewAward] = field(default_factory=list[NewAward])
     said: list[Saying] = field(default_factory=list["Saying"])
+    due: list[Due] = field(default_factory=list[Due])
 
     def add(self, other: Verdict) -> None:
         self.audits += other.audits
         self.forgotten += other.forgotten
         self.awards += other.awards
         self.said += other.said
+        self.due += other.due
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +114,31 @@ class Saying:
     fact: Fact
 
 
-def as_of(published: Published, relevant: Sequence[Holding], linked_at: Sequence[datetime]) -> datetime:
-    """The newest instant among what goes into the audit; see the head of this module."""
-    instants = [holding.earned for holding in relevant]
-    instants += [entry.at for holding in relevant for entry in holding.status]
-    instants += linked_at
+@dataclass(frozen=True, slots=True)
+class Instants:
+    """When an audit is made: as of the newest instant that bears on it (`as_of`), and again at `next`, if time alone
+    may change it."""
+
+    as_of: datetime
+    next: datetime | None
+
+
+def instants(
+    published: Published, relevant: Sequence[Holding], linked_at: Sequence[datetime], now: datetime
+) -> Instants:
+    """See the head of this module. A fact counts whatever its date; what comes to pass counts once it has."""
+    facts = [holding.earned for holding in relevant]
+    facts += [entry.at for holding in relevant for entry in holding.status]
+    facts += linked_at
     if published.framework.effective_from is not None:
-        instants.append(published.framework.effective_from)
-    return max(instants, default=published.activated_at)
+        facts.append(published.framework.effective_from)
+    coming = set(turning_points(relevant, published.months))
+    policy = published.framework.loss
+    if policy.on_loss == "suspend" and policy.grace_days:
+        # Whatever was lost, and whenever: the grace that it began ends by itself.
+        coming |= {instant + timedelta(days=policy.grace_days) for instant in (*facts, *coming)}
+    newest = max([*facts, *(instant for instant in coming if instant <= now)], default=published.activated_at)
+    return Instants(newest, min((instant for instant in coming if instant > max(now, newest)), default=None))
 
 
 def relevant(
@@ -147,31 +172,72 @@ def judge(
     `now` is only written into what is said.
     """
     qualification = versions[0].framework.qualification
-    held = [awards[who, qualification] for who in (subject.learner, *subject.same) if (who, qualification) in awards]
+    held = held_by(subject, qualification, awards)
+    counting = {version.id: relevant(subject, version, versions, room, known) for version in versions}
     verdict = Verdict()
     audits: list[tuple[Published, Audit]] = []
+    coming: list[datetime] = []
+    open_to = versions_for(subject, versions, counting, held, now)
     for version in sorted(versions, key=lambda each: each.id):
-        counting = relevant(subject, version, versions, room, known)
-        if not counting:
+        mine = counting[version.id]
+        if version.id not in open_to or not mine:
             if (subject.learner, version.id) in latest:
                 verdict.forgotten.append((subject.learner, version.id))
-            if not held:
+            if version.id not in open_to or not held:
                 continue
+        when = instants(version, mine, subject.linked_at, now)
+        if when.next is not None:
+            coming.append(when.next)
         result = audit(
             version.framework,
-            counting,
+            mine,
             (),
-            as_of(version, counting, subject.linked_at),
+            when.as_of,
+            enrolled=subject.enrolled.get(qualification),
             awards=version.awards(known),
             steps=steps,
         )
         audits.append((version, result))
-        if counting:
+        if mine:
             _note(verdict, subject, version, result, latest.get((subject.learner, version.id)), now)
+    verdict.due.append(Due(subject.tenant, subject.learner, qualification, min(coming, default=None)))
     if audits:
         version, result = best(audits, held[0].version if held else None)
         _decide(verdict, subject, version, result, held, now)
     return verdict
+
+
+def held_by(subject: Subject, qualification: str, awards: Mapping[tuple[str, str], Award]) -> list[Award]:
+    """The subject's latest award of it, and those of whoever was merged into them."""
+    people = (subject.learner, *subject.same)
+    return [awards[who, qualification] for who in people if (who, qualification) in awards]
+
+
+def versions_for(
+    subject: Subject,
+    versions: Sequence[Published],
+    counting: Mapping[str, Sequence[Holding]],
+    held: Sequence[Award],
+    now: datetime,
+) -> frozenset[str]:
+    """Ids of the versions by which the subject is judged: those in force when they enrolled or, where that is not
+    known, earned their first component; and those of the awards they have, which even a retired one must uphold.
+
+    The first component is one that any of the versions can take, whatever became of it: a revocation moves nobody to
+    other rules.
+    """
+    upheld = {award.version for award in held if award.state != "revoked"}
+    qualification = versions[0].framework.qualification
+    first = subject.enrolled.get(qualification)
+    if first is None:
+        first = min((holding.earned for some in counting.values() for holding in some), default=None)
+    names = allowed({each.framework.version: each.span for each in versions}, first) if first is not None else ()
+    return frozenset(
+        each.id
+        for each in versions
+        if each.framework.version in upheld
+        or (each.framework.version in names and (each.retired_at is None or each.retired_at > now))
+    )
 
 
 def best(audits: Sequence[tuple[Published, Audit]], standing: str | None) -> tuple[Published, Audit]:

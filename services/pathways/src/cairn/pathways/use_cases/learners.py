@@ -18,7 +18,8 @@ from cairn.pathways.deps import Deps
 from cairn.pathways.domain import Audit, Holding, audit, explain
 from cairn.pathways.reading_room import Published
 from cairn.pathways.store import audits, catalog, facts, frameworks
-from cairn.pathways.use_cases.judging import keys_of
+from cairn.pathways.use_cases.auditing import subjects_of
+from cairn.pathways.use_cases.judging import relevant, versions_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,11 @@ class Audited:
 async def holdings(deps: Deps, principal: Principal, learner_id: str) -> Held:
     """Raises DomainError `not-found`."""
     async with deps.database.transaction(principal.tenant) as tx:
-        await _known(tx, learner_id)
-        return await _held(tx, learner_id)
+        learner = await _known(tx, learner_id)
+        (subject,) = await subjects_of(tx, {learner_id: learner})
+        links = await facts.links(tx, [learner_id])
+    merged = sorted(link.alias for link in links if link.active and link.learner == learner_id)
+    return Held(subject.holdings, tuple(merged))
 
 
 async def awards(deps: Deps, principal: Principal, learner_id: str) -> Sequence[RowMapping]:
@@ -59,35 +63,53 @@ async def reviews(deps: Deps, principal: Principal, limit: int) -> Sequence[RowM
 async def audit_learner(
     deps: Deps, principal: Principal, learner_id: str, as_of: datetime, framework: UUID | None
 ) -> list[Audited]:
-    """Against every framework in force that the learner's holdings can touch, or against one published framework.
+    """Against the versions by which the learner is judged of everything that their holdings can touch, or against one
+    published framework.
 
     Raises DomainError `not-found`.
     """
     tenant = principal.tenant
     async with deps.database.transaction(tenant) as tx:
-        await _known(tx, learner_id)
-        held = await _held(tx, learner_id)
+        (subject,) = await subjects_of(tx, {learner_id: await _known(tx, learner_id)})
         if framework is None:
-            keys = {key for some in keys_of(held.holdings).values() for key in some}
-            ids = (await frameworks.touched(tx, {tenant: keys}, as_of)).get(tenant, set())
+            keys = {key for some in subject.keys.values() for key in some}
+            lives = await frameworks.touched(tx, {tenant: keys}, {}, as_of)
         else:
             row = await frameworks.framework(tx, str(framework))
             if row is None or row["state"] != "active":
                 raise DomainError("There is no such published framework here.", code="not-found")
-            ids = {str(framework)}
-        read = await frameworks.read(tx, deps.frameworks, ids)
+            lives = {str(framework): frameworks.Life(row["closed_at"], row["retired_at"])}
+        read = await frameworks.read_with(tx, deps.frameworks, lives)
         qualifications = {each.framework.qualification for each in read.values()}
         nested = {name for each in read.values() for name in each.nested}
         known = (await frameworks.awards(tx, {tenant: nested | qualifications}))[tenant]
+        held = await audits.awards(tx, [learner_id, *subject.same])
 
     def work() -> list[tuple[Published, Audit]]:
         done: list[tuple[Published, Audit]] = []
         for published in sorted(read.values(), key=_by_name):
             rules = published.framework
+            versions = [each for each in read.values() if each.framework.qualification == rules.qualification]
             # An award of the qualification itself does not count towards it: it would hold itself up.
             own = known.get(rules.qualification, ())
-            counting = [holding for holding in held.holdings if holding.achievement not in own]
-            result = audit(rules, counting, (), as_of, awards=published.awards(known), steps=deps.settings.audit_steps)
+            counting = [holding for holding in subject.holdings if holding.achievement not in own]
+            mine = [
+                held[who, rules.qualification]
+                for who in (learner_id, *subject.same)
+                if (who, rules.qualification) in held
+            ]
+            fitting = {each.id: relevant(subject, each, versions, deps.frameworks, known) for each in versions}
+            if framework is None and published.id not in versions_for(subject, versions, fitting, mine, as_of):
+                continue
+            result = audit(
+                rules,
+                counting,
+                (),
+                as_of,
+                enrolled=subject.enrolled.get(rules.qualification),
+                awards=published.awards(known),
+                steps=deps.settings.audit_steps,
+            )
             done.append((published, result))
         return done
 
@@ -107,16 +129,8 @@ def _by_name(published: Published) -> tuple[str, str]:
     return published.framework.qualification, published.framework.version
 
 
-async def _known(tx: Transaction, learner_id: str) -> None:
+async def _known(tx: Transaction, learner_id: str) -> facts.Learner:
     learner = await facts.learner(tx, learner_id)
     if learner is None or learner.erased:
         raise DomainError("There is no such learner here.", code="not-found")
-
-
-async def _held(tx: Transaction, learner_id: str) -> Held:
-    """Another tenant's rows are among them if, and only if, row-level security finds the consent."""
-    links = await facts.links(tx, [learner_id])
-    merged = sorted(link.alias for link in links if link.active and link.learner == learner_id)
-    found = await facts.holdings_of(tx, [learner_id, *merged])
-    every = (each.holding for some in found.values() for each in some)
-    return Held(tuple(sorted(every, key=lambda holding: holding.id)), tuple(merged))
+    return learner

@@ -1,0 +1,96 @@
+"""Instants that fall due: for each learner and qualification the next one at which time alone may change something."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+
+from cairn.common.db import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """`at` None: nothing that passes by itself is ahead."""
+
+    tenant: str
+    learner: str
+    qualification: str
+    at: datetime | None
+
+
+async def now(tx: Transaction) -> datetime:
+    """The database's time, by which alone things fall due (R12): clocks of machines differ."""
+    row = await tx.row(text("SELECT now() AS now"))
+    assert row is not None
+    return row["now"]
+
+
+async def plan(tx: Transaction, dues: Sequence[Due]) -> None:
+    """Put each in the place of the one before. Under the lock of the learner, in the transaction of the audit which it
+    follows from: so what fell due is done once."""
+    if not dues:
+        return
+    await tx.execute(
+        text("""
+            WITH planned AS (
+                SELECT * FROM unnest(cast(:tenants AS text[]), cast(:learners AS text[]), cast(:names AS text[]),
+                                     cast(:ats AS timestamptz[])) AS u (tenant, learner, qualification, at)),
+            done AS (
+                DELETE FROM due d USING planned p
+                 WHERE d.learner_id = p.learner AND d.qualification = p.qualification AND p.at IS NULL)
+            INSERT INTO due AS d (tenant_id, learner_id, qualification, at)
+            SELECT * FROM planned WHERE at IS NOT NULL
+            ON CONFLICT (learner_id, qualification) DO UPDATE SET at = excluded.at WHERE d.at <> excluded.at
+        """),
+        {
+            "tenants": [each.tenant for each in dues],
+            "learners": [each.learner for each in dues],
+            "names": [each.qualification for each in dues],
+            "ats": [each.at for each in dues],
+        },
+    )
+
+
+async def forget(tx: Transaction, learners: Collection[str]) -> None:
+    """Nothing falls due any more for learners about whom nothing is concluded."""
+    if learners:
+        await tx.execute(text("DELETE FROM due WHERE learner_id = ANY (:ids)"), {"ids": list(learners)})
+
+
+async def claim(tx: Transaction, at: datetime, limit: int) -> dict[str, str]:
+    """Learners, with their tenants, for whom something is due, locked. Those whom somebody else is busy with are passed
+    over, and stay due."""
+    rows = await tx.rows(
+        text("""
+            SELECT l.id, l.tenant_id FROM learners l
+             WHERE l.id IN (SELECT learner_id FROM due WHERE at <= :at ORDER BY at LIMIT :limit)
+             ORDER BY l.id FOR UPDATE SKIP LOCKED
+        """),
+        {"at": at, "limit": limit},
+    )
+    return {row["id"]: row["tenant_id"] for row in rows}
+
+
+async def lock_free(tx: Transaction, learners: Collection[str]) -> set[str]:
+    """Those of the learners that nobody is busy with, locked."""
+    rows = await tx.rows(
+        text("SELECT id FROM learners WHERE id = ANY (:ids) ORDER BY id FOR UPDATE SKIP LOCKED"),
+        {"ids": list(learners)},
+    )
+    return {row["id"] for row in rows}
+
+
+async def of(tx: Transaction, learners: Collection[str], at: datetime) -> dict[str, set[str]]:
+    """By learner, the qualifications that are due."""
+    rows = await tx.rows(
+        text("SELECT learner_id, qualification FROM due WHERE learner_id = ANY (:ids) AND at <= :at"),
+        {"ids": list(learners), "at": at},
+    )
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        found[row["learner_id"]].add(row["qualification"])
+    return found
