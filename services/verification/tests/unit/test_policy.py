@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.credentials import Check, CheckName, CredentialFacts, Outcome, Verification
+from cairn.credentials import Check, CheckName, Outcome, Verification
 from cairn.verification.domain.policy import digest_of, findings_of, verdict_of
 
 PASSED, FAILED, OPEN, SKIPPED = Outcome.PASSED, Outcome.FAILED, Outcome.UNDETERMINED, Outcome.SKIPPED
@@ -19,7 +19,7 @@ def verification(id_: str | None = "urn:uuid:canary", **outcomes: Outcome) -> Ve
     answers = {
         name: Check(outcomes.get(name.value, PASSED), f"code-{name.value}", "canary detail") for name in CheckName
     }
-    return Verification(checks=answers, issuer="did:example:issuer", facts=CredentialFacts(id=id_))
+    return Verification(checks=answers, issuer="did:example:issuer", credential={"id": id_})
 
 
 @pytest.mark.parametrize(

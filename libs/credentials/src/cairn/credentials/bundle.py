@@ -31,6 +31,7 @@ def _read(folder: str, url: str) -> Any:
     return json.loads(data)
 
 
+@cache
 def context_urls() -> frozenset[str]:
     return frozenset(_index("contexts"))
 

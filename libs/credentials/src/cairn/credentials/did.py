@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -85,8 +86,12 @@ def did_web_for(url: str) -> str:
     return did
 
 
+@lru_cache(maxsize=1024)
 def resolve_did_key(did: str) -> DidDocument:
-    """The document of a did:key, from itself. Raises DidRefused."""
+    """The document of a did:key, from itself. Raises DidRefused.
+
+    The last ones are kept; no text that is refused is, so what is kept has the size of keys.
+    """
     if not is_did(did) or not did.startswith("did:key:"):
         raise DidRefused(f"{did[:120]!r} is not a did:key")
     multikey = did.removeprefix("did:key:")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
+from cairn.credentials.openbadges.facts import read_facts
 from cairn.credentials.openbadges.models import CredentialFacts
 
 
@@ -61,19 +63,23 @@ class Check:
         return body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verification:
     """An answer for each check, and the credential as it was read (None where it could not be)."""
 
     checks: dict[CheckName, Check]
     credential: dict[str, Any] | None = None
-    facts: CredentialFacts | None = None
     form: str | None = None
     """`data-integrity`, `vc+jwt`, or None where the input was neither."""
     cryptosuite: str | None = None
     issuer: str | None = None
     contexts: dict[str, str] = field(default_factory=dict[str, str])
     """URL -> sha256 of each bundled context the verdict rested on."""
+
+    @cached_property
+    def facts(self) -> CredentialFacts | None:
+        """What the credential claims, read when it is asked for."""
+        return read_facts(self.credential) if self.credential is not None else None
 
     @property
     def verified(self) -> bool:

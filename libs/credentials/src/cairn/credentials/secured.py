@@ -12,7 +12,7 @@ from cairn.credentials.bundle import context_sha256, context_urls
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
 from cairn.credentials.jose import Token, read_token
-from cairn.credentials.shape import id_of, is_list, is_object, is_small, listed, text_of, types_of
+from cairn.credentials.shape import id_of, is_object, listed, names_in, text_of, types_of
 from cairn.credentials.strict_json import check_json, parse_json
 from cairn.credentials.structure import VC2
 
@@ -36,17 +36,8 @@ class Secured:
     @cached_property
     def context_names(self) -> tuple[str, ...]:
         """Every context URL in the document, at any depth."""
-        found: dict[str, None] = {}
-        pending: list[Any] = [self.document]
-        while pending:
-            item = pending.pop()
-            if is_object(item):
-                if "@context" in item:
-                    found.update(dict.fromkeys(name for name in listed(item["@context"]) if isinstance(name, str)))
-                pending.extend(member for key, member in item.items() if key != "@context")
-            elif is_list(item):
-                pending.extend(item)
-        return tuple(found)
+        _, contexts = names_in(self.document)
+        return tuple(dict.fromkeys(name for one in contexts for name in listed(one) if isinstance(name, str)))
 
     @property
     def is_presentation(self) -> bool:
@@ -113,13 +104,11 @@ def read_presented(value: dict[str, Any] | str | bytes) -> Secured:
             raise JsonRefused(f"more than {_MAX_BYTES} bytes", code="too-large")
         if not text.startswith("{") and text.count(".") >= 2 and not any(space in text for space in ' \n\t"<'):
             return _from_token(text)
-        value = parse_json(text, max_bytes=_MAX_BYTES)
+        value = parse_json(text, max_bytes=_MAX_BYTES, max_nodes=_MAX_VALUES)
     else:
-        check_json(value)
+        check_json(value, max_nodes=_MAX_VALUES)
     if not is_object(value):
         raise JsonRefused("a credential or presentation is a JSON object")
-    if not is_small(value, _MAX_VALUES):
-        raise JsonRefused(f"more than {_MAX_VALUES} values", code="too-large")
     if _ENVELOPES & set(types_of(value)):
         return _from_envelope(value)
     return _from_object(value)

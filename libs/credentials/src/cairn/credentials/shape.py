@@ -53,3 +53,27 @@ def is_small(value: Any, limit: int) -> bool:
         elif is_list(item):
             pending.extend(item)
     return seen <= limit
+
+
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def names_in(value: Any) -> tuple[set[str], list[Any]]:
+    """Every key of the objects in it, at any depth, and what stands under each `@context`, which is not gone into."""
+    keys: set[str] = set()
+    contexts: list[Any] = []
+    level: list[Any] = [value]
+    while level:
+        below: list[Any] = []
+        for item in level:
+            if is_list(item):
+                below.extend(item)
+            elif is_object(item):
+                keys.update(item)
+                if "@context" in item:
+                    contexts.append(item["@context"])
+                    below.extend(item[key] for key in item if key != "@context")
+                else:
+                    below.extend(item.values())
+        level = [member for member in below if member.__class__ not in _SCALARS]
+    return keys, contexts

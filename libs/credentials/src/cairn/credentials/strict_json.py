@@ -6,15 +6,20 @@ import json
 import math
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
+import orjson
+
 from cairn.credentials.errors import JsonRefused
 
 JsonObject: TypeAlias = dict[str, Any]
 
 _MAX_NODES: Final = 100_000
 _MAX_INTEGER_BITS: Final = 1_024
+_MAX_WHOLE: Final = 2.0**63
 
 
-def parse_json(data: bytes | str, *, max_bytes: int = 1_048_576, max_depth: int = 64) -> Any:
+def parse_json(
+    data: bytes | str, *, max_bytes: int = 1_048_576, max_depth: int = 64, max_nodes: int = _MAX_NODES
+) -> Any:
     """Parses JSON, refusing duplicate keys, NaN and infinities, lone surrogates, and what is too large or too deep.
 
     Raises JsonRefused.
@@ -22,6 +27,9 @@ def parse_json(data: bytes | str, *, max_bytes: int = 1_048_576, max_depth: int 
     if len(data) > max_bytes:
         raise JsonRefused(f"more than {max_bytes} bytes", code="too-large")
     try:
+        value = _parse_plain(data, max_depth) if len(data) <= max_nodes else _ODD
+        if value is not _ODD:
+            return value
         text = data.decode("utf-8") if isinstance(data, bytes) else data
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except JsonRefused:
@@ -32,8 +40,49 @@ def parse_json(data: bytes | str, *, max_bytes: int = 1_048_576, max_depth: int 
         raise JsonRefused(f"nested deeper than {max_depth} levels", code="too-deep") from None
     except ValueError as error:
         raise JsonRefused(f"not JSON: {str(error)[:120]}") from None
-    check_json(value, max_depth=max_depth)
+    check_json(value, max_depth=max_depth, max_nodes=max_nodes)
     return value
+
+
+_ODD: Final = object()
+_ODD_COLONS: Final = (b'\\":', b" :", b"\t:", b"\n:", b"\r:")
+
+
+def _parse_plain(data: bytes | str, max_depth: int) -> Any:
+    """By orjson, or `_ODD` where that might not do. Raises JsonRefused for what is too deep.
+
+    Of a key that appears twice orjson keeps one, so the members are counted in the value and in the text: where no
+    space stands before a colon and no quotation mark of a text before one, each has its own `":`. Integers that it
+    cannot hold it reads as floats. NaN and lone surrogates it does not know. Each value takes a byte at least, so that
+    the text's length bounds their number.
+    """
+    try:
+        raw = data if isinstance(data, bytes) else data.encode()
+        value = orjson.loads(raw)
+    except ValueError:
+        return _ODD
+    if any(odd in raw for odd in _ODD_COLONS):
+        return _ODD
+    level: list[Any] = [value]
+    depth = members = 0
+    while level:
+        depth += 1
+        if depth > max_depth:
+            raise JsonRefused(f"nested deeper than {max_depth} levels", code="too-deep")
+        below: list[Any] = []
+        for item in level:
+            kind: object = item.__class__
+            if kind is str:
+                continue
+            if kind is dict:
+                members += len(item)
+                below.extend(item.values())
+            elif kind is list:
+                below.extend(item)
+            elif kind is float and abs(item) >= _MAX_WHOLE:
+                return _ODD
+        level = below
+    return value if members == raw.count(b'":') else _ODD
 
 
 def check_json(value: Any, *, max_depth: int = 64, max_nodes: int = _MAX_NODES) -> None:

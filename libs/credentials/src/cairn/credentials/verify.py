@@ -17,7 +17,6 @@ from cairn.credentials.did import DidDocument, did_web_url, is_did, read_did_doc
 from cairn.credentials.errors import CredentialError, DidRefused
 from cairn.credentials.evidence import evidence, has_evidence, held_in
 from cairn.credentials.findings import Check, CheckName, Finding, Outcome, Verification
-from cairn.credentials.openbadges.facts import read_facts
 from cairn.credentials.secured import Secured, read_secured, used_contexts
 from cairn.credentials.shape import is_object, listed
 from cairn.credentials.status_lookup import look_up
@@ -149,7 +148,6 @@ class Run:
         return Verification(
             checks=_asked(answers, policy),
             credential=secured.document,
-            facts=read_facts(secured.document),
             form=secured.form,
             cryptosuite=secured.cryptosuite,
             issuer=secured.issuer,

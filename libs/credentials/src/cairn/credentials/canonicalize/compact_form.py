@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from cairn.credentials.bundle import context_document, context_urls
 from cairn.credentials.errors import DocumentRefused
-from cairn.credentials.shape import is_list, is_object, listed
+from cairn.credentials.shape import is_list, is_object, listed, names_in
 
 _VALUE_KEYWORDS: Final = frozenset({"@value", "@language", "@type"})
 _VC: Final = "https://www.w3.org/2018/credentials#"
@@ -44,6 +44,12 @@ def require_compact_form(document: dict[str, Any]) -> None:
 
 def refuse_rekeyed(document: dict[str, Any]) -> None:
     """Only the re-keyed terms and keywords: for proofs over bytes, which leave nothing out. Raises DocumentRefused."""
+    keys, contexts = names_in(document)
+    keys.discard("@context")
+    if not any(":" in key or key[:1] == "@" for key in keys) and not any(
+        is_object(one) for named in contexts for one in listed(named)
+    ):
+        return
     _check_contexts(document)
     _walk(document, "", strict=False)
 
