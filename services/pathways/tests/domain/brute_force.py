@@ -1,13 +1,15 @@
 """A second engine, written from the contract with no thought for speed: it tries everything."""
 
 from calendar import monthrange
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from itertools import product
+from itertools import chain, combinations, product
 
 AS_OF = "2026-12-01T00:00:00Z"
 LOST = ("revoked", "suspended", "superseded")
 SEVERITY = ("revoked", "suspended", "superseded", "expired", "unknown", "valid")
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def instant(text):
@@ -19,70 +21,95 @@ def months_later(at, months):
     return at.replace(year=year, month=month + 1, day=min(at.day, monthrange(year, month + 1)[1]))
 
 
-def state(holding, at):
-    """STACKING, Exact meanings: "State at t is the last entry by `at` <= t ..."."""
-    entries = [(instant(entry["at"]), entry["state"]) for entry in holding["status"]]
-    past = [entry for entry in entries if entry[0] <= at]
-    if any(name == "revoked" for _, name in past):
-        return "revoked"
-    first = [name for when, name in entries if when == min(when for when, _ in entries)]
-    found = "unknown"
-    if past:
-        last = max(when for when, _ in past)
-        found = min((name for when, name in past if when == last), key=SEVERITY.index)
-    elif first and set(first) == {"valid"}:
-        found = "valid"
-    until = holding.get("validUntil")
-    if until and instant(until) <= at:
-        found = min(found, "expired", key=SEVERITY.index)
-    return found
+def subsets(things):
+    return chain.from_iterable(combinations(things, size) for size in range(len(things) + 1))
 
 
-def fits_selector(selector, holding, s, same):
-    for key, value in selector.items():
-        match key:
-            case "achievement":
-                ok = any(holding["achievement"] in same(name) for name in value)
-            case "tag":
-                ok = bool(set(value) & set(holding.get("tag", [])))
-            case "source":
-                ok = holding.get("source") in value
-            case "level":
-                level = holding.get("level", {}).get(value["framework"])
-                ok = level is not None and value.get("min", 0) <= level <= value.get("max", 99)
-            case "grade":
-                ok = "grade" in holding and Fraction(holding["grade"]["score"]) >= Fraction(value["min"])
-            case "earned":
-                ok = months_later(instant(holding["earned"]), value["withinMonths"]) >= s
-            case "not":
-                ok = not fits_selector(value, holding, s, same)
-            case "anyOf":
-                ok = any(fits_selector(each, holding, s, same) for each in value)
-            case "allOf":
-                ok = all(fits_selector(each, holding, s, same) for each in value)
-        if not ok:
-            return False
-    return True
+def acts(decision, s):
+    """Decisions act on [at, validUntil)."""
+    since, until = decision.get("at"), decision.get("validUntil")
+    return (not since or instant(since) <= s) and (not until or s < instant(until))
 
 
 class Brute:
-    def __init__(self, framework, holdings, awards):
-        self.framework, self.holdings, self.awards = framework, holdings, awards
-        self.leaves, self.groups = [], []
-        self.collect(framework["requirement"])
+    def __init__(self, framework, holdings, awards, decisions=(), spent=(), enrolled=None):
+        self.framework, self.awards, self.decisions, self.enrolled = framework, awards, decisions, enrolled
+        self.rpl = {d["id"]: d for d in decisions if d["kind"] == "rpl"}
+        self.holdings = [*holdings, *map(self.recognised, self.rpl.values())]
+        self.by_id = {h["id"]: h for h in self.holdings}
+        barred = framework.get("reuse", {}).get("across") == "none"
+        self.spent = {s["holding"] for s in spent if s["qualification"] != framework["qualification"] and barred}
+        self.validity = framework.get("validity", "award")
+        self.nodes = list(self.walk(framework["requirement"]))
+        self.leaves = [node for node in self.nodes if self.children(node) is None]
         self.as_of = instant(AS_OF)
         self.seen = {}
 
-    def collect(self, node):
-        children = self.children(node)
-        if children is None:
-            self.leaves.append(node)
-        for child in children or []:
-            self.collect(child)
+    @staticmethod
+    def recognised(decision):
+        at = decision.get("at", BEGINNING.isoformat())
+        stated = {k: v for k, v in decision.items() if k in ("credits", "area", "tag", "grade")}
+        status = [{"at": at, "state": "valid"}]
+        return {**stated, "id": decision["id"], "source": "rpl", "earned": at, "status": status} | (
+            {"validUntil": decision["validUntil"]} if decision.get("validUntil") else {}
+        )
 
     @staticmethod
     def children(node):
         return node.get("all") or node.get("any") or node.get("of")
+
+    def walk(self, node):
+        yield node
+        for child in self.children(node) or []:
+            yield from self.walk(child)
+
+    def below(self, name):
+        """The leaves below a node."""
+        node = next(node for node in self.nodes if node["id"] == name) if name else self.framework["requirement"]
+        return [each["id"] for each in self.walk(node) if self.children(each) is None]
+
+    # What is decided at an instant.
+
+    def waived(self, s):
+        return {d["target"] for d in self.decisions if d["kind"] == "waiver" and acts(d, s)}
+
+    def unwaived(self, s):
+        gone = {leaf for name in self.waived(s) if name in {n["id"] for n in self.nodes} for leaf in self.below(name)}
+        return {leaf["id"] for leaf in self.leaves} - gone
+
+    def limits(self, s):
+        return [limit for limit in self.framework.get("limits", []) if limit["id"] not in self.waived(s)]
+
+    # The state of a holding.
+
+    def state(self, holding, at):
+        """ "State at t is the last entry by `at` <= t ..."."""
+        entries = [(instant(entry["at"]), entry["state"]) for entry in holding["status"]]
+        past = [entry for entry in entries if entry[0] <= at]
+        if any(name == "revoked" for _, name in past):
+            return "revoked"
+        first = [name for when, name in entries if when == min(when for when, _ in entries)]
+        found = "unknown"
+        if past:
+            last = max(when for when, _ in past)
+            found = min((name for when, name in past if when == last), key=SEVERITY.index)
+        elif first and set(first) == {"valid"}:
+            found = "valid"
+        if self.validity == "never" and holding["id"] not in self.rpl:
+            return "valid" if found == "expired" else found
+        until = holding.get("validUntil")
+        if until and instant(until) <= at:
+            found = min(found, "expired", key=SEVERITY.index)
+        return found
+
+    def usable(self, s, trusting):
+        good = ("valid", "unknown") if trusting else ("valid",)
+        for h in self.holdings:
+            lost = self.validity != "always" and self.state(h, self.as_of) in LOST
+            if instant(h["earned"]) <= s and self.state(h, s) in good and not lost:
+                yield h
+
+    # Fit.
 
     def same(self, name):
         alike = {name}
@@ -92,14 +119,153 @@ class Brute:
                     alike |= set(group)
         return alike
 
+    def points(self, holding, scale):
+        """On a scale; by a table if it must be."""
+        grade = holding.get("grade")
+        if not grade:
+            return None
+        own = grade.get("scale", "score")
+        value = Fraction(grade.get("points", grade.get("score")))
+        if own == scale:
+            return value
+        for table in self.framework.get("gradeTables", []):
+            if (table["from"], table["to"]) == (own, scale):
+                rows = [(Fraction(a), Fraction(b)) for a, b in table["rows"]]
+                return max((row for row in rows if row[0] <= value), default=(0, None))[1]
+        return None
+
+    def selects(self, selector, holding, s):
+        for key, value in selector.items():
+            match key:
+                case "achievement":
+                    also = {
+                        d["countsAs"]
+                        for d in self.decisions
+                        if d["kind"] == "equivalence" and acts(d, s) and d["achievement"] == holding.get("achievement")
+                    }
+                    ok = any(self.same(name) & ({holding.get("achievement")} | also) for name in value)
+                case "tag" | "area":
+                    ok = bool(set(value) & set(holding.get(key, [])))
+                case "source":
+                    ok = holding.get("source") in value
+                case "level":
+                    level = holding.get("level", {}).get(value["framework"])
+                    ok = level is not None and value.get("min", 0) <= level <= value.get("max", 99)
+                case "grade":
+                    points = self.points(holding, value.get("scale", "score"))
+                    ok = points is not None and points >= Fraction(value["min"])
+                case "earned":
+                    start = self.enrolled if value.get("origin") else s
+                    ok = start is not None and months_later(instant(holding["earned"]), value["withinMonths"]) >= start
+                case "not":
+                    ok = not self.selects(value, holding, s)
+                case "anyOf":
+                    ok = any(self.selects(each, holding, s) for each in value)
+                case "allOf":
+                    ok = all(self.selects(each, holding, s) for each in value)
+            if not ok:
+                return False
+        return True
+
+    def credits_of(self, holding):
+        """In the framework's unit; None without a conversion."""
+        if "credits" not in holding:
+            return Fraction(0)
+        unit = holding["credits"]["unit"]
+        factors = {"ECTS": Fraction(1)} | {c["from"]: Fraction(c["factor"]) for c in self.framework["conversions"]}
+        return Fraction(holding["credits"]["value"]) * factors[unit] if unit in factors else None
+
+    def amount(self, leaf, holding):
+        return self.credits_of(holding) if "credits" in leaf else Fraction(1)
+
+    def fits(self, leaf, holding, s):
+        measured = "credits" in leaf or any(
+            ("gpa" in limit or (("share" in limit or "amount" in limit) and limit.get("measure") != "count"))
+            and leaf["id"] in self.below(limit.get("scope"))
+            for limit in self.limits(s)
+        )
+        if leaf["id"] not in self.unwaived(s) or (measured and self.credits_of(holding) is None):
+            return False
+        if holding["id"] in self.rpl:
+            return self.rpl[holding["id"]]["target"] == leaf["id"]
+        for d in self.decisions:
+            if (
+                d["kind"] == "substitution"
+                and acts(d, s)
+                and (d["holding"], d["target"]) == (holding["id"], leaf["id"])
+            ):
+                return True
+        if "qualification" in leaf:
+            return holding["achievement"] in self.awards.get(leaf["qualification"], ())
+        if leaf.get("grade") and not self.selects({"grade": leaf["grade"]}, holding, s):
+            return False
+        return self.selects(leaf["from"], holding, s)
+
+    def bounds(self, leaf):
+        if "qualification" in leaf:
+            return Fraction(1), Fraction(1)
+        bounds = leaf.get("count") or leaf["credits"]
+        return Fraction(bounds.get("min", 0)), Fraction(bounds["max"]) if "max" in bounds else None
+
+    # Limits.
+
+    @staticmethod
+    def hard(limit):
+        """Those that dropping a holding cannot break."""
+        if "amount" in limit or "distinct" in limit:
+            return not Fraction(limit.get("amount", limit.get("distinct")).get("min", 0))
+        return "share" not in limit and "gpa" not in limit
+
+    def limit_met(self, limit, given, counting, usable, fits, s):
+        """`given` maps each allocated holding to its leaves, `counting` are the leaves that count."""
+        scope = set(self.below(limit.get("scope")))
+        if "order" in limit:
+            before, after = (
+                [instant(self.by_id[n]["earned"]) for n, at in given.items() if set(at) & set(self.below(side))]
+                for side in (limit["order"]["before"], limit["order"]["after"])
+            )
+            return not before or not after or max(before) <= min(after)
+        if not scope & counting:
+            return True
+        inside = [self.by_id[name] for name, at in given.items() if scope & set(at)]
+        if "gpa" in limit and limit["gpa"].get("over") == "held":
+            inside = [h for h in usable if scope & set(fits[h["id"]])]
+        chosen = [h for h in inside if self.selects(limit.get("of", {}), h, s)]
+
+        def total(holdings):
+            return sum((Fraction(1) if limit.get("measure") == "count" else self.credits_of(h)) for h in holdings)
+
+        def within(value, bounds):
+            return Fraction(bounds.get("min", 0)) <= value and ("max" not in bounds or value <= Fraction(bounds["max"]))
+
+        if "share" in limit:
+            return not total(inside) or within(Fraction(total(chosen), total(inside)), limit["share"])
+        if "amount" in limit:
+            return within(total(chosen), limit["amount"])
+        if "distinct" in limit:
+            values = {v for h in chosen for v in self.listed(h, limit["by"])}
+            return within(len(values & set(limit.get("among", values))), limit["distinct"])
+        if "gpa" in limit:
+            graded = [h for h in chosen if self.points(h, limit["gpa"]["scale"]) is not None]
+            summed = sum(self.points(h, limit["gpa"]["scale"]) * total([h]) for h in graded)
+            return not total(graded) or summed / total(graded) >= Fraction(limit["gpa"]["min"])
+        if "exclude" in limit:
+            return len({h.get("achievement") for h in inside} & set(limit["exclude"])) <= 1
+        dates = [instant(h["earned"]) for h in chosen]
+        return not dates or max(dates) <= months_later(min(dates), limit["window"]["months"])
+
+    @staticmethod
+    def listed(holding, key):
+        value = holding.get(key, [])
+        return [value] if isinstance(value, str) else value
+
+    # Allocation.
+
     def classes(self):
         """Closure of same achievement, attemptOf and equivalents, by merging until nothing changes."""
         groups = [{h["id"]} | ({h["attemptOf"]} if h.get("attemptOf") else set()) for h in self.holdings]
-        by_id = {h["id"]: h for h in self.holdings}
-        tie = [
-            {h["id"] for h in self.holdings if h["achievement"] in self.same(g["achievement"])} for g in by_id.values()
-        ]
-        groups += tie
+        named = [h for h in self.holdings if "achievement" in h]
+        groups += [{h["id"] for h in named if h["achievement"] in self.same(g["achievement"])} for g in named]
         merged = True
         while merged:
             merged = False
@@ -108,99 +274,95 @@ class Brute:
                     groups[one] |= groups.pop(two)
                     merged = True
                     break
-        return [[by_id[name] for name in group if name in by_id] for group in groups]
+        return [[self.by_id[name] for name in group if name in self.by_id] for group in groups]
 
-    def amount(self, leaf, holding):
-        if "credits" not in leaf:
-            return Fraction(1)
-        if "credits" not in holding:
-            return Fraction(0)
-        unit = holding["credits"]["unit"]
-        factors = {"ECTS": Fraction(1)} | {c["from"]: Fraction(c["factor"]) for c in self.framework["conversions"]}
-        return Fraction(holding["credits"]["value"]) * factors[unit] if unit in factors else None
-
-    def bounds(self, leaf):
-        if "qualification" in leaf:
-            return Fraction(1), Fraction(1)
-        bounds = leaf.get("count") or leaf["credits"]
-        return Fraction(bounds.get("min", 0)), Fraction(bounds["max"]) if "max" in bounds else None
-
-    def fits(self, leaf, holding, s):
-        if "qualification" in leaf:
-            return holding["achievement"] in self.awards.get(leaf["qualification"], ())
-        if leaf.get("grade") and not fits_selector({"grade": leaf["grade"]}, holding, s, self.same):
-            return False
-        return self.amount(leaf, holding) is not None and fits_selector(leaf["from"], holding, s, self.same)
-
-    def usable(self, s, trusting):
-        good = ("valid", "unknown") if trusting else ("valid",)
-        for h in self.holdings:
-            if instant(h["earned"]) <= s and state(h, s) in good and state(h, self.as_of) not in LOST:
-                yield h
+    def shares(self, at):
+        """Sets of leaves that one holding may fill, of those that it fits."""
+        reuse = self.framework.get("reuse", {})
+        scope = reuse.get("scope", "none")
+        pairs = [set(pair["leaves"]) for pair in reuse.get("pairs", [])]
+        for some in subsets(sorted(at)):
+            if (
+                len(some) <= 1
+                or scope == "framework"
+                or (scope == "pairs" and all({a, b} in pairs for a, b in combinations(some, 2)))
+            ):
+                yield some
 
     def best(self, s, trusting, complete):
-        fits = {
-            h["id"]: [leaf["id"] for leaf in self.leaves if self.fits(leaf, h, s)] for h in self.usable(s, trusting)
-        }
-        key = (repr(fits), complete)
+        usable = list(self.usable(s, trusting))
+        fits = {h["id"]: [leaf["id"] for leaf in self.leaves if self.fits(leaf, h, s)] for h in usable}
+        timed = any("withinMonths" in str(limit) for limit in self.framework.get("limits", []))
+        key = (repr(fits), complete, repr([acts(d, s) for d in self.decisions]), s if timed else None)
         if key not in self.seen:
-            self.seen[key] = min(self.allocations(fits, complete), default=None)
+            self.seen[key] = min(self.allocations(usable, fits, s, complete), default=None)
         return self.seen[key]
 
-    def allocations(self, fits, complete):
-        """Every legal allocation with its objective in front of it."""
-        by_id = {h["id"]: h for h in self.holdings}
-        classes, leaves = self.classes(), {leaf["id"]: leaf for leaf in self.leaves}
+    def legal(self, given, held, leaves):
         repeatable = self.framework["repeatable"]
-        useful = {name for name, at in fits.items() if any(self.bounds(leaves[leaf])[0] for leaf in at)}
-        useful = {
-            name
-            for name in useful
-            if any(self.bounds(leaves[at])[0] and self.amount(leaves[at], by_id[name]) for at in fits[name])
-        }
-        for choice in product(*([None, *fits[name]] for name in sorted(fits))):
-            given = {name: leaf for name, leaf in zip(sorted(fits), choice, strict=True) if leaf}
-            if any(
-                sum(h["id"] in given and h["achievement"] not in repeatable for h in group) > 1 for group in classes
-            ):
-                continue
-            if any(
-                part in given and not leaves[given[name]].get("spendable")
-                for name in given
-                for part in by_id[name].get("components", [])
-                if part != name
-            ):
-                continue
+        for group in self.groups:
+            if sum(h["id"] in given and h.get("achievement") not in repeatable for h in group) > 1:
+                return False
+        for name, at in given.items():
+            parts = set(self.by_id[name].get("components", [])) & given.keys() - {name}
+            if parts and not all(leaves[leaf].get("spendable") for leaf in at):
+                return False
+        for pair in self.framework.get("reuse", {}).get("pairs", []):
+            both = [self.credits_of(self.by_id[n]) for n, at in given.items() if set(pair["leaves"]) <= set(at)]
+            if "maxCredits" in pair and sum(value or 0 for value in both) > Fraction(pair["maxCredits"]):
+                return False
+        return all(self.bounds(leaf)[1] is None or held[leaf["id"]] <= self.bounds(leaf)[1] for leaf in self.leaves)
+
+    def allocations(self, usable, fits, s, complete):
+        """Every legal allocation with its objective in front of it."""
+        leaves = {leaf["id"]: leaf for leaf in self.leaves}
+        self.groups = [group for group in self.classes() if len(group) > 1]
+        names = sorted(name for name in fits if name not in self.spent)
+        root, limits = self.framework["requirement"], self.limits(s)
+        for choice in product(*(list(self.shares(fits[name])) for name in names)):
+            given = {name: at for name, at in zip(names, choice, strict=True) if at}
             held = {
-                leaf["id"]: sum(
-                    (self.amount(leaf, by_id[n]) for n, at in given.items() if at == leaf["id"]), Fraction(0)
-                )
-                for leaf in self.leaves
+                name: sum((self.amount(leaf, self.by_id[n]) for n, at in given.items() if name in at), Fraction(0))
+                for name, leaf in leaves.items()
             }
-            if any(
-                self.bounds(leaf)[1] is not None and held[leaf["id"]] > self.bounds(leaf)[1] for leaf in self.leaves
-            ):
+            if not self.legal(given, held, leaves):
                 continue
-            taken = set(given.values())
-            if not (self.completes if complete else self.counts)(self.framework["requirement"], held, taken):
-                continue
-            passed_over = sum(
-                by_id[other]["grade"]["score"] > by_id[name]["grade"]["score"]
-                for name in given
-                for group in classes
-                if by_id[name] in group
-                for other in (h["id"] for h in group)
-                if other in useful and "grade" in by_id[name] and "grade" in by_id[other]
-            )
-            yield (
-                -self.progress(self.framework["requirement"], held),
-                sum(by_id[name].get("source") in ("rpl", "external") for name in given),
-                len(given),
-                passed_over,
-                sorted(by_id[name]["earned"] for name in given),
-                sorted(given),
-                [given[name] for name in sorted(given)],
-            )
+            taken = {leaf for at in given.values() for leaf in at}
+            for counting in set(map(frozenset, self.counted(root, held, taken, self.waived(s), complete))):
+                met = [self.limit_met(limit, given, counting, usable, fits, s) for limit in limits]
+                if any(not ok and (complete or self.hard(limit)) for ok, limit in zip(met, limits, strict=True)):
+                    continue
+                until = min((self.until(name) for name in given), default=FOREVER)
+                yield (
+                    FOREVER - until if complete and self.validity == "always" else timedelta(0),
+                    -self.progress(root, held, self.waived(s)),
+                    -sum(met),
+                    sum(self.by_id[name].get("source") in ("rpl", "external") for name in given),
+                    len(given),
+                    sum(self.passed_over(name, fits) for name in given),
+                    sorted(self.by_id[name]["earned"] for name in given),
+                    sorted(given),
+                    [given[name] for name in sorted(given)],
+                )
+
+    def until(self, name):
+        until = self.by_id[name].get("validUntil")
+        return instant(until) if until else FOREVER
+
+    def passed_over(self, name, fits):
+        """Members of the class with a higher comparable grade that fit somewhere too."""
+        own = self.by_id[name].get("grade", {})
+        others = [h for group in self.groups if self.by_id[name] in group for h in group]
+        return sum(
+            bool(fits.get(h["id"])) and h["id"] not in self.spent and self.higher(h.get("grade", {}), own)
+            for h in others
+        )
+
+    @staticmethod
+    def higher(one, other):
+        if not one or not other or one.get("scale") != other.get("scale"):
+            return False
+        return Fraction(one.get("points", one.get("score"))) > Fraction(other.get("points", other.get("score")))
 
     def n(self, node):
         return len(node["all"]) if "all" in node else 1 if "any" in node else node["atLeast"]
@@ -208,31 +370,39 @@ class Brute:
     def holds(self, node, taken):
         return node["id"] in taken or any(self.holds(child, taken) for child in self.children(node) or [])
 
-    def completes(self, node, held, taken):
-        """Met, with every branch that does not count holding nothing."""
+    def counted(self, node, held, taken, waived, complete):
+        """The sets of leaves that may count below a node that does. Where all is to be complete, what counts is met;
+        otherwise exactly n branches count. The rest hold nothing, and nor does what is waived."""
+        if node["id"] in waived:
+            if not self.holds(node, taken):
+                yield set()
+            return
         children = self.children(node)
         if children is None:
-            return held[node["id"]] >= self.bounds(node)[0]
-        met = [self.completes(child, held, taken) for child in children]
-        return sum(met) >= self.n(node) and all(
-            ok or not self.holds(child, taken) for child, ok in zip(children, met, strict=True)
-        )
+            if not complete or held[node["id"]] >= self.bounds(node)[0]:
+                yield {node["id"]}
+            return
+        n = self.n(node)
+        for some in subsets(range(len(children))):
+            if (len(some) < n if complete else len(some) != n) or any(
+                self.holds(child, taken) for place, child in enumerate(children) if place not in some
+            ):
+                continue
+            each = [list(self.counted(children[place], held, taken, waived, complete)) for place in some]
+            for sets in product(*each):
+                yield set().union(*sets)
 
-    def counts(self, node, held, taken):
-        """An incomplete audit counts exactly n branches; the rest hold nothing."""
-        children = self.children(node) or []
-        return not children or (
-            sum(self.holds(child, taken) for child in children) <= self.n(node)
-            and all(self.counts(child, held, taken) for child in children)
-        )
-
-    def progress(self, node, held):
+    def progress(self, node, held, waived):
+        if node["id"] in waived:
+            return Fraction(1)
         children = self.children(node)
         if children is None:
             least = self.bounds(node)[0]
             return min(held[node["id"]] / least, Fraction(1)) if least else Fraction(1)
-        each = sorted((self.progress(child, held) for child in children), reverse=True)[: self.n(node)]
+        each = sorted((self.progress(child, held, waived) for child in children), reverse=True)[: self.n(node)]
         return Fraction(sum(each), self.n(node))
+
+    # The answer.
 
     def instants(self):
         """What holds changes only at these and just after them."""
@@ -241,23 +411,43 @@ class Brute:
             turns |= {instant(h["earned"]), *(instant(e["at"]) for e in h["status"])}
             turns |= {instant(h["validUntil"])} if h.get("validUntil") else set()
             turns |= {months_later(instant(h["earned"]), m) for m in (1, 3)}
-        start = instant(self.framework["effective"]["from"]) if self.framework.get("effective") else None
-        turns |= {start} if start else set()
+        for d in self.decisions:
+            turns |= {instant(d[key]) for key in ("at", "validUntil") if d.get(key)}
+        start = instant(self.framework["effective"]["from"]) if self.framework.get("effective") else BEGINNING
+        turns |= {start}
         turns |= {turn + timedelta(microseconds=1) for turn in turns}
-        return sorted(s for s in turns if s <= self.as_of and (start is None or s >= start))
+        return sorted(s for s in turns if start <= s <= self.as_of)
 
     def audit(self):
         """Status, award date, allocation."""
+        if self.validity == "always":
+            return self.audit_now()
         for s in self.instants():
             if found := self.best(s, trusting=False, complete=True):
-                return "complete", s, self.allocation(found)
-        possible = any(self.best(s, trusting=True, complete=True) for s in self.instants())
+                return "complete", self.as_of if s == BEGINNING else s, self.allocation(found)
+        return self.audit_missing(any(self.best(s, trusting=True, complete=True) for s in self.instants()))
+
+    def audit_now(self):
+        """`always`: s is the instant of the audit, and the award date starts the unbroken run up to it."""
+        turns = self.instants()
+        found = self.best(self.as_of, trusting=False, complete=True) if turns else None
+        if not found:
+            return self.audit_missing(bool(turns and self.best(self.as_of, trusting=True, complete=True)))
+        since = self.as_of
+        for s in reversed(turns):
+            if not self.best(s, trusting=False, complete=True):
+                break
+            since = s
+        return "complete", self.as_of if since == BEGINNING else since, self.allocation(found)
+
+    def audit_missing(self, possible):
         shown = self.best(self.as_of, trusting=False, complete=False)
         return "undetermined" if possible else "incomplete", None, self.allocation(shown)
 
     @staticmethod
     def allocation(found):
         given = {}
-        for name, leaf in zip(found[5], found[6], strict=True):
-            given.setdefault(leaf, []).append(name)
+        for name, leaves in zip(found[-2], found[-1], strict=True):
+            for leaf in leaves:
+                given.setdefault(leaf, []).append(name)
         return given

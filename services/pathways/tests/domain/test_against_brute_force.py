@@ -5,17 +5,33 @@ from datetime import UTC, datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cairn.pathways.domain import audit, holding_keys, index_keys, lint, parse_framework, parse_holdings
+from cairn.pathways.domain import (
+    Spent,
+    audit,
+    holding_keys,
+    index_keys,
+    lint,
+    parse_decision,
+    parse_framework,
+    parse_holdings,
+)
 
-from .brute_force import AS_OF, LOST, Brute
-from .drawn import AWARDS, DATES, cases
+from .brute_force import AS_OF, LOST, Brute, instant
+from .drawn import AWARDS, DATES, cases, every_rule
 
 
-def engine(framework, documents, **options):
+def engine(framework, documents, decisions=(), spent=(), enrolled=None, **options):
     read = parse_framework(framework)
-    assert lint(read) == [] or all(problem.code == "leaf-unfillable" for problem in lint(read)), lint(read)
+    assert [problem for problem in lint(read) if problem.kind == "structure"] == []
     return audit(
-        read, parse_holdings(documents), [], datetime.fromisoformat(AS_OF).astimezone(UTC), awards=AWARDS, **options
+        read,
+        parse_holdings(documents),
+        [parse_decision(each) for each in decisions],
+        datetime.fromisoformat(AS_OF).astimezone(UTC),
+        awards=AWARDS,
+        spent=[Spent(**each) for each in spent],
+        enrolled=instant(enrolled) if enrolled else None,
+        **options,
     )
 
 
@@ -30,12 +46,19 @@ relaxed = settings(max_examples=200, deadline=None, suppress_health_check=[Healt
 @given(cases)
 def test_equals_brute_force(case):
     framework, documents = case
-    brute = Brute(framework, documents, AWARDS)
-    status, earned, allocation = brute.audit()
-    asks_nothing = not allocation and "effective" not in framework
-    expected = (status, brute.as_of if status == "complete" and asks_nothing else earned, allocation)
     answer = engine(framework, documents)
-    assert result(answer) == expected
+    assert result(answer) == Brute(framework, documents, AWARDS).audit()
+    assert not answer.exhausted
+
+
+@relaxed
+@given(every_rule())
+def test_equals_brute_force_in_every_rule(case):
+    framework, documents, more = case
+    enrolled = more["enrolled"] and instant(more["enrolled"])
+    brute = Brute(framework, documents, AWARDS, more["decisions"], more["spent"], enrolled)
+    answer = engine(framework, documents, **more)
+    assert result(answer) == brute.audit()
     assert not answer.exhausted
 
 

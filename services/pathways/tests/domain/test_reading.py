@@ -27,7 +27,7 @@ def framework(**more):
     return {"qualification": "q", "version": "1", "requirement": LEAF, **more}
 
 
-def test_the_framework_of_the_contract_is_read_but_for_what_is_not_yet_supported():
+def test_the_framework_of_the_contract_is_read():
     document = {
         "qualification": "https://uni.example/q/pgcert-data",
         "version": "2026-27",
@@ -54,7 +54,12 @@ def test_the_framework_of_the_contract_is_read_but_for_what_is_not_yet_supported
                 "measure": "credits",
                 "of": {"issuer": ["did:web:uni.example"]},
             },
-            {"id": "antireq", "exclude": ["a", "b"]},
+            {"id": "rpl-cap", "amount": {"max": "10"}, "measure": "credits", "of": {"source": ["rpl"]}},
+            {"id": "breadth", "distinct": {"min": 3}, "by": "area", "scope": "electives"},
+            {"id": "gpa", "gpa": {"min": "3.00", "scale": "us-4.0", "over": "allocated"}},
+            {"id": "antireq", "exclude": ["a/ml", "a/ml-lite"]},
+            {"id": "sequence", "order": {"before": "ml", "after": "project"}},
+            {"id": "span", "window": {"months": 60}},
         ],
         "reuse": {"scope": "none", "across": "any"},
         "validity": "award",
@@ -65,31 +70,11 @@ def test_the_framework_of_the_contract_is_read_but_for_what_is_not_yet_supported
         "equivalents": [["a/thesis", "a/dissertation"]],
         "repeatable": [],
     }
-    assert problems(parse_framework, document) == [
-        ("unsupported", "not-yet-supported", "/limits/0"),
-        ("unsupported", "not-yet-supported", "/limits/1"),
-        ("unsupported", "not-yet-supported", "/gradeTables/0"),
-    ]
-    read = parse_framework({**document, "limits": [], "gradeTables": []})
+    read = parse_framework(document)
     assert (read.award, read.loss.grace_days, len(read.leaves)) == ("https://uni.example/a/pgcert-data", 30, 4)
-
-
-@pytest.mark.parametrize(
-    ("more", "path"),
-    [
-        ({"validity": "always"}, "/validity"),
-        ({"validity": "never"}, "/validity"),
-        ({"reuse": {"scope": "framework"}}, "/reuse/scope"),
-        ({"reuse": {"scope": "pairs", "pairs": [{"leaves": ["a", "b"]}]}}, "/reuse/scope"),
-        ({"reuse": {"across": "none"}}, "/reuse/across"),
-        ({"limits": [{"id": "l", "exclude": ["a"]}]}, "/limits/0"),
-    ],
-)
-def test_what_is_not_yet_supported_is_refused_and_never_ignored(more, path):
-    assert ("unsupported", "not-yet-supported", path) in problems(parse_framework, framework(**more))
-    with pytest.raises(Refused) as refused:
-        parse_framework(framework(**more))
-    assert not refused.value.malformed
+    assert [type(limit).__name__ for limit in read.limits] == [
+        *("Share", "Amount", "Distinct", "Gpa", "Exclude", "Order", "Window"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +212,7 @@ def test_a_request_tells_shape_from_structure():
     assert {kind for kind, _, _ in found} == {"shape"}
     assert {path for _, _, path in found} == {"/framework/title", "/holdings/0/x", "/when"}
     decision = {"framework": framework(), "holdings": [], "decisions": [{"id": "d1", "kind": "waiver", "target": "a"}]}
-    assert problems(parse_audit_request, decision) == [("unsupported", "not-yet-supported", "/decisions/0")]
+    assert problems(parse_audit_request, decision) == [("structure", "root-waived", "/decisions/0/target")]
     assert problems(parse_audit_request, []) == [("shape", "wrong-type", "")]
     assert problems(parse_audit_request, {}) == [
         ("shape", "missing-key", "/framework"),

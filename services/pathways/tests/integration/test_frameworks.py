@@ -60,15 +60,6 @@ async def test_a_malformed_framework_is_refused_with_the_path(campus: Service) -
     assert (await campus.http.post("/v1/frameworks", json=[], headers=campus.auth(HOME))).status_code == 422
 
 
-async def test_what_is_not_built_yet_is_refused_and_never_ignored(campus: Service) -> None:
-    limits = [{"id": "cap", "amount": {"max": "10"}, "measure": "credits", "of": {"source": ["rpl"]}}]
-    answer = await campus.post("/v1/frameworks", framework("stats", limits=limits))
-    assert (answer.status_code, answer.json()["code"]) == (400, "not-yet-supported")
-    assert [error["field"] for error in answer.json()["errors"]] == ["/limits/0"]
-    answer = await campus.post("/v1/frameworks", framework("stats", validity="always"))
-    assert answer.json()["errors"][0]["field"] == "/validity"
-
-
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -172,6 +163,8 @@ async def test_a_stateless_audit_of_a_published_framework(campus: Service) -> No
             "/framework/requirement/any",
         ),
         ({"decisions": [{"id": "d1"}]}, 422, "malformed", "/decisions/0/kind"),
+        ({"decisions": [{"id": "d1", "kind": "waiver", "target": "z"}]}, 400, "audit-refused", "/decisions/0/target"),
+        ({"decisions": [{"id": "h1", "kind": "rpl", "target": "stats"}]}, 400, "audit-refused", "/decisions"),
         ({"holdings": [HOLDING, {**HOLDING, "mode": "online"}]}, 400, "audit-refused", "/holdings/1"),
     ],
 )

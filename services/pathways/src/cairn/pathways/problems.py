@@ -16,20 +16,13 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "impact-needed": Problem(409, "So many could be awarded that a report of the impact is needed first"),
     "approval-refused": Problem(409, "The publication cannot be approved like this"),
     "audit-refused": Problem(400, "The audit's inputs contradict each other"),
-    "not-yet-supported": Problem(400, "The rules ask for something that is not built yet"),
 }
 
 
 def refusal(refused: Refused, *, code: str) -> DomainError:
-    """The engine's refusal as one of ours: `malformed` if it cannot be read, else `not-yet-supported` or `code`."""
-    unsupported = all(finding.kind == "unsupported" for finding in refused.problems)
-    if refused.malformed:
-        return DomainError("The document was refused.", code="malformed", faults=faults_of(refused.problems))
-    return DomainError(
-        "This is not built yet; it is refused rather than ignored." if unsupported else "The document was refused.",
-        code="not-yet-supported" if unsupported else code,
-        faults=faults_of(refused.problems),
-    )
+    """The engine's refusal as one of ours: `malformed` if it cannot be read, else `code`."""
+    code = "malformed" if refused.malformed else code
+    return DomainError("The document was refused.", code=code, faults=faults_of(refused.problems))
 
 
 def faults_of(findings: Sequence[Finding]) -> list[Fault]:

@@ -19,7 +19,7 @@ from cairn.pathways.domain.holding import (
 from cairn.pathways.domain.index import ANYTHING, holding_keys, index_keys
 from cairn.pathways.domain.limits import Limit
 from cairn.pathways.domain.lint import Catalogue, lint, lint_catalogue
-from cairn.pathways.domain.request import AuditRequest, FrameworkRef, Spent, parse_audit_request
+from cairn.pathways.domain.request import AuditRequest, FrameworkRef, Spent, misdirected, parse_audit_request
 from cairn.pathways.domain.transition import Award, Transition, award_id, transition
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "index_keys",
     "lint",
     "lint_catalogue",
+    "misdirected",
     "parse_audit_request",
     "parse_decision",
     "parse_framework",

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Final, Literal
@@ -10,11 +10,13 @@ from typing import Final, Literal
 from cairn.common.instants import format_instant
 from cairn.pathways.domain.allocation import Allocation, Effort, allocate
 from cairn.pathways.domain.canonical import array, canonical, digest
-from cairn.pathways.domain.decisions import Decision
-from cairn.pathways.domain.eligibility import Case, Timeline
-from cairn.pathways.domain.findings import Findings, NodeResult, Remaining, Unused
-from cairn.pathways.domain.framework import Framework, LossPolicy
+from cairn.pathways.domain.decisions import Decision, Rpl, merge_decisions
+from cairn.pathways.domain.eligibility import BEGINNING, Case, Timeline
+from cairn.pathways.domain.errors import Problem, Refused
+from cairn.pathways.domain.findings import Findings, LimitResult, NodeResult, Remaining, Unused
+from cairn.pathways.domain.framework import Framework, LossPolicy, Validity
 from cairn.pathways.domain.holding import Holding, Standing, merge_duplicates
+from cairn.pathways.domain.plan import Candidate
 from cairn.pathways.domain.request import Spent
 
 # About a third of a second; see the tests for what fits well within it.
@@ -27,7 +29,8 @@ Status = Literal["complete", "incomplete", "undetermined"]
 class Audit:
     """The answer, with the allocation that proves it. `to_json` is the shape of STACKING.md. What it leaves out is
     there for `explain` and `transition`: whether the bound on effort decided the answer (`exhausted`), the state of
-    every holding at `as_of` (`standings`), and the framework's policy on loss."""
+    every holding at `as_of` (`standings`), and the framework's validity and policy on loss. `valid_until` is, under the
+    validity `always`, when the first of the components ceases to be valid."""
 
     status: Status
     earned_at: datetime | None
@@ -42,18 +45,23 @@ class Audit:
     exhausted: bool
     standings: Mapping[str, Standing]
     loss: LossPolicy
+    limits: tuple[LimitResult, ...] = ()
+    validity: Validity = "award"
+    valid_until: datetime | None = None
 
     def to_json(self) -> dict[str, object]:
-        """`framework` is the qualification. `limits` is empty while frameworks cannot have any."""
+        """`framework` is the qualification. Only an award that lives with its components has a `validUntil`."""
+        until = {"validUntil": self.valid_until and format_instant(self.valid_until)}
         return {
             "status": self.status,
             "earnedAt": self.earned_at and format_instant(self.earned_at),
+            **(until if self.validity == "always" else {}),
             "framework": self.qualification,
             "version": self.version,
             "asOf": format_instant(self.as_of),
             "allocation": {leaf: list(ids) for leaf, ids in self.allocation.items()},
             "nodes": [node.to_json() for node in self.nodes],
-            "limits": [],
+            "limits": [limit.to_json() for limit in self.limits],
             "unused": [entry.to_json() for entry in self.unused],
             "remaining": self.remaining.to_json(),
             "digest": self.digest,
@@ -74,35 +82,32 @@ def audit(
     """Audit one learner against one framework, at an instant.
 
     `awards` maps a qualification to the achievements its awards are of. `steps` bounds the effort of each search; past
-    it the answer may be `undetermined`, never a wrong no. Neither the order of `holdings` nor equal duplicates matter.
-    The framework is one that `lint` finds nothing wrong with. Raises Refused when two unequal holdings share an id, and
-    ValueError for an instant without a time zone, and for any decision: there are none yet.
+    it the answer may be `undetermined`, never a wrong no. Neither the order of `holdings` and `decisions` nor equal
+    duplicates matter; a decision about what is not there does nothing. In the framework `lint` finds nothing of kind
+    `structure`. Raises Refused when two unequal holdings or decisions share an id, and ValueError for an instant
+    without a time zone.
     """
-    if decisions:
-        raise ValueError("decisions are not yet supported")
     if as_of.tzinfo is None:
         raise ValueError("an instant needs a time zone")
-    case = Case(framework, merge_duplicates(holdings), as_of.astimezone(UTC), enrolled, awards or {})
-    certain = Timeline(case, trusting=False)
-    found, proven = _earliest(case, certain, steps)
+    case = _case(framework, holdings, decisions, as_of.astimezone(UTC), enrolled, awards or {}, spent)
+    certain = _Search(case, Timeline(case, trusting=False), steps)
+    found, proven = certain.complete()
     status: Status = "complete"
     if found is None:
         hopeful = Timeline(case, trusting=True)
         possible = None
-        if hopeful.periods != certain.periods:
+        if hopeful.periods != certain.timeline.periods:
             # Valid throughout is the most that the unknown can turn out to be: what is not enough then never is.
-            possible, sure = _earliest(case, hopeful, steps)
+            possible, sure = _Search(case, hopeful, steps).complete()
             proven = sure and (proven or possible is None)
         status = "undetermined" if possible is not None or not proven else "incomplete"
-    at, allocation = found or (case.as_of, _best(case, certain, steps))
-    earned_at = at if found is not None else None
-    if found is None and allocation.progress == 1 and _in_force(case):
-        # Only after the bound was hit: the search for the first instant gave up on what this one came across.
-        status, earned_at = "complete", at
-    findings = Findings(case, at, certain.candidates(at), allocation)
+    at, since, allocation = found or (case.as_of, None, certain.best())
+    held = certain.timeline.candidates(at)
+    findings = Findings(case, at, held, allocation)
+    inputs = case.holdings if not case.recognised else [h for h in case.holdings if h.id not in case.recognised]
     return Audit(
         status=status,
-        earned_at=earned_at,
+        earned_at=since,
         qualification=framework.qualification,
         version=framework.version,
         as_of=case.as_of,
@@ -110,67 +115,151 @@ def audit(
         nodes=findings.nodes,
         unused=findings.unused,
         remaining=findings.remaining,
-        digest=_digest(case, spent),
+        digest=_digest(case, inputs, spent),
         exhausted=status == "undetermined" and not proven,
         standings=case.standings,
         loss=framework.loss,
+        limits=findings.limits,
+        validity=framework.validity,
+        valid_until=_first_end(held, allocation) if status == "complete" and framework.validity == "always" else None,
     )
 
 
-def _earliest(case: Case, timeline: Timeline, steps: int) -> tuple[tuple[datetime, Allocation] | None, bool]:
-    """The first instant at which the rules hold, with the best allocation then; and whether a None is proven."""
-    instants = timeline.instants()
-    effort = Effort(steps)
-    found: dict[int, Allocation] = {}
-    proven = True
-
-    def holds(place: int) -> bool:
-        nonlocal proven
-        outcome = allocate(case.framework.root, timeline.candidates(instants[place]), effort, complete=True)
-        proven = proven and (outcome.exact or outcome.allocation is not None)
-        if outcome.allocation is not None:
-            found[place] = outcome.allocation
-        return outcome.allocation is not None
-
-    if not timeline.steady:
-        first = next((place for place in range(len(instants)) if holds(place)), None)
-    elif not instants or holds(0):
-        first = 0 if instants else None
-    elif holds(len(instants) - 1):
-        first = bisect_left(range(1, len(instants) - 1), True, key=holds) + 1
-    else:
-        first = None
-    if first is None:
-        return None, proven
-    earned = instants[first]
-    if not found[first].by_leaf and case.framework.effective_from is None:
-        # It asks nothing and always held: there is no first instant, so it is earned when it is asked for.
-        earned = case.as_of
-    return (earned, found[first]), True
+def _case(
+    framework: Framework,
+    holdings: Sequence[Holding],
+    decisions: Sequence[Decision],
+    as_of: datetime,
+    enrolled: datetime | None,
+    awards: Mapping[str, Collection[str]],
+    spent: Sequence[Spent],
+) -> Case:
+    decided = merge_decisions(decisions)
+    recognised = [decision.holding for decision in decided if isinstance(decision, Rpl)]
+    merged = merge_duplicates(holdings)
+    if taken := {holding.id for holding in recognised} & {holding.id for holding in merged}:
+        detail = f"A holding and a decision have the id {min(taken)!r}."
+        raise Refused([Problem("structure", "conflicting-duplicate", "/decisions", detail)])
+    together = tuple(sorted((*merged, *recognised), key=lambda holding: holding.id)) if recognised else merged
+    elsewhere = {each.holding for each in spent if each.qualification != framework.qualification}
+    barred = frozenset(elsewhere if not framework.reuse.across else ())
+    return Case(framework, together, as_of, enrolled, awards, decided, barred)
 
 
-def _best(case: Case, timeline: Timeline, steps: int) -> Allocation:
-    """How far the learner is at `as_of`."""
-    outcome = allocate(case.framework.root, timeline.candidates(case.as_of), Effort(steps), complete=False)
-    return outcome.allocation or Allocation({}, Fraction(0))
+_Found = tuple[datetime, datetime, Allocation]
 
 
-def _in_force(case: Case) -> bool:
-    start = case.framework.effective_from
-    return start is None or start <= case.as_of
+class _Search:
+    """For the instants at which the rules hold."""
+
+    def __init__(self, case: Case, timeline: Timeline, steps: int) -> None:
+        self._case = case
+        self.timeline = timeline
+        self._steps = steps
+        self._effort = Effort(steps)
+        self._exact = True
+
+    def complete(self) -> tuple[_Found | None, bool]:
+        """The instant that the allocation is made for, the award date, and the best allocation; and whether a None is
+        proven."""
+        found = self._now() if self._case.framework.validity == "always" else self._earliest()
+        return found, self._exact or found is not None
+
+    def best(self) -> Allocation:
+        """How far the learner is at `as_of`."""
+        case = self._case
+        problem = case.problem(case.as_of, self.timeline.candidates(case.as_of))
+        return allocate(problem, Effort(self._steps), complete=False).allocation or Allocation({}, Fraction(0))
+
+    def _holds(self, at: datetime, barred: frozenset[str] = frozenset()) -> Allocation | None:
+        """The best allocation with which the rules hold at an instant."""
+        problem = replace(self._case.problem(at, self.timeline.candidates(at)), barred=barred)
+        outcome = allocate(problem, self._effort, complete=True)
+        self._exact = self._exact and (outcome.exact or outcome.allocation is not None)
+        return outcome.allocation
+
+    def _earliest(self) -> _Found | None:
+        """The first instant at which the rules hold."""
+        instants = self.timeline.instants()
+        found: dict[int, Allocation] = {}
+
+        def holds(place: int) -> bool:
+            allocation = self._holds(instants[place])
+            if allocation is not None:
+                found[place] = allocation
+            return allocation is not None
+
+        if not self.timeline.steady:
+            first = next((place for place in range(len(instants)) if holds(place)), None)
+        elif not instants or holds(0):
+            first = 0 if instants else None
+        elif holds(len(instants) - 1):
+            first = bisect_left(range(1, len(instants) - 1), True, key=holds) + 1
+        else:
+            first = None
+        if first is None:
+            return None
+        return instants[first], self._since(instants[first]), found[first]
+
+    def _since(self, instant: datetime) -> datetime:
+        """What has always held has no first instant, and so is earned when it is asked for."""
+        return self._case.as_of if instant == BEGINNING else instant
+
+    def _now(self) -> _Found | None:
+        """Whether the rules hold at `as_of`, and since when without a break."""
+        case, timeline = self._case, self.timeline
+        turns = timeline.turns(every=True)
+        allocation = self._holds(case.as_of) if turns else None
+        if allocation is None:
+            return None
+        allocation = self._longest(allocation)
+        since, last = turns[-1], allocation
+        for turn in reversed(turns):
+            if not self._lasted(last, turn, since):
+                earlier = self._holds(turn)
+                if earlier is None:
+                    break
+                last = earlier
+            since = turn
+        return case.as_of, self._since(since), allocation
+
+    def _lasted(self, allocation: Allocation, turn: datetime, since: datetime) -> bool:
+        """Whether an allocation that was good at `since` plainly was so at `turn`, before it."""
+        case = self._case
+        if case.decisions or case.timed or any(limit.looks_at_all for limit in case.framework.limits):
+            return turn == since
+        names = {name for held in allocation.by_leaf.values() for name in held}
+        return all(any(p.covers(turn) and p.covers(since) for p in self.timeline.periods[name]) for name in names)
+
+    def _longest(self, allocation: Allocation) -> Allocation:
+        """Of all allocations at `as_of` the best of those that stay valid longest."""
+        held = self.timeline.candidates(self._case.as_of)
+        first = _first_end(held, allocation)
+        # Without an end at all is best; then the latest end. Those up to the first are no better than it.
+        later = sorted({c.until for c in held if c.until is not None and first is not None and c.until > first})
+        for end in (None, *reversed(later)) if first is not None else ():
+            barred = frozenset(c.id for c in held if c.until is not None and (end is None or c.until < end))
+            if (found := self._holds(self._case.as_of, barred)) is not None:
+                return found
+        return allocation
 
 
-def _digest(case: Case, spent: Sequence[Spent]) -> str:
+def _first_end(held: Sequence[Candidate], allocation: Allocation) -> datetime | None:
+    names = {name for some in allocation.by_leaf.values() for name in some}
+    return min((c.until for c in held if c.id in names and c.until is not None), default=None)
+
+
+def _digest(case: Case, holdings: Sequence[Holding], spent: Sequence[Spent]) -> str:
     """SHA-256 of the RFC 8785 form of everything the answer follows from: the request of `POST /v1/audits` with its
-    lists sorted and its holdings in normal form."""
+    lists sorted and its holdings and decisions in normal form."""
     return digest(
         {
             "asOf": canonical(format_instant(case.as_of)),
             "awards": canonical({qualification: sorted(ids) for qualification, ids in case.awards.items()}),
-            "decisions": b"[]",
+            "decisions": array([decision.canonical for decision in case.decisions]),
             "enrolled": canonical(case.enrolled and format_instant(case.enrolled)),
             "framework": case.framework.canonical,
-            "holdings": array([holding.canonical for holding in case.holdings]),
+            "holdings": array([holding.canonical for holding in holdings]),
             "spent": array(sorted(canonical({"holding": s.holding, "qualification": s.qualification}) for s in spent)),
         }
     )

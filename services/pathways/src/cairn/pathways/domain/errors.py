@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["shape", "structure", "sense", "unsupported", "catalogue"]
+Kind = Literal["shape", "structure", "sense", "catalogue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class Problem:
 
     `kind` says who can answer it: `shape` is malformed input (HTTP 422); `structure` is well-formed and has no meaning,
     such as an empty group; `sense` has a meaning that nobody can want, such as a minimum above the maximum;
-    `unsupported` is meaningful and not built yet; `catalogue` needs knowledge of what is on offer.
+    `catalogue` needs knowledge of what is on offer.
     `path` is a JSON pointer (RFC 6901) into the document, `fix` says what to do about it.
     """
 

@@ -1,18 +1,20 @@
 """Findings: what an allocation means for each node, what is left to do, and why a credential did not count."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from functools import cached_property
+from math import ceil
 from typing import Final
 
-from cairn.pathways.domain.allocation import Allocation, Effort, allocate
-from cairn.pathways.domain.eligibility import Case
+from cairn.pathways.domain.allocation import Allocation, Effort, allocate, counted_for, meets
+from cairn.pathways.domain.eligibility import Case, Regime
 from cairn.pathways.domain.framework import Group, Leaf, Node, walk
-from cairn.pathways.domain.holding import LOST, Holding, State, plain_fraction
-from cairn.pathways.domain.plan import Amount, Candidate
-from cairn.pathways.domain.selector import Moment
+from cairn.pathways.domain.holding import LOST, Holding, Standing, State, plain_fraction
+from cairn.pathways.domain.limits import Amount as AmountLimit
+from cairn.pathways.domain.limits import Distinct, Limit, Share
+from cairn.pathways.domain.plan import Amount, Candidate, Problem
 
 JsonMembers = Mapping[str, object]
 # What a suggestion is worth in steps: past it, it starts from nothing instead of from what is held.
@@ -38,14 +40,28 @@ class NodeResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitResult:
+    """`have` is None where there is nothing to measure; `need` is the bound, or for dates the last one allowed."""
+
+    id: str
+    met: bool
+    have: str | None
+    need: str | None
+
+    def to_json(self) -> dict[str, object]:
+        return {"id": self.id, "met": self.met, "have": self.have, "need": self.need}
+
+
+@dataclass(frozen=True, slots=True)
 class Unused:
     """Why a holding did not count. `reason` is one of
 
     - its state: `revoked`, `suspended`, `superseded`, `expired`, `unknown`; `not-yet-earned`
-    - `no-match`; or it would fit a leaf but for `unit`, `credits`, `grade`, `level`, `assessment`, `earned`, `mode`,
+    - `no-match`; or it would fit a leaf but for `unit`, `grade`, `level`, `assessment`, `earned`, `mode`,
       `source`, `issuer`, `accreditedBy`, `not`
-    - `already-allocated` (another of its class), `component` (of an award that counts, or such an award), `max`,
-      `branch` (fits only branches that do not count), `not-needed`.
+    - `spent` on another qualification; `already-allocated` (another of its class), `component` (of an award that
+      counts, or such an award), `max`, `limit` (it would break one), `branch` (fits only branches that do not count),
+      `not-needed`.
     """
 
     holding: str
@@ -58,8 +74,9 @@ class Unused:
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What is left in all by the cheapest way (fewest credits, then fewest credentials): the credits as a decimal
-    string, and for each leaf still open on that way its `node` and needs."""
+    """What is left in all by the cheapest way (fewest credits, then fewest credentials, each of which takes its time):
+    the credits as a decimal string; for each leaf still open on that way its `node` and needs; then for each limit that
+    is not met its `limit`, `have` and `need`, and how much more of what it asks for would meet it."""
 
     credits: str
     suggestions: tuple[JsonMembers, ...]
@@ -82,23 +99,77 @@ class Findings:
         return tuple(self._judge(self.case.framework.root, needed=True))
 
     @cached_property
+    def limits(self) -> tuple[LimitResult, ...]:
+        return tuple(self._measure(limit) for limit in self.case.framework.limits)
+
+    @cached_property
     def unused(self) -> tuple[Unused, ...]:
-        return tuple(self._why_not(h) for h in self.case.holdings if h.id not in self._leaf_of)
+        return tuple(self._why_not(h) for h in self.case.holdings if h.id not in self._leaves_of)
 
     @cached_property
     def remaining(self) -> Remaining:
         credits_left, _, leaves = self._cheapest(self.case.framework.root)
-        suggestions = tuple({"node": leaf.id, **self._needs(leaf)} for leaf in leaves)
-        return Remaining(plain_fraction(credits_left), suggestions)
+        suggestions: list[JsonMembers] = [{"node": leaf.id, **self._needs(leaf)} for leaf in leaves]
+        by_id = {limit.id: limit for limit in self.case.framework.limits}
+        for result in self.limits:
+            if result.met:
+                continue
+            more = self._shortage(by_id[result.id])
+            suggestions.append({"limit": result.id, "have": result.have, "need": result.need, **more})
+            # What meets a leaf may meet a limit too: the larger of the two is what is left at least.
+            credits_left = max(credits_left, Fraction(str(more.get("credits", 0))))
+        return Remaining(plain_ceiling(credits_left), tuple(suggestions))
+
+    @cached_property
+    def _regime(self) -> Regime:
+        return self.case.regime(self.at)
+
+    @cached_property
+    def _problem(self) -> Problem:
+        return self.case.problem(self.at, self.candidates)
+
+    def _measure(self, limit: Limit) -> LimitResult:
+        if limit.id in self._regime.waived or self._regime.below[limit.scope].isdisjoint(self.allocation.counting):
+            nothing = limit.judge((), self._problem.moment)
+            return LimitResult(limit.id, True, None, nothing.need)
+        judged = limit.judge(counted_for(limit, self._problem, self.allocation), self._problem.moment)
+        return LimitResult(limit.id, judged.met, judged.have, judged.need)
+
+    def _shortage(self, limit: Limit) -> JsonMembers:
+        """How much more of what a limit asks for would meet it, where that is enough."""
+        counted = counted_for(limit, self._problem, self.allocation)
+        moment = self._problem.moment
+        if isinstance(limit, Distinct):
+            have = {value for each in counted for value in limit.values(each.holding, moment)}
+            missing = limit.bounds.min - len(have)
+            return {"count": int(missing)} if missing > 0 else {}
+        if not isinstance(limit, Share | AmountLimit):
+            return {}
+        part = sum((c.amount(limit.measure) for c in counted if limit.of.fits(c.holding, moment)), Fraction(0))
+        missing = limit.bounds.min - part
+        if isinstance(limit, Share):
+            total = sum((c.amount(limit.measure) for c in counted), Fraction(0))
+            least = limit.bounds.min
+            # x more of it raise both the part and the whole: part + x ≥ least · (total + x).
+            missing = (least * total - part) / (1 - least) if least < 1 else Fraction(0)
+        if missing <= 0:
+            return {}
+        if limit.measure == "count":
+            return {"count": ceil(missing)}
+        return {"credits": plain_ceiling(missing), "unit": self.case.framework.credit_unit}
 
     @cached_property
     def _by_id(self) -> Mapping[str, Holding]:
         return {holding.id: holding for holding in self.case.holdings}
 
     @cached_property
-    def _leaf_of(self) -> Mapping[str, Leaf]:
-        leaves = {leaf.id: leaf for leaf in self.case.framework.leaves}
-        return {name: leaves[leaf] for leaf, names in self.allocation.by_leaf.items() for name in names}
+    def _leaves_of(self) -> Mapping[str, tuple[Leaf, ...]]:
+        """The leaves that each allocated holding fills."""
+        found: dict[str, tuple[Leaf, ...]] = {}
+        for leaf in self.case.framework.leaves:
+            for name in self.allocation.by_leaf.get(leaf.id, ()):
+                found[name] = (*found.get(name, ()), leaf)
+        return found
 
     @cached_property
     def _have(self) -> Mapping[str, Amount]:
@@ -106,13 +177,15 @@ class Findings:
 
     def _amount(self, leaf: Leaf, allocation: Allocation) -> Amount:
         held = allocation.by_leaf.get(leaf.id, ())
-        return sum(self.case.amount(self._by_id[name], leaf) or 0 for name in held)
+        return sum(self.case.amount(self._by_id[name], leaf, self._regime) or 0 for name in held)
 
     @cached_property
     def _met(self) -> Mapping[str, bool]:
         met: dict[str, bool] = {}
         for node in reversed(self.case.framework.nodes):
-            if isinstance(node, Leaf):
+            if node.id in self._regime.waived:
+                met[node.id] = True
+            elif isinstance(node, Leaf):
                 met[node.id] = self._have[node.id] >= node.min
             else:
                 met[node.id] = sum(met[child.id] for child in node.children) >= node.n
@@ -127,7 +200,7 @@ class Findings:
                 yield from self._judge(child, needed=needed)
 
     def _held_below(self, node: Node) -> tuple[str, ...]:
-        return tuple(sorted(name for each in walk(node) for name in self.allocation.by_leaf.get(each.id, ())))
+        return tuple(sorted({name for each in walk(node) for name in self.allocation.by_leaf.get(each.id, ())}))
 
     def _needs(self, node: Node) -> JsonMembers:
         if isinstance(node, Group):
@@ -138,7 +211,7 @@ class Findings:
         if node.measure == "count":
             needs = {"count": int(missing)}
         else:
-            needs = {"credits": plain_fraction(missing), "unit": self.case.framework.credit_unit}
+            needs = {"credits": plain_ceiling(missing), "unit": self.case.framework.credit_unit}
         if node.qualification is not None:
             needs["qualification"] = node.qualification
         if node.grade is not None:
@@ -157,7 +230,7 @@ class Findings:
 
     @cached_property
     def _counted_achievements(self) -> frozenset[str]:
-        counted = {self._by_id[name].achievement for name in self._leaf_of} - self.case.framework.repeatable
+        counted = {self._by_id[name].achievement for name in self._leaves_of} - self.case.framework.repeatable
         for alike in self.case.framework.equivalents:
             if alike & counted:
                 counted |= alike
@@ -171,12 +244,13 @@ class Findings:
             if isinstance(group, Leaf) or self._met[group.id] or group.n >= len(group.children):
                 continue
             # One branch instead of another sets free what the other holds; one more beside others does not.
-            kept = set(self._leaf_of) - (set(self._held_below(group)) if group.n == 1 else set())
+            kept = set(self._leaves_of) - (set(self._held_below(group)) if group.n == 1 else set())
             free = self._compatible(kept)
             for branch in group.children:
                 if self._met[branch.id] or self._held_below(branch):
                     continue
-                given = allocate(branch, free, Effort(_SUGGESTION_STEPS), complete=False).allocation
+                problem = replace(self._problem, root=branch, candidates=free, limits=())
+                given = allocate(problem, Effort(_SUGGESTION_STEPS), complete=False).allocation
                 for leaf in walk(branch):
                     if isinstance(leaf, Leaf) and given is not None:
                         have[leaf.id] = self._amount(leaf, given)
@@ -186,14 +260,14 @@ class Findings:
         """The candidates that may still be allocated beside those kept."""
         taken = [c for c in self.candidates if c.id in kept]
         kinds = {c.kind for c in taken if not c.repeatable}
-        parts = {part for c in taken for part in c.components}
+        parts = {part for c in taken for part in c.holding.components}
         return [
             c
-            for c in self.candidates
+            for c in self._problem.candidates
             if c.id not in kept
             and (c.repeatable or c.kind not in kinds)
             and c.id not in parts
-            and kept.isdisjoint(c.components)
+            and kept.isdisjoint(c.holding.components)
         ]
 
     def _cheapest(self, node: Node) -> tuple[Fraction, int, list[Leaf]]:
@@ -215,58 +289,84 @@ class Findings:
         return Unused(holding.id, reason, detail)
 
     def _reason(self, holding: Holding) -> tuple[str, str]:
-        name, case = label(holding.achievement), self.case
-        now, then = case.standings[holding.id], holding.standing(self.at)
+        name, case = label(holding.achievement or holding.id), self.case
         if holding.earned > case.as_of:
             return "not-yet-earned", f"{name} is dated {holding.earned.date()}."
-        if now.state in LOST:
-            return _state_reason(name, now.state, now.since)
+        if (state := self._state(holding)) is not None:
+            return _state_reason(name, state.state, state.since)
         if holding.earned > self.at:
             return "not-needed", f"{name} was earned after the rest was complete."
-        if then.state is not State.VALID:
-            return _state_reason(name, then.state, then.since)
+        if not self._acts(holding):
+            return "not-needed", f"{name} was recognised for another time."
         worth = case.worth(holding, self.at)
         if not worth:
             return self._misfit(holding)
+        if holding.id in case.spent:
+            return "spent", f"{name} was spent on another qualification."
+        return self._beaten(holding, name, worth)
+
+    def _acts(self, holding: Holding) -> bool:
+        return holding.id not in self.case.recognised or any(each.id == holding.id for each in self._regime.decisions)
+
+    def _state(self, holding: Holding) -> Standing | None:
+        """The state that keeps a holding from counting, now or at the instant in question; None if none does."""
+        expiring = self.case.framework.validity != "never"
+        now, then = self.case.standings[holding.id], holding.standing(self.at, expiring=expiring)
+        if now.state in LOST:
+            return now
+        return then if holding.earned <= self.at and then.state is not State.VALID and self._acts(holding) else None
+
+    def _beaten(self, holding: Holding, name: str, worth: Mapping[str, Amount]) -> tuple[str, str]:
+        """Why a holding that fits is not allocated."""
+        case = self.case
         for other in case.classes[holding.id]:
-            counts = other.id != holding.id and other.id in self._leaf_of
+            counts = other.id != holding.id and other.id in self._leaves_of
             if counts and not {holding.achievement, other.achievement} & case.framework.repeatable:
-                return (
-                    "already-allocated",
-                    f"Another attempt or equivalent of {name} counts for {self._where(other.id)}.",
-                )
-        for award, leaf in self._leaf_of.items():
-            if holding.id in self._by_id[award].components and not leaf.spendable:
+                where = self._leaves_of[other.id][0].id
+                return "already-allocated", f"Another attempt or equivalent of {name} counts for {where}."
+        for award, leaves in self._leaves_of.items():
+            if holding.id in self._by_id[award].components and not all(leaf.spendable for leaf in leaves):
                 return "component", f"{name} is part of {label(self._by_id[award].achievement)}, which counts."
-        if part := next((part for part in holding.components if part in self._leaf_of), None):
+        if part := next((part for part in holding.components if part in self._leaves_of), None):
             return "component", f"{name} rests on {label(self._by_id[part].achievement)}, which counts by itself."
         fitting = [leaf for leaf in case.framework.leaves if leaf.id in worth]
         for leaf in fitting:
             if not self._met[leaf.id] and leaf.max is not None and self._have[leaf.id] + worth[leaf.id] > leaf.max:
                 return "max", f"{name} would take {leaf.id} past its maximum of {leaf.max}."
+        for leaf in fitting:
+            if not self._met[leaf.id] and (broken := self._broken_by(holding, leaf)) is not None:
+                return "limit", f"{name} would break the limit {broken.id}."
         if any(self._met[leaf.id] and (self._have[leaf.id] or not leaf.min) for leaf in fitting):
             return "not-needed", f"{name} fits, but {', '.join(leaf.id for leaf in fitting)} had enough without it."
         return "branch", f"{name} fits only {', '.join(leaf.id for leaf in fitting)}, and another branch counts."
 
-    def _where(self, name: str) -> str:
-        return self._leaf_of[name].id
+    def _broken_by(self, holding: Holding, leaf: Leaf) -> Limit | None:
+        """A limit that is met, and would not be if a holding were given to a leaf as well."""
+        held = self.allocation.by_leaf.get(leaf.id, ())
+        more = replace(
+            self.allocation,
+            by_leaf={**self.allocation.by_leaf, leaf.id: (*held, holding.id)},
+            counting=self.allocation.counting | {leaf.id},
+        )
+        return next((limit for limit in self._problem.limits if not meets(limit, self._problem, more)), None)
 
     def _misfit(self, holding: Holding) -> tuple[str, str]:
         """The one thing that kept a holding out of the leaf it came closest to."""
-        moment, name = Moment(self.at, self.case.enrolled), label(holding.achievement)
+        moment, name = self._problem.moment, label(holding.achievement or holding.id)
         nearest: tuple[int, str, str] | None = None
-        for leaf in self.case.framework.leaves:
-            if leaf.qualification is not None and holding.achievement not in self.case.awards.get(
-                leaf.qualification, ()
-            ):
+        for leaf in self._regime.leaves:
+            awards = self.case.awards.get(leaf.qualification or "", ())
+            if leaf.qualification is not None and holding.achievement not in awards:
                 continue
-            failed = [c.key for c in leaf.selector.conjuncts() if not c.fits(holding, moment)]
-            if leaf.grade is not None and not leaf.grade.met_by(holding.grade):
-                failed.insert(0, "grade")
-            if any(key not in _QUALITIES for key in failed):
-                continue
+            failed: list[str] = []
+            if (holding.id, leaf.id) not in self._regime.granted:
+                failed = [c.key for c in leaf.selector.conjuncts() if not c.fits(holding, moment)]
+                if leaf.grade is not None and not leaf.grade.met_by(holding.grade):
+                    failed.insert(0, "grade")
+                if holding.id in self.case.recognised or any(key not in _QUALITIES for key in failed):
+                    continue
             if not failed:
-                failed.append("unit" if self.case.amount(holding, leaf) is None else "credits")
+                failed.append("unit")
             if nearest is None or len(failed) < nearest[0]:
                 nearest = (len(failed), failed[0], leaf.id)
         if nearest is None:
@@ -286,7 +386,6 @@ _BUT_FOR: Final = {
     "accreditedBy": "its accreditation",
     "not": "what is excluded there",
     "unit": "its credits being in a unit without a conversion",
-    "credits": "having no credits",
 }
 
 
@@ -296,6 +395,15 @@ def _state_reason(name: str, state: State, since: datetime | None) -> tuple[str,
         return state.value, f"Whether {name} is valid is not known."
     verb = "expired" if state is State.EXPIRED else f"was {state.value}"
     return state.value, f"{name} {verb}{on}."
+
+
+def plain_ceiling(value: Fraction) -> str:
+    """A need as a decimal: exactly if it is one, else rounded up to 4 places."""
+    exact = value.denominator
+    for prime in (2, 5):
+        while exact % prime == 0:
+            exact //= prime
+    return plain_fraction(value if exact == 1 else Fraction(ceil(value * 10_000), 10_000))
 
 
 def label(iri: str) -> str:

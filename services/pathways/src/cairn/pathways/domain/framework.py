@@ -80,6 +80,9 @@ class Reuse:
     pairs: tuple[Pair, ...] = ()
 
 
+NO_REUSE: Final = Reuse()
+
+
 @dataclass(frozen=True)
 class Framework:
     """A framework, read. `document` is the JSON it was read from. Selectors already know the declared equivalents and
@@ -97,7 +100,7 @@ class Framework:
     equivalents: tuple[frozenset[str], ...] = ()
     repeatable: frozenset[str] = frozenset()
     limits: tuple[Limit, ...] = ()
-    reuse: Reuse = Reuse()
+    reuse: Reuse = NO_REUSE
     validity: Validity = "award"
     loss: LossPolicy = LossPolicy()
     document: Mapping[str, object] = field(default_factory=dict[str, object], compare=False, repr=False)
@@ -150,8 +153,8 @@ _FORMS: Final[Mapping[str, Sequence[str]]] = {
 
 
 def parse_framework(document: object, path: str = "") -> Framework:
-    """A framework from its JSON. Raises Refused for malformed documents (kind `shape`) and for what the contract allows
-    and this version does not do (kind `unsupported`). Structure is judged by `lint`, so that a draft can be kept."""
+    """A framework from its JSON. Raises Refused for malformed documents (kind `shape`). Structure is judged by `lint`,
+    so that a draft can be kept."""
     reader = Reader()
     framework = read_framework(reader, document, path)
     reader.settle()
@@ -165,7 +168,6 @@ def read_framework(reader: Reader, document: object, path: str) -> Framework:
     def text(key: str) -> str | None:
         return reader.text(members[key], step(path, key)) if key in members else None
 
-    _refuse_unbuilt(reader, members, path)
     equivalents = _read_equivalents(reader, members.get("equivalents", []), step(path, "equivalents"))
     tables = read_grade_tables(reader, members.get("gradeTables", []), step(path, "gradeTables"))
     terms = Terms({achievement: alike for alike in equivalents for achievement in alike}, tables)
@@ -198,18 +200,6 @@ def read_framework(reader: Reader, document: object, path: str) -> Framework:
         loss=LossPolicy(cast("OnLoss", on_loss), reader.integer(members.get("graceDays", 0), step(path, "graceDays"))),
         document=cast("JsonObject", document) if isinstance(document, dict) else {},
     )
-
-
-def _refuse_unbuilt(reader: Reader, members: JsonObject, path: str) -> None:
-    for key, what in (("limits", "A limit"), ("gradeTables", "A grade table")):
-        for _, place in reader.each(members.get(key, []), step(path, key)):
-            reader.not_yet(place, what)
-    if members.get("validity", "award") != "award":
-        reader.not_yet(step(path, "validity"), f"Validity {members['validity']!r}")
-    reuse = members.get("reuse")
-    for key, built in (("scope", "none"), ("across", "any")) if isinstance(reuse, dict) else ():
-        if (asked := cast("JsonObject", reuse).get(key, built)) != built:
-            reader.not_yet(step(step(path, "reuse"), key), f"{key.title()} {asked!r}")
 
 
 def _placed(limit: Limit, root: Node) -> Limit:

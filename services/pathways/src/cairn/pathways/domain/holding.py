@@ -100,9 +100,10 @@ class Holding:
         """The normal form in RFC 8785, for digests."""
         return canonical(self.to_json())
 
-    def standing(self, at: datetime) -> Standing:
+    def standing(self, at: datetime, *, expiring: bool = True) -> Standing:
         """The state at an instant: the last entry up to then, the more severe of a tie. A first entry `valid` reaches
-        back to `earned`; revoked is final; from `validUntil` on it is expired, unless something worse."""
+        back to `earned`; revoked is final; from `validUntil` on it is expired, unless something worse. Not `expiring`,
+        it is valid where it would be expired by an entry, and `validUntil` means nothing."""
         entries = sorted(self.status, key=lambda entry: (entry.at, -_RANK[entry.state]))
         current = Standing(State.UNKNOWN)
         if entries and all(e.state is State.VALID for e in entries if e.at == entries[0].at):
@@ -114,11 +115,13 @@ class Holding:
                 break
             if entry.state is not current.state or entry.at == current.since:
                 current = Standing(entry.state, entry.at)
+        if not expiring:
+            return Standing(State.VALID, current.since) if current.state is State.EXPIRED else current
         if self.valid_until is not None and self.valid_until <= at and _RANK[current.state] > _RANK[State.EXPIRED]:
             return Standing(State.EXPIRED, self.valid_until)
         return current
 
-    def valid_periods(self, *, trusting: bool) -> tuple[Period, ...]:
+    def valid_periods(self, *, trusting: bool, expiring: bool = True) -> tuple[Period, ...]:
         """When it is earned and valid, in order of time. `trusting` takes unknown for valid."""
         good = (State.VALID, State.UNKNOWN) if trusting else (State.VALID,)
         turns = {entry.at for entry in self.status if entry.at > self.earned}
@@ -127,7 +130,7 @@ class Holding:
         periods: list[Period] = []
         start: datetime | None = None
         for turn in (self.earned, *sorted(turns)):
-            fine = self.standing(turn).state in good
+            fine = self.standing(turn, expiring=expiring).state in good
             if fine and start is None:
                 start = turn
             elif not fine and start is not None:

@@ -72,6 +72,11 @@ class Limit(ABC):
         return False
 
     @property
+    def looks_at_all(self) -> bool:
+        """Whether it looks at all that is held and fits, allocated or not."""
+        return False
+
+    @property
     def judged(self) -> bool:
         """Whether dropping a holding could break it. If not, it is a hard constraint of every allocation."""
         return False
@@ -160,6 +165,10 @@ class Gpa(Limit):
     @property
     def measured(self) -> bool:
         return True
+
+    @property
+    def looks_at_all(self) -> bool:
+        return self.held
 
     @property
     def judged(self) -> bool:

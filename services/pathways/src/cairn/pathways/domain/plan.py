@@ -6,8 +6,10 @@ from datetime import datetime
 from fractions import Fraction
 from math import lcm
 
-from cairn.pathways.domain.framework import Group, Leaf, Node
-from cairn.pathways.domain.holding import Grade
+from cairn.pathways.domain.framework import NO_REUSE, Group, Leaf, Node, Reuse
+from cairn.pathways.domain.holding import Grade, Holding
+from cairn.pathways.domain.limits import Counted, Limit
+from cairn.pathways.domain.selector import Moment
 
 # Counts are whole and many; credits are fractions.
 Amount = Fraction | int
@@ -17,48 +19,81 @@ Amount = Fraction | int
 class Candidate:
     """A holding that may be allocated at the instant in question.
 
-    `worth` is what it adds to each leaf it fits: 1, or its credits. Of the candidates of one `kind` (its class) at most
-    one is allocated, except that `repeatable` ones do not count against it. `components` are holdings not to be
-    allocated with it, unless its leaf is spendable. `outside` means recognised from elsewhere (RPL, external).
+    `worth` is what it adds to each leaf it fits: 1, or its credits, which may be none. Of the candidates of one `kind`
+    (its class) at most one is allocated, except that `repeatable` ones do not count against it. `until` is when it
+    ceases to be valid.
     """
 
-    id: str
+    holding: Holding
     kind: str
     worth: Mapping[str, Amount]
-    earned: datetime
+    credits: Fraction = Fraction(0)
     repeatable: bool = False
-    outside: bool = False
-    grade: Grade | None = None
-    components: tuple[str, ...] = ()
+    until: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        return self.holding.id
+
+    @property
+    def outside(self) -> bool:
+        """Whether it is recognised from elsewhere."""
+        return self.holding.source in ("rpl", "external")
+
+    def counted(self, leaves: Sequence[str]) -> Counted:
+        """As limits look at it."""
+        return Counted(self.holding, self.credits, leaves)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is to be allocated to what, as of a moment. Nothing goes below the nodes in `waived`, which are met; `below`
+    gives the unwaived leaves below each node, and those below the root also under None. `limits` are those in force;
+    those over `held` look at the candidates `held`. Candidates in `barred` are not allocated. Leaf ids are unique."""
+
+    root: Node
+    candidates: Sequence[Candidate]
+    moment: Moment
+    below: Mapping[str | None, frozenset[str]]
+    held: Sequence[Candidate] = ()
+    waived: frozenset[str] = frozenset()
+    limits: Sequence[Limit] = ()
+    reuse: Reuse = NO_REUSE
+    barred: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True, eq=False)
 class Choice:
-    """A group of which exactly `n` branches count, and the field of the state that tells how many were chosen so
-    far."""
+    """A group of which `n` branches count, and the fields of the state that tell how many were chosen so far: to count,
+    and to be scored for progress where that is another question (`Plan.split`)."""
 
     n: int
-    undecided: int
     shift: int = 0
     mask: int = 0
+    score_shift: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class Branch:
-    """A child of a choice; its `bit` of the state says that it counts. It hangs on the branches in `guard`, the
-    outermost first. `bonus` is the share of progress that it gives for leaves that ask nothing."""
+    """A child of a choice; its `bit` of the state says that it counts, and `score` that its progress does. It hangs on
+    the branches in `guard`, the outermost first. `bonus` is the share of progress that it gives for what asks nothing,
+    `idle` the share that it gives if it holds nothing at all. `marks` are set when it counts."""
 
     choice: Choice
     guard: "tuple[Branch, ...]"
+    idle: Fraction
     bit: int = 0
+    score: int = 0
     bonus: Fraction = Fraction(0)
+    marks: int = 0
     decided: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """A leaf as a field of the state: how much it has in units of 1/`scale`, kept at `need` once it is met. `unit` is
-    the progress that one such unit gives, in units of 1/`whole` of the plan."""
+    """A leaf as a field of the state: how much it has in units of 1/`scale`. Once it has `need` and nothing depends on
+    how much more, it is kept there. `unit` is the progress that one such unit gives, in units of 1/`whole` of the
+    plan."""
 
     leaf: Leaf
     weight: Fraction
@@ -66,6 +101,7 @@ class Slot:
     scale: int = 1
     need: int = 0
     most: int | None = None
+    exact: bool = False
     shift: int = 0
     mask: int = 0
     unit: int = 0
@@ -73,17 +109,24 @@ class Slot:
     items: "list[Item]" = field(default_factory=list["Item"])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Option:
     """One member of a class given to one leaf. It needs the bits `forbid` of the state to be clear, and sets `mark`:
-    that is how an award and its components keep out of each other's way."""
+    that is how what excludes each other keeps out of each other's way. `gauges` holds what it adds to the field of each
+    limit, and `helps` says whether any of them is the better for it."""
 
     slot: Slot
     inc: int
     candidate: Candidate
     cost: int
-    forbid: int
-    mark: int
+    forbid: int = 0
+    mark: int = 0
+    gauges: tuple[tuple[int, int], ...] = ()
+    helps: bool = False
+
+    @property
+    def delta(self) -> int:
+        return sum(amount << shift for shift, amount in self.gauges)
 
 
 @dataclass(slots=True, eq=False)
@@ -97,21 +140,26 @@ class Item:
 
 
 class Ranks:
-    """The objective below progress as one whole number per candidate, to be added up and kept small. From the top:
-    recognised from elsewhere; how many; better grades passed over within the class; how early earned; ids; leaf ids.
+    """The objective below progress and limits as one whole number per candidate, to be added up and kept small. From
+    the top: recognised from elsewhere; how many; better grades passed over within the class; how early earned; ids;
+    leaf ids.
 
     "Sorted `earned`" of two allocations of one size compare as do the counts at each date, the earliest first, more
     being better; so a date is a digit, in a base that no count reaches. Ids likewise. Leaf ids are digits in the order
     of ids.
+
+    `every` are all that fit, of which only `candidates` can be of use.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], leaf_ids: Iterable[str]) -> None:
+    def __init__(
+        self, candidates: Sequence[Candidate], every: Sequence[Candidate], leaf_ids: Iterable[str], *, shared: bool
+    ) -> None:
         digit = len(candidates).bit_length() + 1
-        dates = {date: place for place, date in enumerate(sorted({c.earned for c in candidates}, reverse=True))}
-        self._leaf_rank = {name: rank for rank, name in enumerate(sorted(leaf_ids))}
-        leaf_digit = len(self._leaf_rank).bit_length()
+        dates = {d: place for place, d in enumerate(sorted({c.holding.earned for c in candidates}, reverse=True))}
+        self.leaf_rank = {name: rank for rank, name in enumerate(sorted(leaf_ids))}
+        leaf_digit = len(self.leaf_rank) + 1 if shared else len(self.leaf_rank).bit_length()
         ids = sorted((c.id for c in candidates), reverse=True)
-        self._leaf_shift = {name: place * leaf_digit for place, name in enumerate(ids)}
+        self.leaf_shift = {name: place * leaf_digit for place, name in enumerate(ids)}
         id_base = len(ids) * leaf_digit + 1
         date_base = id_base + len(ids) + 1
         grade_base = date_base + len(dates) * digit + 1
@@ -119,19 +167,20 @@ class Ranks:
         outside_base = count_base + digit
         self.above = outside_base + digit + 1
         grades: dict[str, list[Grade]] = {}
-        for c in candidates:
-            if c.grade is not None:
-                grades.setdefault(c.kind, []).append(c.grade)
-        places = {name: place for place, name in enumerate(ids)}
+        for c in every:
+            if c.holding.grade is not None:
+                grades.setdefault(c.kind, []).append(c.holding.grade)
         self._base: dict[str, int] = {}
+        for place, name in enumerate(ids):
+            self._base[name] = -(1 << (id_base + place))
         for c in candidates:
-            passed_over = sum(_better(other, c.grade) for other in grades.get(c.kind, ())) if c.grade else 0
-            self._base[c.id] = (
+            grade = c.holding.grade
+            passed_over = sum(_better(other, grade) for other in grades[c.kind]) if grade is not None else 0
+            self._base[c.id] += (
                 (c.outside << outside_base)
                 + (1 << count_base)
                 + (passed_over << grade_base)
-                - (1 << (date_base + dates[c.earned] * digit))
-                - (1 << (id_base + places[c.id]))
+                - (1 << (date_base + dates[c.holding.earned] * digit))
             )
 
     def base(self, candidate: Candidate) -> int:
@@ -139,7 +188,7 @@ class Ranks:
         return self._base[candidate.id]
 
     def cost(self, candidate: Candidate, leaf: Leaf) -> int:
-        return self._base[candidate.id] + (self._leaf_rank[leaf.id] << self._leaf_shift[candidate.id])
+        return self._base[candidate.id] + (self.leaf_rank[leaf.id] << self.leaf_shift[candidate.id])
 
 
 def _better(one: Grade, other: Grade) -> bool:
@@ -148,95 +197,169 @@ def _better(one: Grade, other: Grade) -> bool:
 
 class Plan:
     """The fields of the state, the items, and the order in which to take them. `whole` is complete progress, `given`
-    the part of it that comes of itself."""
+    the part of it that comes of itself.
 
-    def __init__(self, root: Node, candidates: Sequence[Candidate]) -> None:
+    `complete` plans for allocations that meet the root: progress is then the same for all. `generous` lets leaves have
+    more than they need, and more than `n` branches count, as a limit may be met only so. `split` then keeps apart which
+    branches count and whose progress does: the best `n` need not be those that hold something for a limit's sake.
+    """
+
+    def __init__(self, problem: Problem, *, complete: bool, generous: bool) -> None:
+        self.complete = complete
+        self.generous = generous
+        self.reuse = problem.reuse
+        self.shared = problem.reuse.scope != "none"
+        self._waived = problem.waived
+        self.width = 0
+        self.guards: dict[str, tuple[Branch, ...]] = {}
+        """For each leaf that is not waived, the branches that it hangs on."""
+        self.sharing: dict[frozenset[str], tuple[int, dict[str, int]]] = {}
+        """For pairs of leaves with a cap: the place of its field, and what a candidate given to both adds to it."""
         self.slots: dict[str, Slot] = {}
         self.branches: list[Branch] = []
         self.free = Fraction(0)
-        self._enter(root, Fraction(1), ())
-        useful = [c for c in candidates if not self.slots.keys().isdisjoint(c.worth)]
-        self.ranks = Ranks(useful, self.slots)
+        self._enter(problem.root, Fraction(1), ())
+        useful = [c for c in problem.candidates if self._useful(c)]
+        self.split = generous and not complete and any(branch.idle for branch in self.branches)
+        self.ranks = Ranks(useful, problem.candidates, self.slots, shared=self.shared)
+        self.candidates = useful
         self.whole = 1
-        width = self._lay_out(useful)
+        self._lay_out(useful)
         self.given = int(self.free * self.whole)
-        self._make_items(useful, width)
+        self.items = self._make_items([c for c in useful if c.id not in problem.barred])
+
+    def _useful(self, candidate: Candidate) -> bool:
+        if self.generous or self.shared:
+            return not self.slots.keys().isdisjoint(candidate.worth)
+        return any(amount and name in self.slots for name, amount in candidate.worth.items())
+
+    def take_bits(self, count: int) -> int:
+        """So many bits of the state; returns the place of the first."""
+        self.width += count
+        return self.width - count
 
     def _enter(self, node: Node, weight: Fraction, guard: tuple[Branch, ...]) -> None:
         """Walk the requirement: what share of all progress each leaf can give, and which branches it hangs on."""
-        if isinstance(node, Leaf) and node.min:
-            self.slots[node.id] = Slot(node, weight, guard)
-        elif isinstance(node, Leaf) or node.n == 0:
-            if guard:
-                guard[-1].bonus += weight
-            else:
-                self.free += weight
+        if node.id in self._waived:
+            self._give(weight, guard)
+        elif isinstance(node, Leaf):
+            self.guards[node.id] = guard
+            if node.min or self.generous or self.shared:
+                self.slots[node.id] = Slot(node, weight, guard)
+            if not node.min:
+                self._give(weight, guard)
+        elif node.n == 0:
+            self._give(weight, guard)
         elif node.n >= len(node.children):
             for child in node.children:
-                self._enter(child, weight / node.n, guard)
+                self._enter(child, weight if self.complete else weight / node.n, guard)
         else:
-            choice = Choice(node.n, len(node.children))
+            choice = Choice(node.n)
+            share = weight if self.complete else weight / node.n
             for child in node.children:
-                branch = Branch(choice, guard)
+                branch = Branch(choice, guard, Fraction(0) if self.complete else share * self._idle(child))
                 self.branches.append(branch)
-                self._enter(child, weight / node.n, (*guard, branch))
+                self._enter(child, share, (*guard, branch))
 
-    def _lay_out(self, useful: Sequence[Candidate]) -> int:
-        """Give every branch, choice and leaf its bits of the state; returns the first that is free."""
-        shift = 0
+    def _give(self, weight: Fraction, guard: tuple[Branch, ...]) -> None:
+        if self.complete:
+            return
+        if guard:
+            guard[-1].bonus += weight
+        else:
+            self.free += weight
+
+    def _idle(self, node: Node) -> Fraction:
+        """The progress of a node that holds nothing."""
+        if node.id in self._waived:
+            return Fraction(1)
+        if isinstance(node, Leaf):
+            return Fraction(not node.min)
+        best = sorted(map(self._idle, node.children), reverse=True)[: node.n]
+        return sum(best, Fraction(0)) / node.n if node.n else Fraction(1)
+
+    def _lay_out(self, useful: Sequence[Candidate]) -> None:
+        """Give every branch, choice and leaf its bits of the state."""
         for branch in self.branches:
-            branch.bit = 1 << shift
-            shift += 1
             choice = branch.choice
+            branch.bit = branch.score = 1 << self.take_bits(1)
             if not choice.mask:
-                choice.shift, choice.mask = shift, (1 << choice.n.bit_length()) - 1
-                shift += choice.n.bit_length()
-        self.whole = lcm(self.free.denominator, *(branch.bonus.denominator for branch in self.branches))
+                choice.mask = (1 << choice.n.bit_length()) - 1
+                choice.shift = self.take_bits(choice.n.bit_length())
+                choice.score_shift = self.take_bits(choice.n.bit_length()) if self.split else choice.shift
+            if self.split:
+                branch.score = 1 << self.take_bits(1)
+        if not self.complete:
+            shares = (share.denominator for branch in self.branches for share in (branch.bonus, branch.idle))
+            self.whole = lcm(self.free.denominator, *shares)
         for name, slot in self.slots.items():
-            least = Fraction(slot.leaf.min)
-            most = None if slot.leaf.max is None else Fraction(slot.leaf.max)
-            amounts: list[Amount] = [least, most or least, *(c.worth[name] for c in useful if name in c.worth)]
-            slot.scale = lcm(*(amount.denominator for amount in amounts))
-            slot.need = int(least * slot.scale)
-            slot.most = None if most is None else int(most * slot.scale)
-            slot.shift, slot.mask = shift, (1 << slot.need.bit_length()) - 1
-            shift += slot.need.bit_length()
-            self.whole = lcm(self.whole, slot.weight.denominator * slot.need)
-        for slot in self.slots.values():
-            slot.unit = int(self.whole * slot.weight / slot.need)
-        return shift
+            leaf = slot.leaf
+            slot.scale, slot.need = 1, int(leaf.min)
+            slot.most = None if leaf.max is None else int(leaf.max)
+            if leaf.measure == "credits":
+                least, most = Fraction(leaf.min), None if leaf.max is None else Fraction(leaf.max)
+                amounts: list[Amount] = [least, most or least, *(c.worth[name] for c in useful if name in c.worth)]
+                slot.scale = lcm(*(amount.denominator for amount in amounts))
+                slot.need = int(least * slot.scale)
+                slot.most = None if most is None else int(most * slot.scale)
+            # Where a leaf may get more than it needs, its maximum can still stop it.
+            slot.exact = slot.most is not None and (self.generous or self.shared)
+            bits = (slot.most if slot.exact and slot.most is not None else slot.need).bit_length()
+            slot.shift, slot.mask = self.take_bits(bits), (1 << bits) - 1
+            if not self.complete and slot.need:
+                self.whole = lcm(self.whole, slot.weight.denominator * slot.need)
+        if not self.complete:
+            for slot in self.slots.values():
+                slot.unit = int(self.whole * slot.weight / slot.need) if slot.need else 0
 
-    def _make_items(self, useful: Sequence[Candidate], width: int) -> None:
-        bits = _award_bits(self.slots, useful, width)
+    def _make_items(self, useful: Sequence[Candidate]) -> list[Item]:
         classes: dict[tuple[str, str], list[Candidate]] = {}
         for c in sorted(useful, key=self.ranks.base):
             classes.setdefault((c.kind, c.id if c.repeatable else ""), []).append(c)
-        alike: dict[object, list[Item]] = {}
+        items: list[Item] = []
         for members in classes.values():
-            # A member that does no more for a leaf than a cheaper one of its class can never be of use there.
-            best: dict[tuple[str, int, int, int], Option] = {}
-            for c in members:
-                for name, worth in c.worth.items():
-                    if (slot := self.slots.get(name)) is None:
-                        continue
-                    forbid, mark = bits.get((c.id, slot.leaf.spendable), (0, 0))
-                    inc = int(worth * slot.scale)
-                    if (key := (name, inc, forbid, mark)) not in best:
-                        best[key] = Option(slot, inc, c, self.ranks.cost(c, slot.leaf), forbid, mark)
-            options = list(best.values())
-            item = Item(options, self.ranks.base(members[0]), list({o.slot.leaf.id: o.slot for o in options}.values()))
-            lone = all(option.candidate is options[0].candidate for option in options)
-            alike.setdefault(frozenset(best) if lone else item, []).append(item)
-        for group in alike.values():
-            # Of classes that can do exactly the same, the cheapest are used, and no more than all their leaves need.
-            enough = sum(-(-option.slot.need // option.inc) for option in group[0].options)
-            for item in sorted(group, key=lambda item: item.rank)[:enough]:
-                for slot in item.slots:
-                    slot.items.append(item)
-                    slot.supply += max(option.inc for option in item.options if option.slot is slot)
+            options = [
+                Option(slot, int(worth * slot.scale), c, self.ranks.cost(c, slot.leaf))
+                for c in members
+                for name, worth in c.worth.items()
+                if (slot := self.slots.get(name)) is not None and (worth or self.generous or self.shared)
+            ]
+            slots = list({option.slot.leaf.id: option.slot for option in options}.values())
+            items.append(Item(options, self.ranks.base(members[0]), slots))
+        return items
+
+    def settle(self) -> None:
+        """Once options have their bits: leave out what can never be of use, and tell the leaves what may come to them.
+
+        A member that does no more for a leaf than a cheaper one of its class is of no use there. Of classes that can do
+        exactly the same the cheapest are used, and no more than all their leaves need, unless more may be wanted."""
+        alike: dict[object, list[Item]] = {}
+        for item in self.items:
+            if not self.shared:
+                best: dict[object, Option] = {}
+                for o in item.options:
+                    best.setdefault((o.slot.leaf.id, o.inc, o.forbid, o.mark, o.gauges), o)
+                item.options = list(best.values())
+                if not self.generous and all(o.candidate is item.options[0].candidate for o in item.options):
+                    alike.setdefault(frozenset(best), []).append(item)
+                    continue
+            alike.setdefault(item, []).append(item)
+        kept: list[Item] = []
+        for same in alike.values():
+            enough = len(same)
+            if enough > 1:
+                enough = sum(-(-option.slot.need // option.inc) for option in same[0].options)
+            kept.extend(sorted(same, key=lambda item: item.rank)[:enough])
+        for item in kept:
+            for slot in item.slots:
+                slot.items.append(item)
+                slot.supply += max(option.inc for option in item.options if option.slot is slot)
+        self.items = kept
 
     def reachable(self, node: Node) -> bool:
         """Whether a node could be met if nothing else competed for what fits it: a quick and certain no."""
+        if node.id in self._waived:
+            return True
         if isinstance(node, Group):
             return sum(map(self.reachable, node.children)) >= node.n
         slot = self.slots.get(node.id)
@@ -247,7 +370,7 @@ class Plan:
         class. A matching says so in no time, where there is much competition; no is certain."""
         holder: dict[Item, Slot] = {}
         for slot in self.slots.values():
-            if slot.guard:
+            if slot.guard or self.shared:
                 continue
             incs = sorted((max(o.inc for o in item.options if o.slot is slot) for item in slot.items), reverse=True)
             missing = slot.need
@@ -310,29 +433,6 @@ def _augment(start: Slot, holder: dict[Item, Slot]) -> bool:
                 gives[owner] = item
                 queue.append(owner)
     return False
-
-
-def _award_bits(
-    slots: Mapping[str, Slot], useful: Sequence[Candidate], width: int
-) -> dict[tuple[str, bool], tuple[int, int]]:
-    """For a candidate given to a leaf that is or is not spendable: the bits that forbid it and the bits it sets. Each
-    award has two bits, from `width` on: it was used itself, or one of its components was."""
-    present = {c.id for c in useful}
-    forbid: dict[tuple[str, bool], int] = {}
-    mark: dict[tuple[str, bool], int] = {}
-    for award in sorted(useful, key=lambda c: c.id):
-        parts = present.intersection(award.components) - {award.id}
-        if not parts or all(slots[name].leaf.spendable for name in award.worth if name in slots):
-            continue
-        used, broken = 1 << width, 2 << width
-        width += 2
-        forbid[award.id, False] = forbid.get((award.id, False), 0) | broken
-        mark[award.id, False] = mark.get((award.id, False), 0) | used
-        for part in parts:
-            for spendable in (False, True):
-                forbid[part, spendable] = forbid.get((part, spendable), 0) | used
-                mark[part, spendable] = mark.get((part, spendable), 0) | broken
-    return {key: (forbid[key], mark[key]) for key in forbid}
 
 
 def _together(slots: Sequence[Slot]) -> list[Slot]:

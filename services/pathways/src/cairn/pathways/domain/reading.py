@@ -32,10 +32,6 @@ class Reader:
     def refuse(self, code: str, path: str, detail: str, fix: str | None = None, kind: Kind = "shape") -> None:
         self.problems.append(Problem(kind, code, path, detail, fix))
 
-    def not_yet(self, path: str, what: str) -> None:
-        """Refuse what the contract allows and this version does not do: it may never be ignored."""
-        self.refuse("not-yet-supported", path, f"{what} is not yet supported.", "Leave it out for now.", "unsupported")
-
     def settle(self) -> None:
         """Raises Refused if anything was wrong."""
         if self.problems:

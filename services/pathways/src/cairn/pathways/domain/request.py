@@ -1,11 +1,12 @@
 """The request of `POST /v1/audits`: a framework, holdings, and what else bears on the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
-from cairn.pathways.domain.decisions import Decision, merge_decisions, read_decision
+from cairn.pathways.domain.decisions import Decision, Rpl, Substitution, Waiver, merge_decisions, read_decision
+from cairn.pathways.domain.errors import Problem
 from cairn.pathways.domain.framework import Framework, read_framework
 from cairn.pathways.domain.holding import Holding, merge_duplicates, read_holding
 from cairn.pathways.domain.lint import lint
@@ -47,7 +48,7 @@ _KEYS: Final = ("framework", "asOf", "enrolled", "awards", "spent", "holdings", 
 
 def parse_audit_request(document: object) -> AuditRequest:
     """Read a whole request, the framework's structure included. Raises Refused: of shape (HTTP 422), otherwise of
-    structure or not yet supported (HTTP 400)."""
+    structure (HTTP 400). Decisions about a published framework remain to be held against it by `misdirected`."""
     reader = Reader()
     members = reader.members(document, "", _KEYS, ("framework", "holdings"))
     framework: Framework | FrameworkRef = FrameworkRef("", "")
@@ -59,8 +60,6 @@ def parse_audit_request(document: object) -> AuditRequest:
     decisions = [
         read_decision(reader, entry, at) for entry, at in reader.each(members.get("decisions", []), "/decisions")
     ]
-    for _, place in reader.each(members.get("decisions", []), "/decisions"):
-        reader.not_yet(place, "A decision")
     as_of = reader.instant(members["asOf"], "/asOf") if "asOf" in members else None
     enrolled = reader.instant(members["enrolled"], "/enrolled") if "enrolled" in members else None
     awards = _read_awards(reader, members.get("awards", {}))
@@ -68,10 +67,28 @@ def parse_audit_request(document: object) -> AuditRequest:
     reader.settle()
     if isinstance(framework, Framework):
         reader.problems += [problem for problem in lint(framework) if problem.kind == "structure"]
+        reader.problems += misdirected(framework, decisions)
     reader.settle()
-    return AuditRequest(
-        framework, merge_duplicates(holdings), merge_decisions(decisions), as_of, enrolled, awards, spent
-    )
+    merge_decisions(decisions)
+    merged = merge_duplicates(holdings)
+    return AuditRequest(framework, merged, tuple(decisions), as_of, enrolled, awards, spent)
+
+
+def misdirected(framework: Framework, decisions: Sequence[Decision]) -> list[Problem]:
+    """Decisions whose target is not in a framework, or is not what such a decision acts on."""
+    leaves = {leaf.id for leaf in framework.leaves}
+    waivable = {node.id for node in framework.nodes} | {limit.id for limit in framework.limits}
+    problems: list[Problem] = []
+    for place, decision in enumerate(decisions):
+        at = f"/decisions/{place}/target"
+        if isinstance(decision, Waiver) and decision.target == framework.root.id:
+            detail = "The root cannot be waived: that would be to award the whole."
+            problems.append(Problem("structure", "root-waived", at, detail))
+        elif isinstance(decision, Waiver) and decision.target not in waivable:
+            problems.append(Problem("structure", "unknown-id", at, f"There is no node or limit {decision.target!r}."))
+        elif isinstance(decision, Substitution | Rpl) and decision.target not in leaves:
+            problems.append(Problem("structure", "unknown-id", at, f"There is no leaf {decision.target!r}."))
+    return problems
 
 
 def _read_framework(reader: Reader, document: object) -> Framework | FrameworkRef:

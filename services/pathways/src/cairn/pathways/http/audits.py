@@ -45,6 +45,15 @@ class NodeShown(Model):
     needs: dict[str, Any] | None
 
 
+class LimitShown(Model):
+    """`have` is rounded down to 4 places, and null where there is nothing to measure; `need` is the bound."""
+
+    id: str
+    met: bool
+    have: str | None
+    need: str | None
+
+
 class UnusedShown(Model):
     holding: str
     reason: str
@@ -57,22 +66,24 @@ class RemainingShown(Model):
 
 
 class AuditShown(Model):
-    """The answer, and the allocation that proves it. `framework` is the qualification."""
+    """The answer, and the allocation that proves it. `framework` is the qualification. `validUntil` is there only under
+    the validity `always`."""
 
     status: Literal["complete", "incomplete", "undetermined"]
     earned_at: str | None
+    valid_until: str | None = None
     framework: str
     version: str
     as_of: str
     allocation: dict[str, list[str]]
     nodes: list[NodeShown]
-    limits: list[dict[str, Any]]
+    limits: list[LimitShown]
     unused: list[UnusedShown]
     remaining: RemainingShown
     digest: str
 
 
-@router.post("", summary="What if: audit holdings against rules")
+@router.post("", summary="What if: audit holdings against rules", response_model_exclude_unset=True)
 async def create(
     document: Annotated[
         dict[str, Any], Body(description="Rules and holdings, in the shape of STACKING.", openapi_examples=_EXAMPLES)
@@ -81,5 +92,5 @@ async def create(
     principal: Annotated[Principal, Depends(requires("audits:evaluate"))],
 ) -> AuditShown:
     """Nothing is kept. `framework` is a framework, or the qualification and version of a published one; `asOf` is now
-    where it is absent. What is not built yet is refused, never ignored."""
+    where it is absent."""
     return AuditShown.model_validate((await evaluate(deps, principal, document)).to_json())

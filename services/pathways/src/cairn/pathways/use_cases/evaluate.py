@@ -10,7 +10,7 @@ from typing import Any
 from cairn.common.auth import Principal
 from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
-from cairn.pathways.domain import Audit, FrameworkRef, Refused, audit, parse_audit_request
+from cairn.pathways.domain import Audit, FrameworkRef, Refused, audit, misdirected, parse_audit_request
 from cairn.pathways.problems import refusal
 from cairn.pathways.store import frameworks
 
@@ -18,7 +18,7 @@ from cairn.pathways.store import frameworks
 async def evaluate(deps: Deps, principal: Principal, document: Mapping[str, Any]) -> Audit:
     """The audit of a request in the shape of STACKING. `asOf` is now where it is absent.
 
-    Raises DomainError `malformed` (422); `audit-refused`, `not-yet-supported`, `framework-unknown` (400).
+    Raises DomainError `malformed` (422); `audit-refused`, `framework-unknown` (400).
     """
     try:
         request = await asyncio.to_thread(parse_audit_request, document)
@@ -41,15 +41,20 @@ async def evaluate(deps: Deps, principal: Principal, document: Mapping[str, Any]
         awards = {**published.awards(own), **awards}
         request = replace(request, framework=published.framework)
         framework = published.framework
+        if wrong := misdirected(framework, request.decisions):
+            raise refusal(Refused(wrong), code="audit-refused")
     as_of = request.as_of or deps.now()
-    return await asyncio.to_thread(
-        audit,
-        framework,
-        request.holdings,
-        request.decisions,
-        as_of,
-        enrolled=request.enrolled,
-        awards=awards,
-        spent=request.spent,
-        steps=deps.settings.audit_steps,
-    )
+    try:
+        return await asyncio.to_thread(
+            audit,
+            framework,
+            request.holdings,
+            request.decisions,
+            as_of,
+            enrolled=request.enrolled,
+            awards=awards,
+            spent=request.spent,
+            steps=deps.settings.audit_steps,
+        )
+    except Refused as refused:
+        raise refusal(refused, code="audit-refused") from None

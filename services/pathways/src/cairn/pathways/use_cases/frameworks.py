@@ -48,7 +48,7 @@ def framework_id(tenant: str, qualification: str, version: str) -> str:
 async def write(deps: Deps, principal: Principal, document: Mapping[str, Any]) -> tuple[Found, bool]:
     """Keep a draft, however unfinished, and whether it is new. To write what is there already changes nothing.
 
-    Raises DomainError `malformed`, `not-yet-supported`, and `framework-published` where another document is published
+    Raises DomainError `malformed`, and `framework-published` where another document is published
     under that version.
     """
     framework = parse(document)
@@ -158,7 +158,7 @@ async def find(tx: Transaction, id_: str) -> Found | None:
 
 
 def parse(document: Mapping[str, Any]) -> Framework:
-    """Raises DomainError `malformed`, `not-yet-supported`."""
+    """Raises DomainError `malformed`."""
     try:
         return parse_framework(document)
     except Refused as refused:
