@@ -1,4 +1,4 @@
-"""Waits until the service's database has been migrated for the first time: the first migration makes the outbox."""
+"""Waits until the service's database has been migrated to what this image needs."""
 
 import asyncio
 import os
@@ -6,13 +6,15 @@ import sys
 
 import asyncpg
 
+from cairn.common.migrations import suffices
+
 PATIENCE_SECONDS = 600
 
 
-async def migrated(url: str) -> bool:
+async def migrated(url: str, service: str) -> bool:
     connection = await asyncpg.connect(url, timeout=5)
     try:
-        return await connection.fetchval("SELECT to_regclass('public.outbox') IS NOT NULL")
+        return suffices(service, await connection.fetchval("SELECT version_num FROM alembic_version"))
     finally:
         await connection.close()
 
@@ -21,7 +23,7 @@ async def main() -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
-                if await migrated(os.environ["CAIRN_DATABASE_URL"]):
+                if await migrated(os.environ["CAIRN_DATABASE_URL"], os.environ["CAIRN_SERVICE"]):
                     return
                 reason = "not migrated yet"
             except (OSError, asyncpg.PostgresError) as error:

@@ -1,28 +1,46 @@
-"""The Kubernetes manifests as `kubectl kustomize` puts them together, as far as ours need it: so that none is needed.
+"""The Kubernetes manifests as `kubectl kustomize` puts them together, and the compose file."""
 
-What it leaves out is the hash in the names of generated ConfigMaps and Secrets.
-"""
-
-import re
-from collections.abc import Iterator
+import base64
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from cairn.provision.kubectl import kubectl
+
 ROOT = Path(__file__).parents[2]
 Object = dict[str, Any]
-_KNOWN = {
-    *("apiVersion", "kind", "namespace", "resources", "labels", "images", "namePrefix", "patches"),
-    *("configMapGenerator", "secretGenerator"),
-}
+OVERLAYS = ("dev", "staging", "prod")
+SERVICES = ("issuance", "pathways", "verification")
 
 
-@pytest.fixture(scope="session")
-def manifests() -> list[Object]:
+@cache
+def render(overlay: str) -> list[Object]:
+    """Every object of the overlay; the values of secrets as text."""
+    folder = ROOT / "deploy/k8s/overlays" / overlay
+    done = subprocess.run([kubectl(), "kustomize", folder], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    objects: list[Object] = list(yaml.safe_load_all(done.stdout))
+    for thing in objects:
+        if thing["kind"] == "Secret":
+            thing["stringData"] = {key: base64.b64decode(text).decode() for key, text in thing.pop("data").items()}
+    return objects
+
+
+@pytest.fixture(params=OVERLAYS)
+def manifests(request: pytest.FixtureRequest) -> list[Object]:
+    """Every object of one overlay, for each of them in turn."""
+    return render(request.param)
+
+
+@pytest.fixture
+def dev() -> list[Object]:
     """Every object of the overlay for development."""
-    return render(ROOT / "deploy/k8s/overlays/dev")
+    return render("dev")
 
 
 @pytest.fixture(scope="session")
@@ -30,38 +48,11 @@ def compose() -> Object:
     return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 
 
-def render(folder: Path) -> list[Object]:
-    recipe: Object = yaml.safe_load((folder / "kustomization.yaml").read_text())
-    assert recipe.keys() <= _KNOWN, f"{folder}: teach this file about {recipe.keys() - _KNOWN}"
-    objects: list[Object] = []
-    for resource in recipe.get("resources", ()):
-        path = folder / resource
-        objects += render(path) if path.is_dir() else [*yaml.safe_load_all(path.read_text())]
-    for kind, key in (("ConfigMap", "configMapGenerator"), ("Secret", "secretGenerator")):
-        for generator in recipe.get(key, ()):
-            _generate(objects, kind, generator, folder)
-    for patch in recipe.get("patches", ()):
-        for thing in objects:
-            if re.fullmatch(patch["target"]["kind"], thing["kind"]):
-                for operation in yaml.safe_load(patch["patch"]):
-                    _replace(thing, operation)
-    for thing in objects:
-        if thing["kind"] != "Namespace":
-            thing["metadata"]["name"] = recipe.get("namePrefix", "") + thing["metadata"]["name"]
-            if "namespace" in recipe:
-                thing["metadata"]["namespace"] = recipe["namespace"]
-        for label in recipe.get("labels", ()):
-            _label(thing, label)
-        for container in containers(thing):
-            for image in recipe.get("images", ()):
-                if container["image"] == image["name"]:
-                    container["image"] = f"{image['newName']}:{image['newTag']}"
-    return objects
-
-
 def pod(thing: Object) -> Object | None:
     """The pod that a workload starts; None for what starts none."""
-    return thing.get("spec", {}).get("template", {}).get("spec")
+    if thing["apiVersion"] not in {"apps/v1", "batch/v1"}:
+        return None
+    return thing["spec"]["template"]["spec"]
 
 
 def containers(thing: Object) -> Iterator[Object]:
@@ -71,41 +62,56 @@ def containers(thing: Object) -> Iterator[Object]:
     yield from spec.get("containers", ())
 
 
+def workloads(objects: list[Object]) -> list[Object]:
+    return [thing for thing in objects if pod(thing) is not None]
+
+
+def plain(name: str) -> str:
+    """The name of a generated ConfigMap or Secret without its hash."""
+    stem, _, tail = name.rpartition("-")
+    return stem if stem and len(tail) == 10 and tail.isalnum() else name
+
+
+def named(objects: list[Object], kind: str) -> dict[str, Object]:
+    """The objects of a kind by name; a generated name without its hash."""
+    return {plain(thing["metadata"]["name"]): thing for thing in objects if thing["kind"] == kind}
+
+
 def env_file(path: Path) -> dict[str, str]:
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
 
 
-def _generate(objects: list[Object], kind: str, generator: Object, folder: Path) -> None:
-    data: dict[str, str] = {}
-    for name in generator.get("envs", ()):
-        data |= env_file(folder / name)
-    for name in generator.get("files", ()):
-        data[Path(name).name] = (folder / name).read_text()
-    key = "data" if kind == "ConfigMap" else "stringData"
-    if generator.get("behavior") == "merge":
-        [there] = [x for x in objects if x["kind"] == kind and x["metadata"]["name"] == generator["name"]]
-        there[key] |= data
-    else:
-        objects.append({"apiVersion": "v1", "kind": kind, "metadata": {"name": generator["name"]}, key: data})
+def environment(objects: list[Object], workload: str, container: int = -1) -> dict[str, str]:
+    """The environment of a container of the workload, the last by default, as the kubelet makes it.
+
+    Of a secret which an ExternalSecret will make only the keys are known: the values are made up of their names.
+    """
+    data = {(x["kind"], x["metadata"]["name"]): x.get("data", x.get("stringData")) for x in objects}
+    for name, thing in named(objects, "ExternalSecret").items():
+        target = thing["spec"]["target"]
+        made = target.get("template", {}).get("data") or {each["secretKey"]: "" for each in thing["spec"]["data"]}
+        data["Secret", target.get("name", name)] = {key: f"{name}.{key}" for key in made}
+    [thing] = [x for x in workloads(objects) if x["metadata"]["name"] == workload]
+    chosen = list(containers(thing))[container]
+    env: dict[str, str] = {}
+    for source in chosen.get("envFrom", ()):
+        env |= data["ConfigMap", source["configMapRef"]["name"]] if "configMapRef" in source else {}
+        env |= data["Secret", source["secretRef"]["name"]] if "secretRef" in source else {}
+    for variable in chosen["env"]:
+        if "value" in variable:
+            env[variable["name"]] = _expanded(variable["value"], env)
+        else:
+            reference = variable["valueFrom"]["secretKeyRef"]
+            env[variable["name"]] = data["Secret", reference["name"]][reference["key"]]
+    return env
 
 
-def _replace(thing: Any, operation: Object) -> None:
-    assert operation["op"] == "replace"
-    *way, last = [int(step) if step.isdigit() else step for step in operation["path"].split("/")[1:]]
-    for step in way:
-        thing = thing[step]
-    assert thing[last] is not None  # `replace` wants something there
-    thing[last] = operation["value"]
+def _expanded(value: str, env: dict[str, str]) -> str:
+    for name in env:
+        value = value.replace(f"$({name})", env[name])
+    assert "$(" not in value, f"{value}: nothing has that name yet"
+    return value
 
 
-def _label(thing: Object, label: Object) -> None:
-    pairs = label["pairs"]
-    thing["metadata"].setdefault("labels", {}).update(pairs)
-    if pod(thing) is not None:
-        thing["spec"]["template"]["metadata"]["labels"] |= pairs
-    if label.get("includeSelectors"):
-        if thing["kind"] == "Service":
-            thing["spec"]["selector"] |= pairs
-        elif thing["kind"] in {"Deployment", "StatefulSet"}:
-            thing["spec"]["selector"]["matchLabels"] |= pairs
+Environment = Callable[[str], dict[str, str]]

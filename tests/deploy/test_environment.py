@@ -14,32 +14,14 @@ from pydantic import ValidationError
 from cairn.common.bus.kafka_topics import KafkaSettings
 from cairn.common.settings import Settings
 
-from .conftest import ROOT, containers, env_file
+from . import conftest
+from .conftest import ROOT, SERVICES, env_file
 
 pytestmark = pytest.mark.unit
 Object = dict[str, Any]
 Env = dict[str, str]
-SERVICES = ("issuance", "pathways", "verification")
 # What only an entry in the environment, not a setting, is: from it others are put together.
-PARTS = {"DATABASE_PASSWORD", "OWNER_PASSWORD"}
-
-
-def _kubernetes(manifests: list[Object], name: str) -> Env:
-    """The environment of a workload's last container, as the kubelet makes it."""
-    data = {(x["kind"], x["metadata"]["name"]): x.get("data", x.get("stringData")) for x in manifests}
-    [thing] = [x for x in manifests if x["metadata"]["name"] == name and list(containers(x))]
-    container = list(containers(thing))[-1]
-    env: Env = {}
-    for source in container["envFrom"]:
-        env |= data["ConfigMap", source["configMapRef"]["name"]] if "configMapRef" in source else {}
-        env |= data["Secret", source["secretRef"]["name"]] if "secretRef" in source else {}
-    for variable in container["env"]:
-        if "value" in variable:
-            env[variable["name"]] = re.sub(r"\$\((\w+)\)", lambda found: env[found[1]], variable["value"])
-        else:
-            reference = variable["valueFrom"]["secretKeyRef"]
-            env[variable["name"]] = data["Secret", reference["name"]][reference["key"]]
-    return env
+PARTS = {"DATABASE_HOST", "DATABASE_PASSWORD", "OWNER_PASSWORD"}
 
 
 @pytest.fixture(scope="session")
@@ -75,10 +57,10 @@ def _compose(compose: Object, home: Path, name: str) -> Env:
 
 @pytest.fixture(params=["kubernetes", "compose"])
 def environment(
-    request: pytest.FixtureRequest, manifests: list[Object], compose: Object, secrets: Path
+    request: pytest.FixtureRequest, dev: list[Object], compose: Object, secrets: Path
 ) -> Callable[[str], Env]:
     if request.param == "kubernetes":
-        return lambda name: _kubernetes(manifests, name)
+        return lambda name: conftest.environment(dev, name)
     return lambda name: _compose(compose, secrets, name)
 
 
@@ -113,8 +95,8 @@ def test_a_service_understands_everything_it_is_told(
         assert owner is None
 
 
-def test_s30_what_everybody_knows_is_refused_in_production(manifests: list[Object], monkeypatch: pytest.MonkeyPatch):
-    env = _kubernetes(manifests, "issuance-api") | {"CAIRN_ENVIRONMENT": "production"}
+def test_s30_what_everybody_knows_is_refused_in_production(dev: list[Object], monkeypatch: pytest.MonkeyPatch):
+    env = conftest.environment(dev, "issuance-api") | {"CAIRN_ENVIRONMENT": "production"}
     with pytest.raises(ValidationError, match="development key"):
         _started(_settings("issuance"), env, monkeypatch)
 

@@ -10,14 +10,19 @@ import asyncio
 from typing import Any, Final
 
 import sqlalchemy as sa
+import structlog
 from alembic import context, op
 from alembic.command import upgrade
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, pool, text
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB, TIMESTAMP, UUID
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from cairn.common.db import async_url
+
+log = structlog.get_logger(__name__)
 
 _LOCK: Final = 0x6361_6972_6E  # "cairn"
 _SETTING: Final = "current_setting('cairn.tenants', true)"
@@ -26,13 +31,35 @@ _SETTING: Final = "current_setting('cairn.tenants', true)"
 def migrate(service: str, owner_url: str, *, role: str, revision: str = "head") -> None:
     """Bring the service's database to `revision` and grant the run-time `role` what it needs.
 
-    Blocks; safe to run from several processes at once. Not to be called inside a running event loop.
+    A database that a newer version has migrated stays as it is: what was added disturbs nobody, so an older version can
+    be rolled out again. Blocks; safe to run from several processes at once. Not to be called inside a running event loop.
     """
-    config = Config()
-    config.set_main_option("script_location", f"cairn.{service}:migrations")
+    config = _config(service)
     config.attributes["url"] = owner_url
     config.attributes["role"] = role
     upgrade(config, revision)
+
+
+def suffices(service: str, revision: str | None) -> bool:
+    """Whether a database at `revision` has all that this version of the service needs: its own head, or a later one.
+
+    A revision that this version does not know is a later one, for migrations only ever go forward. None is a database
+    whose first migration has not committed yet.
+    """
+    if revision is None:
+        return False
+    script = ScriptDirectory.from_config(_config(service))
+    return revision == script.get_current_head() or revision not in _known(script)
+
+
+def _config(service: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", f"cairn.{service}:migrations")
+    return config
+
+
+def _known(script: ScriptDirectory) -> set[str]:
+    return {each.revision for each in script.walk_revisions()}
 
 
 def run_env() -> None:
@@ -48,11 +75,19 @@ async def _run_env(url: str) -> None:
             await connection.execute(text("SET lock_timeout = '5s'"))
             await connection.commit()
             await connection.run_sync(_run_migrations)
+            # So that what waits for the migration can see that it was.
+            await connection.execute(text(f'GRANT SELECT ON alembic_version TO "{runtime_role()}"'))
+            await connection.commit()
     finally:
         await engine.dispose()
 
 
 def _run_migrations(connection: Connection) -> None:
+    at = MigrationContext.configure(connection).get_current_revision()
+    connection.commit()
+    if at is not None and at not in _known(context.script):
+        log.warning("the database is newer than this version, and stays as it is", revision=at)
+        return
     context.configure(connection=connection, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()
