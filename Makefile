@@ -16,6 +16,9 @@ run: install-run ## start everything on this machine and play the story (STORY=0
 story: install-run ## play the story on a Cairn that runs elsewhere (ADDRESS=http://127.0.0.1:8080 KEY=operator-key.json)
 	@$(BIN)/python -m cairn.onebox story $(or $(ADDRESS),http://127.0.0.1:8080) $(or $(KEY),operator-key.json)
 
+status: install-run ## how a running system does (OF=http://127.0.0.1:8080 a gateway elsewhere; OF=namespace/cairn on Kubernetes)
+	@$(BIN)/python -m cairn.onebox status $(OF)
+
 clean: ## remove the data of this checkout, and what was left running in it
 	@if [ -e .cairn ]; then dev/install.sh run && $(BIN)/python -m cairn.onebox clean; fi
 
@@ -78,5 +81,5 @@ bench-%: install ## one benchmark, as in docs/benchmarks.md: make bench-system
 compose: ## write .env with fresh secrets for docker compose, unless there is one
 	@sh deploy/compose/env.sh
 
-.PHONY: help run story clean distclean install install-run format lock openapi test lint types walls events-check unit \
+.PHONY: help run story status clean distclean install install-run format lock openapi test lint types walls events-check unit \
   integration e2e compose

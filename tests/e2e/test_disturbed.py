@@ -22,6 +22,8 @@ from cairn.onebox.story import cast, play
 from cairn.onebox.story.reckoning import Reckoning, expected
 from cairn.provision.kafka import KafkaBroker
 
+from .collector import Collector
+
 KILLS: Final = {
     "enrol": ["issuance-api"],
     "posted north-coast sc0x": ["issuance-worker"],
@@ -78,16 +80,26 @@ async def running(box: Box, part: str) -> int:
     return box.pids()[part]
 
 
-async def test_the_same_story_over_kafka_ends_the_same(
+async def test_the_same_story_over_kafka_ends_the_same_and_one_trace_leads_from_a_completion_to_its_qualification(
     boxes: Callable[..., Box], learners: int, undisturbed: dict[str, Reckoning], tmp_path: Path
 ) -> None:
     """Each service is its own Kafka user, and may write its own topics only."""
-    with KafkaBroker(tmp_path / "kafka") as broker:
+    with KafkaBroker(tmp_path / "kafka") as broker, Collector() as collector:
         env = {
             "CAIRN_BUS": "kafka",
             "CAIRN_KAFKA_BOOTSTRAP_SERVERS": broker.secured_servers,
             "CAIRN_KAFKA_PASSWORDS": json.dumps(dict(broker.passwords)),
+            "CAIRN_OTLP_ENDPOINT": collector.endpoint,
         }
         box = await asyncio.to_thread(lambda: boxes(env=env).serving())
         assert await play(box.access, learners, console(tmp_path), tmp_path / "story.json") == undisturbed
-        assert await asyncio.to_thread(box.stop) == 0
+        assert await asyncio.to_thread(box.stop) == 0  # each process sends what it still has
+        posted = {
+            span.trace
+            for span in collector.spans
+            if (span.service, span.name, span.route) == ("cairn-issuance-api", "HTTP POST", "/v1/completions")
+        }
+        # By Kafka to pathways, and what that said by Kafka to issuance, whose signature it led to.
+        audited = {span.trace for span in collector.spans if span.belongs("cairn-pathways-worker", "take pathways")}
+        awarded = {span.trace for span in collector.spans if span.belongs("cairn-issuance-worker", "take issuance")}
+        assert posted & audited & awarded

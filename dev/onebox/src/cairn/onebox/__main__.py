@@ -1,6 +1,7 @@
 """`python -m cairn.onebox`: start everything, play the story, serve. `python -m cairn.onebox clean` removes the data.
 `python -m cairn.onebox story ADDRESS KEY` plays the story on a Cairn that runs elsewhere, such as one of Docker or
 Kubernetes: ADDRESS is its gateway's, KEY the file of the operator's key.
+`python -m cairn.onebox status [ADDRESS | namespace/NAME]` shows how a running system does.
 
 Environment: `CAIRN_PORT` (8080), `CAIRN_DATA` (`.cairn` in the current folder), `STORY=0` to serve only,
 `CAIRN_STORY_LEARNERS` (240); `CAIRN_BUS=kafka` with `CAIRN_KAFKA_BOOTSTRAP_SERVERS` to use a Kafka of one's own.
@@ -21,6 +22,7 @@ from rich.console import Console
 from cairn.onebox.home import AlreadyRunning, Home
 from cairn.onebox.layout import kafka_of
 from cairn.onebox.run import Options, run, tokens_of
+from cairn.onebox.status import NothingToSee, show
 from cairn.onebox.story import Access, StoryFailed, play
 from cairn.onebox.story.show import WIDTH
 
@@ -37,10 +39,13 @@ def main(arguments: list[str]) -> int:
             case ["story", address, key]:
                 _story(folder, address.rstrip("/"), Path(key))
                 return 0
+            case ["status", *where] if len(where) < 2:
+                asyncio.run(show(where[0] if where else None, folder, _console()))
+                return 0
             case _:
                 sys.stderr.write(f"{__doc__}\n")
                 return 2
-    except (AlreadyRunning, StoryFailed) as error:
+    except (AlreadyRunning, NothingToSee, StoryFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 

@@ -133,6 +133,13 @@ class Layout:
         port = self.ports.apis[service]
         return f"https://localhost:{port}" if self.tls else _loopback(port)
 
+    def parts(self) -> dict[str, str]:
+        """Where each API and worker says how it is."""
+        return {f"{service}-api": self.origin(service) for service in self.ports.apis} | self._workers()
+
+    def _workers(self) -> dict[str, str]:
+        return {f"{service}-worker": _loopback(port) for service, port in self.ports.workers.items()}
+
     @property
     def public_url(self) -> str:
         own = self.origin("issuance") if self.tls else f"{PUBLIC_ORIGIN}/issuance"
@@ -142,7 +149,7 @@ class Layout:
         told = {
             "port": self.ports.gateway,
             "routes": {f"/{service}": self.origin(service) for service in self.ports.apis},
-            "workers": {f"{service}-worker": _loopback(port) for service, port in self.ports.workers.items()},
+            "workers": self._workers(),
             "ca": str(self.tls.ca) if self.tls else None,
         }
         return Part("gateway", _module("cairn.onebox.gateway"), _base() | {"CAIRN_GATEWAY": json.dumps(told)})

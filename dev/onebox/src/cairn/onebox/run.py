@@ -199,5 +199,6 @@ def _access(layout: Layout, tokens: Mapping[str, str]) -> dict[str, object]:
         "apis": {service: f"{gateway}/{service}" for service in SERVICES},
         "direct": {service: layout.origin(service) for service in SERVICES},
         **({"ca": str(layout.tls.ca)} if layout.tls else {}),
+        "parts": layout.parts(),
         "tokens": dict(tokens),
     }

@@ -32,7 +32,8 @@ def migrate(service: str, owner_url: str, *, role: str, revision: str = "head") 
     """Bring the service's database to `revision` and grant the run-time `role` what it needs.
 
     A database that a newer version has migrated stays as it is: what was added disturbs nobody, so an older version can
-    be rolled out again. Blocks; safe to run from several processes at once. Not to be called inside a running event loop.
+    be rolled out again. Blocks; safe to run from several processes at once. Not to be called inside a running event
+    loop.
     """
     config = _config(service)
     config.attributes["url"] = owner_url

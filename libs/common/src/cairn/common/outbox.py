@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -29,6 +30,7 @@ PUBLISHED: Final = Counter(
     "cairn_outbox_published_total", "Events that the bus has answered for.", ["service", "topic"]
 )
 FAILURES: Final = Counter("cairn_outbox_failures_total", "Rounds of the relay that failed; tried again.", ["service"])
+WAITING: Final = Gauge("cairn_outbox_waiting", "Events that wait for the bus, when last counted.", ["service"])
 AGE: Final = Gauge("cairn_outbox_oldest_seconds", "Age of the oldest event waiting, when last looked.", ["service"])
 ACTIVE: Final = Gauge("cairn_outbox_relay_active", "1 in the one process whose relay works.", ["service"])
 
@@ -91,6 +93,7 @@ class Relay:
         self._poll, self._standby = poll_seconds, standby_seconds
         self._connection: Any = None
         self._active = False
+        self._next_count = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """A part of a worker: until `stopping` is set. Outages are waited out, however long they last."""
@@ -125,6 +128,10 @@ class Relay:
             return 0
         rows: Any = await self._scoped(self._connection.fetch, _READ, self._batch)
         AGE.labels(self._service).set(rows[0]["age"] if rows else 0)
+        if time.monotonic() >= self._next_count:
+            self._next_count = time.monotonic() + _COUNT_SECONDS
+            [counted] = await self._scoped(self._connection.fetch, _COUNT, _COUNT_LIMIT)
+            WAITING.labels(self._service).set(counted["waiting"])
         topics: dict[str, list[Any]] = {}
         for row in rows:
             topics.setdefault(row["aggregatetype"], []).append(row)
@@ -197,4 +204,9 @@ _READ: Final = """
     SELECT seq, aggregatetype, payload, extract(epoch FROM clock_timestamp() - at)::float8 AS age
       FROM outbox ORDER BY seq LIMIT $1
 """
+_COUNT: Final = "SELECT count(*) AS waiting FROM (SELECT FROM outbox LIMIT $1) AS some"
+_COUNT_SECONDS: Final = 5.0
+_COUNT_LIMIT: Final = 100_000
+"""Of a longer queue one needs to know no more, and counting it would take longer than carrying a part of it."""
+
 _DELETE: Final = "DELETE FROM outbox WHERE seq = ANY ($1::bigint[])"

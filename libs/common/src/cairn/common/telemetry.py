@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
@@ -92,6 +94,17 @@ def span_context(parent: str | None) -> SpanContext | None:
         return None
     context = trace.get_current_span(_propagator.extract({"traceparent": parent})).get_span_context()
     return context if context.is_valid else None
+
+
+@contextmanager
+def within(parent: str | None) -> Generator[None]:
+    """What is said inside belongs to the trace of `parent`: an event among others of a batch has its own."""
+    context = span_context(parent)
+    if context is None or context.trace_id == trace.get_current_span().get_span_context().trace_id:
+        yield
+        return
+    with trace.use_span(trace.NonRecordingSpan(context)):
+        yield
 
 
 # PostgreSQL repeats the row at fault ("DETAIL:  Failing row contains (...)"), asyncpg the argument.

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Final
 
 from cairn.common import inbox
+from cairn.common.db import Transaction
 from cairn.common.events import Event, fact_of
 from cairn.common.events.models import (
     FrameworkActivated,
@@ -14,6 +15,7 @@ from cairn.common.events.models import (
     QualificationLapsed,
     QualificationRestored,
 )
+from cairn.common.telemetry import within
 from cairn.issuance.deps import GROUP, Deps
 from cairn.issuance.use_cases import awards
 
@@ -28,15 +30,20 @@ async def handle(deps: Deps, events: Sequence[Event]) -> None:
     for tenant, group in groupby(sorted(events, key=lambda event: event.tenant), key=lambda event: event.tenant):
         async with deps.database.transaction(tenant) as tx:
             for event in await inbox.fresh(tx, GROUP, list(group)):
-                match fact_of(event):
-                    case FrameworkActivated() as fact:
-                        await awards.activate(tx, tenant, fact)
-                    case QualificationCompleted() as fact:
-                        await awards.complete(deps, tx, tenant, fact)
-                    case QualificationLapsed() as fact:
-                        await awards.lapse(deps, tx, fact)
-                    case QualificationRestored() as fact:
-                        await awards.restore(deps, tx, fact)
-                    case _:
-                        pass  # progress is for others to hear
+                with within(event.traceparent):
+                    await _take(deps, tx, event)
             await tx.commit()
+
+
+async def _take(deps: Deps, tx: Transaction, event: Event) -> None:
+    match fact_of(event):
+        case FrameworkActivated() as fact:
+            await awards.activate(tx, event.tenant, fact)
+        case QualificationCompleted() as fact:
+            await awards.complete(deps, tx, event.tenant, fact)
+        case QualificationLapsed() as fact:
+            await awards.lapse(deps, tx, fact)
+        case QualificationRestored() as fact:
+            await awards.restore(deps, tx, fact)
+        case _:
+            pass  # progress is for others to hear

@@ -11,13 +11,14 @@ from sqlalchemy import RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
+from cairn.common.telemetry import traceparent
 
 
 async def add(tx: Transaction, tenant: str, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
-    """Insert what is new, in one statement; the ids of those."""
+    """Insert what is new, in one statement, with the trace that it came in; the ids of those."""
     statement = text("""
-        INSERT INTO completions (tenant_id, id, learner_id, achievement_id, facts)
-        SELECT :tenant, id, learner, facts ->> 'achievement', facts
+        INSERT INTO completions (tenant_id, id, learner_id, achievement_id, facts, traceparent)
+        SELECT :tenant, id, learner, facts ->> 'achievement', facts, :trace
           FROM unnest(cast(:ids AS uuid[]), cast(:learners AS text[]), cast(:facts AS jsonb[]))
             AS u (id, learner, facts)
         ON CONFLICT (id) DO NOTHING RETURNING id
@@ -28,6 +29,7 @@ async def add(tx: Transaction, tenant: str, rows: Sequence[Mapping[str, Any]]) -
         statement,
         {
             "tenant": tenant,
+            "trace": traceparent(),
             "ids": [row["id"] for row in rows],
             "learners": [row["facts"]["learner"] for row in rows],
             "facts": [orjson.dumps(row["facts"]).decode() for row in rows],
@@ -96,7 +98,7 @@ async def receipt_lines(tx: Transaction, receipt_id: UUID) -> Sequence[RowMappin
 async def take_pending(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     """Pending completions with all that a credential needs; other workers pass over the rows taken here."""
     statement = text("""
-        SELECT c.tenant_id, c.id, c.learner_id, c.facts, a.id AS achievement_id, a.body AS achievement,
+        SELECT c.tenant_id, c.id, c.learner_id, c.facts, c.traceparent, a.id AS achievement_id, a.body AS achievement,
                l.key, l.profile, i.did, i.body AS institution
           FROM completions c
           JOIN achievements a ON a.id = c.achievement_id

@@ -35,22 +35,26 @@ class Intent:
     holding: Mapping[str, Any]
     digest: bytes
     body: bytes
+    trace: str | None = None
+    """The `traceparent` of what led to it."""
 
 
 async def add_intents(tx: Transaction, intents: Sequence[Intent]) -> None:
     """Record what is about to be signed. A second intent for one completion or award violates a unique key."""
     statement = text("""
         INSERT INTO credentials (tenant_id, id, learner_id, achievement_id, completion_id, award_id, state, status,
-                                 list_id, list_index, holding, intent, body)
+                                 list_id, list_index, holding, intent, body, traceparent)
         SELECT tenant, id, learner, achievement, completion, award, 'intended', 'valid',
-               list_id, list_index, holding, digest, body
+               list_id, list_index, holding, digest, body, trace
           FROM unnest(cast(:tenant AS text[]), cast(:id AS text[]), cast(:learner AS text[]),
                       cast(:achievement AS text[]), cast(:completion AS uuid[]), cast(:award AS text[]),
                       cast(:list_id AS int[]), cast(:list_index AS int[]), cast(:holding AS jsonb[]),
-                      cast(:digest AS bytea[]), cast(:body AS bytea[]))
-            AS u (tenant, id, learner, achievement, completion, award, list_id, list_index, holding, digest, body)
+                      cast(:digest AS bytea[]), cast(:body AS bytea[]), cast(:trace AS text[]))
+            AS u (tenant, id, learner, achievement, completion, award, list_id, list_index, holding, digest, body,
+                  trace)
     """)
     names = ("tenant", "id", "learner", "achievement", "completion", "award", "list_id", "list_index", "digest", "body")
+    names += ("trace",)
     columns: dict[str, Any] = {name: [getattr(intent, name) for intent in intents] for name in names}
     columns["holding"] = [orjson.dumps(intent.holding).decode() for intent in intents]
     await tx.execute(statement, columns)
@@ -78,7 +82,8 @@ async def documents(tx: Transaction, document_id: str, *, lock: bool = False) ->
 async def take_intended(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     """Credentials to sign, each with its learner's key (null: erased meanwhile); others pass over these rows."""
     statement = text("""
-        SELECT c.tenant_id, c.id, c.learner_id, c.award_id, c.status, c.holding, c.intent, c.body, l.key
+        SELECT c.tenant_id, c.id, c.learner_id, c.award_id, c.status, c.holding, c.intent, c.body, c.traceparent,
+               l.key
           FROM credentials c JOIN learners l ON l.id = c.learner_id
          WHERE c.state = 'intended' ORDER BY c.intended_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
     """).columns(holding=JSONB())

@@ -20,6 +20,7 @@ from cairn.common.events.models import (
     QualificationRestored,
 )
 from cairn.common.problem import DomainError
+from cairn.common.telemetry import traceparent
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain import names
 from cairn.issuance.domain.compose import Issuer, StackFacts, Subject, credential_for_award
@@ -130,7 +131,7 @@ async def _intend(
         ),
         now,
     )
-    grounds: dict[str, Any] = {"completion": None, "award": fact.award}
+    grounds: dict[str, Any] = {"completion": None, "award": fact.award, "trace": traceparent()}
     intent = intend(
         deps,
         tenant=tenant,

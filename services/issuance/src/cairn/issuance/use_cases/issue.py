@@ -99,7 +99,7 @@ def _intend(deps: Deps, tenant: str, signer: Signer, row: RowMapping, place: tup
         place=place,
         document=document,
         holding=holding,
-        grounds={"completion": row["id"], "award": None},
+        grounds={"completion": row["id"], "award": None, "trace": row["traceparent"]},
         now=now,
     )
 
@@ -144,6 +144,7 @@ def intend(
         holding=holding.to_json(),
         digest=prepared.hash_data,
         body=deps.vault.seal(key, body, body_place(holding.id)),
+        trace=grounds["trace"],
     )
 
 
@@ -224,6 +225,7 @@ async def _announce(tx: Transaction, row: RowMapping, now: datetime) -> list[Eve
             data=issued.to_json(),
             time=now,
             id=str(stable_id("credential.issued.v1", row["id"])),
+            traceparent=row["traceparent"],
         )
     ]
     # What happened to it before it was signed is said after it, once.

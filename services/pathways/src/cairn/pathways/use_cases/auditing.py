@@ -7,6 +7,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
+
+from prometheus_client import Counter, Histogram
 
 from cairn.common.db import Transaction
 from cairn.common.events import Event
@@ -16,6 +19,13 @@ from cairn.pathways.reading_room import Awards, Published
 from cairn.pathways.store import audits, due, facts, frameworks
 from cairn.pathways.store.facts import Held, Learner, Link
 from cairn.pathways.use_cases.judging import Saying, Subject, Verdict, judge, keys_of
+
+AUDITS: Final = Counter("cairn_audits_total", "Audits made: of one learner against one version of a framework.")
+AWARD_SECONDS: Final = Histogram(
+    "cairn_award_seconds",
+    "From the event that completed a qualification, by its own time, to the award.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
 
 
 @dataclass(slots=True)
@@ -27,6 +37,8 @@ class Touch:
     learners: set[str] = field(default_factory=set[str])
     qualifications: set[str] = field(default_factory=set[str])
     everything: bool = False
+    cause: Event | None = None
+    """The last event that touched, where it was one: what is said in consequence belongs to its trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ async def reaudit(
     subjects = await subjects_of(tx, left)
     changed = {subject.learner: _reach(subject, touches[subject.learner], held) for subject in subjects}
     verdict = await _judge_all(tx, deps, subjects, changed, now)
-    await _store(tx, deps, verdict, announce=announce)
+    await _store(tx, deps, verdict, touches, announce=announce)
     return Done(len(subjects), len(verdict.audits), len(verdict.awards))
 
 
@@ -146,16 +158,21 @@ class _Shelf:
             yield self._versions[name]
 
 
-async def _store(tx: Transaction, deps: Deps, verdict: Verdict, *, announce: bool) -> None:
+async def _store(
+    tx: Transaction, deps: Deps, verdict: Verdict, touches: Mapping[str, Touch], *, announce: bool
+) -> None:
+    AUDITS.inc(verdict.made)
     await audits.save(tx, verdict.audits)
     await audits.forget(tx, verdict.forgotten)
     await due.plan(tx, verdict.due)
     if announce:
         await audits.save_awards(tx, verdict.awards, deps.now())
-        await tx.publish(*(_event(deps, saying) for saying in verdict.said))
+        await tx.publish(*(_event(deps, saying, touches[saying.learner].cause) for saying in verdict.said))
 
 
-def _event(deps: Deps, saying: Saying) -> Event:
+def _event(deps: Deps, saying: Saying, cause: Event | None) -> Event:
+    if cause is not None and saying.type == "qualification.completed.v1":
+        AWARD_SECONDS.observe(max(0.0, (deps.now() - cause.time).total_seconds()))
     return Event(
         type=saying.type,
         source="/pathways",
@@ -164,6 +181,7 @@ def _event(deps: Deps, saying: Saying) -> Event:
         key=saying.learner,
         data=saying.fact.to_json(),
         time=deps.now(),
+        traceparent=cause.traceparent if cause else None,
     )
 
 

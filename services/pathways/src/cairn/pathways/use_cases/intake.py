@@ -210,7 +210,9 @@ async def touched(tx: Transaction, new: Sequence[Told]) -> dict[str, Touch]:
         if told.holding is not None:
             changed.add(told.holding.holding.id)
         for who in survivors[told.touched]:
-            touches.setdefault(who, Touch()).holdings |= changed
+            touch = touches.setdefault(who, Touch())
+            touch.holdings |= changed
+            touch.cause = told.event
         if told.link is not None:
             touch = touches[told.link.learner]
             touch.everything = True

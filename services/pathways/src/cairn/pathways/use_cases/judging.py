@@ -94,6 +94,8 @@ class Verdict:
     awards: list[NewAward] = field(default_factory=list[NewAward])
     said: list[Saying] = field(default_factory=list["Saying"])
     due: list[Due] = field(default_factory=list[Due])
+    made: int = 0
+    """How many audits led to this."""
 
     def add(self, other: Verdict) -> None:
         self.audits += other.audits
@@ -101,6 +103,7 @@ class Verdict:
         self.awards += other.awards
         self.said += other.said
         self.due += other.due
+        self.made += other.made
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,7 @@ def judge(
         audits.append((version, result))
         if mine:
             _note(verdict, subject, version, result, latest.get((subject.learner, version.id)), now)
+    verdict.made = len(audits)
     verdict.due.append(Due(subject.tenant, subject.learner, qualification, min(coming, default=None)))
     if audits:
         version, result = best(audits, held[0].version if held else None)

@@ -1,0 +1,83 @@
+"""The table of a running system, from what processes measure."""
+
+import asyncio
+import io
+import math
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cairn.onebox.status import Look, NothingToSee, quantile, show, summary, table
+
+BEFORE = """
+# TYPE cairn_http_requests counter
+cairn_http_requests_total{service="issuance",route="/v1/completions",method="POST",status="202"} 100
+cairn_http_requests_total{service="issuance",route="/v1/completions",method="POST",status="503"} 2
+# TYPE cairn_http_request_seconds histogram
+cairn_http_request_seconds_bucket{route="/v1/completions",le="0.1"} 90
+cairn_http_request_seconds_bucket{route="/v1/completions",le="1.0"} 102
+cairn_http_request_seconds_bucket{route="/v1/completions",le="+Inf"} 102
+"""
+AFTER = BEFORE.replace(" 100\n", " 140\n").replace(" 2\n", " 6\n").replace(" 90\n", " 92\n").replace(" 102\n", " 146\n")
+WORKER = """
+# TYPE cairn_consumer_lag gauge
+cairn_consumer_lag{consumer="issuance"} 1234
+# TYPE cairn_consumer_halted gauge
+cairn_consumer_halted{consumer="issuance"} HALTED
+# TYPE cairn_outbox_relay_active gauge
+cairn_outbox_relay_active{service="issuance"} 1
+# TYPE cairn_outbox_waiting gauge
+cairn_outbox_waiting{service="issuance"} 17
+# TYPE cairn_outbox_oldest_seconds gauge
+cairn_outbox_oldest_seconds{service="issuance"} 3
+# TYPE cairn_job_items counter
+cairn_job_items_total{service="issuance",job="sign"} SIGNED
+# TYPE cairn_dead_letters counter
+cairn_dead_letters_total{consumer="issuance",code="malformed"} 5
+# TYPE cairn_award_seconds histogram
+cairn_award_seconds_bucket{le="0.5"} 99
+cairn_award_seconds_bucket{le="5.0"} 100
+cairn_award_seconds_bucket{le="+Inf"} 100
+"""
+
+
+def _printed(first: dict[str, Look | None], second: dict[str, Look | None]) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(table(first, second, 2.0), summary(first, second, 2.0), sep="\n")
+    return console.export_text()
+
+
+def _worker(halted: int, signed: int) -> Look:
+    return Look.of(WORKER.replace("HALTED", str(halted)).replace("SIGNED", str(signed)))
+
+
+def test_an_api_is_shown_by_what_it_answered_between_two_looks():
+    text = _printed({"api": Look.of(BEFORE)}, {"api": Look.of(AFTER)})
+    row = next(line for line in text.splitlines() if "api" in line)
+    cells = [cell.strip() for cell in row.strip("│┃ ").split("│")]
+    assert cells[:5] == ["api", "ok", "22.0", "2.0", "≤ 1,000 ms"]
+
+
+def test_a_worker_is_shown_by_how_far_it_is_behind():
+    text = _printed({"worker": _worker(0, 10)}, {"worker": _worker(1, 30)})
+    row = next(line for line in text.splitlines() if "worker" in line)
+    cells = [cell.strip() for cell in row.strip("│┃ ").split("│")]
+    assert cells == ["worker", "halted", "", "", "", "", "1,234", "10.0", "17", "3 s", "5"]
+    assert "10.0 signatures/s" in text
+    assert "99 % of awards within 0.5 s" in text
+
+
+def test_who_does_not_answer_is_away():
+    assert "away" in _printed({"api": None, "worker": _worker(0, 0)}, {"api": Look.of(AFTER), "worker": _worker(0, 0)})
+
+
+def test_a_quantile_is_the_edge_of_its_bucket():
+    edges = {0.1: 98.0, 1.0: 99.0, math.inf: 100.0}
+    assert [quantile({}, edges, share) for share in (0.5, 0.98, 0.99, 1.0)] == [0.1, 0.1, 1.0, math.inf]
+    assert quantile(edges, edges, 0.5) is None
+
+
+def test_where_nothing_runs_a_line_says_what_to_do(tmp_path: Path):
+    with pytest.raises(NothingToSee, match="make run"):
+        asyncio.run(show(None, tmp_path, Console()))
