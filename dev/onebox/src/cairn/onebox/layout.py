@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cairn.common.auth import public_jwks
+from cairn.common.settings import HARMLESS_SCOPES
 from cairn.onebox.certificates import Tls
 from cairn.onebox.home import SERVICES, Secrets
 from cairn.onebox.supervisor import Part
@@ -23,7 +24,12 @@ PUBLIC_ORIGIN: Final = "https://cairn.localhost"
 _PASSED_ON: Final = ("CAIRN_LOG_LEVEL", "CAIRN_OTLP_ENDPOINT", "CAIRN_FETCH_CA_FILE", "CAIRN_RESOURCES")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DRAIN_SECONDS: Final = 5
-_OPEN: Final = ("audits:evaluate", "verifications:create", "credentials:issue", "credentials:read", "credentials:write")
+_OPEN: Final = (
+    *sorted(HARMLESS_SCOPES),
+    "credentials:issue",
+    "credentials:read",
+    "credentials:write",
+)
 """What needs no token here: conformance suites bring none. Without one, the only credentials are those of suites."""
 
 

@@ -43,6 +43,7 @@ SCOPES: Final = {
     "completions:write": "post completions",
     "credentials:read": "read credentials",
     "credentials:issue": "sign any credential as the institution",
+    "credentials:derive": "disclose a part of a credential that is brought",
     "credentials:write": "revoke, suspend and reinstate credentials",
     "frameworks:read": "read frameworks",
     "frameworks:write": "write and publish frameworks",

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 DEVELOPMENT_KEK = "ZGV2ZWxvcG1lbnQta2V5LWRvLW5vdC11c2UtaXQhISE="
 """Known to everybody; refused in `production`."""
 
-HARMLESS_SCOPES: Final = frozenset({"audits:evaluate", "verifications:create"})
+HARMLESS_SCOPES: Final = frozenset({"audits:evaluate", "credentials:derive", "verifications:create"})
 """What anybody may do anywhere: it changes nothing, and shows only what the caller brought."""
 
 

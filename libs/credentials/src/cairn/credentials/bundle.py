@@ -24,11 +24,15 @@ def _index(folder: str) -> dict[str, dict[str, str]]:
 @cache
 def _read(folder: str, url: str) -> Any:
     """Parsed once and shared: callers must not change what they are given."""
+    return json.loads(_bytes(folder, url))
+
+
+def _bytes(folder: str, url: str) -> bytes:
     entry = _index(folder)[url]
     data = (files("cairn.credentials") / folder / entry["file"]).read_bytes()
     if hashlib.sha256(data).hexdigest() != entry["sha256"]:
         raise BundleAltered(f"{folder}/{entry['file']} does not have the sha256 that is pinned")
-    return json.loads(data)
+    return data
 
 
 @cache
@@ -41,6 +45,11 @@ def context_document(url: str, *, pointer: str | None = "/@context") -> dict[str
     if url not in _index("contexts"):
         raise ContextUnknown(url, pointer=pointer)
     return _read("contexts", url)
+
+
+def context_bytes(url: str) -> bytes:
+    """The context document of a URL that is bundled, byte for byte as it was published."""
+    return _bytes("contexts", url)
 
 
 def context_sha256(url: str) -> str:

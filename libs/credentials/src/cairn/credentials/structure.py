@@ -9,6 +9,7 @@ from cairn.credentials.did import did_of
 from cairn.credentials.errors import DocumentRefused, StatusListRefused
 from cairn.credentials.findings import Finding
 from cairn.credentials.instants import parse_instant
+from cairn.credentials.related import related_findings
 from cairn.credentials.shape import id_of, is_list, is_object, is_url, listed, types_of
 from cairn.credentials.status_entry import BITSTRING_ENTRY, read_entry
 
@@ -16,6 +17,7 @@ VC2: Final = "https://www.w3.org/ns/credentials/v2"
 VC1: Final = "https://www.w3.org/2018/credentials/v1"
 
 _TYPED: Final = ("credentialStatus", "credentialSchema", "termsOfUse", "evidence", "refreshService")
+_LANGUAGE_VALUE: Final = frozenset({"@value", "@language", "@direction"})
 _IDENTIFIED: Final = ("credentialSchema",)
 
 
@@ -46,6 +48,11 @@ def structure_findings(document: dict[str, Any]) -> Iterator[Finding]:
     for name in _TYPED:
         yield from _typed(document, name)
     yield from _statuses(document)
+    yield from related_findings(document)
+    if version == 2:
+        yield from _words(document, "")
+        if is_object(document.get("issuer")):
+            yield from _words(document["issuer"], "/issuer")
 
 
 def check_unsigned_presentation(document: dict[str, Any], verification_method: str) -> None:
@@ -112,6 +119,17 @@ def _dates(document: dict[str, Any], version: int | None) -> Iterator[Finding]:
     for name in ("validFrom", "validUntil", "issuanceDate", "expirationDate"):
         if name in document and parse_instant(document[name]) is None:
             yield Finding("date-malformed", f"{name} is not a date-time with a time zone", f"/{name}")
+
+
+def _words(node: dict[str, Any], where: str) -> Iterator[Finding]:
+    """Names and descriptions are text, or text with its language and direction (§4.6, §11.1)."""
+    for name in ("name", "description"):
+        for word in listed(node.get(name)):
+            if isinstance(word, str):
+                continue
+            if not is_object(word) or not isinstance(word.get("@value"), str) or not word.keys() <= _LANGUAGE_VALUE:
+                detail = f"{name} is neither text nor a language value object: @value, @language, @direction"
+                yield Finding("language-value-malformed", detail, f"{where}/{name}")
 
 
 def _typed(document: dict[str, Any], name: str) -> Iterator[Finding]:

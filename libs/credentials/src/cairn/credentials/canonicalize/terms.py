@@ -13,6 +13,7 @@ RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 
 IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20<>\"{}|\\^`\x7f\ufffe\uffff]*")
+_I18N: Final = "https://www.w3.org/ns/i18n#"
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 _REMARKABLE: Final = re.compile('["\\\\\x00-\x1f\x7f\ufffe\uffff]')
 _ESCAPED: Final = re.compile(r'["\\\n\r\t]')
@@ -38,8 +39,10 @@ def iri(text: Any) -> str:
 def literal(value: dict[str, Any]) -> str:
     """A value object as an N-Quads literal (JSON-LD 1.1 API §8.2.2)."""
     content, kind, language = value["@value"], value.get("@type"), value.get("@language")
-    if not value.keys() <= {"@value", "@type", "@language"}:
-        raise DocumentRefused("a value with a direction or an index would lose it unsigned", code="keyword-refused")
+    if not value.keys() <= {"@value", "@type", "@language", "@direction"}:
+        raise DocumentRefused("a value with an index would lose it unsigned", code="keyword-refused")
+    if "@direction" in value:
+        return _directed(content, language, value["@direction"])
     if kind == "@json":
         return f"{quoted(jcs(content).decode())}^^<{RDF}JSON>"
     if isinstance(content, bool):
@@ -60,6 +63,15 @@ def literal(value: dict[str, Any]) -> str:
             code="native-as-text",
         )
     return f"{quoted(content)}^^{iri(kind)}"
+
+
+def _directed(content: Any, language: Any, direction: Any) -> str:
+    """§8.2.2 step 13 with `rdfDirection` "i18n-datatype", as other implementations of these cryptosuites have it."""
+    if not isinstance(content, str) or direction not in ("ltr", "rtl"):
+        raise DocumentRefused("a direction is ltr or rtl, of text", code="direction-invalid")
+    if language is not None and (not isinstance(language, str) or not _LANGUAGE.fullmatch(language)):
+        raise DocumentRefused(f"{str(language)[:40]!r} is not a language tag", code="language-invalid")
+    return f"{quoted(content)}^^{iri(f'{_I18N}{(language or str()).lower()}_{direction}')}"
 
 
 def number(value: int | float, kind: str | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from cairn.common.errors import DomainError
-from cairn.credentials import Algorithm, Cryptosuite
+from cairn.credentials import Algorithm, Cryptosuite, resolve_did_key
 from cairn.credentials.shape import id_of, is_object, listed
 
 KeyType: TypeAlias = Literal["Ed25519", "P-256", "P-384"]
@@ -18,13 +18,14 @@ ALGORITHMS: Final[Mapping[KeyType, Algorithm]] = {"Ed25519": "EdDSA", "P-256": "
 KEY_TYPES: Final[Mapping[Cryptosuite, tuple[KeyType, ...]]] = {
     "eddsa-rdfc-2022": ("Ed25519",),
     "eddsa-jcs-2022": ("Ed25519",),
+    "ecdsa-rdfc-2019": ("P-256", "P-384"),
+    "ecdsa-jcs-2019": ("P-256", "P-384"),
+    "ecdsa-sd-2023": ("P-256",),
 }
 """The keys that each cryptosuite signs with, the usual one first."""
-SELECTIVE: Final[frozenset[str]] = frozenset({"ecdsa-sd-2023"})
-"""Those whose holder may disclose a part."""
 ENTRY: Final = "BitstringStatusListEntry"
-ENVELOPED: Final = "EnvelopedVerifiableCredential"
-VC2: Final = "https://www.w3.org/ns/credentials/v2"
+VC1: Final = "https://www.w3.org/2018/credentials/v1"
+_PROOF_TERMS: Final = ("https://w3id.org/security/data-integrity/v2", "https://w3id.org/security/data-integrity/v1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,21 @@ def wanted(
         if cryptosuite is not None or mandatory_pointers:
             raise refused("/options/envelope", "A credential has an embedded proof or an envelope.", "Ask for one.")
         return Wanted(key_type or "Ed25519", None, (), purposes)
-    suite = cryptosuite or usual
+    suite: Cryptosuite = cryptosuite or (usual if key_type in (None, *KEY_TYPES[usual]) else "ecdsa-rdfc-2019")
     fitting = KEY_TYPES[suite]
     if key_type is not None and key_type not in fitting:
         raise refused("/options/keyType", f"{suite} does not sign with {key_type}.", f"Ask for {' or '.join(fitting)}.")
-    if mandatory_pointers and suite not in SELECTIVE:
+    if mandatory_pointers and suite != "ecdsa-sd-2023":
         raise refused("/options/mandatoryPointers", f"{suite} discloses everything.", "Ask for ecdsa-sd-2023.")
     return Wanted(key_type or fitting[0], suite, mandatory_pointers, purposes)
+
+
+def with_proof_terms(document: Document) -> Document:
+    """The document with a context for the terms of its proof, which VC data model 1.1 lacks (Data Integrity §2.4)."""
+    contexts = listed(document.get("@context"))
+    if VC1 not in contexts[:1] or any(context in _PROOF_TERMS for context in contexts if isinstance(context, str)):
+        return document
+    return document | {"@context": [*contexts, _PROOF_TERMS[0]]}
 
 
 def with_issuer(document: Document, did: str) -> Document:
@@ -113,9 +122,9 @@ def has_status(document: Document, list_url: str) -> bool:
     return any(is_object(entry) and entry.get("statusListCredential") == list_url for entry in entries)
 
 
-def enveloped(token: str) -> Document:
-    """VC data model 2.0, section 4.13.1."""
-    return {"@context": VC2, "id": f"data:application/vc+jwt,{token}", "type": ENVELOPED}
+def algorithm_of(did: str) -> Algorithm:
+    """With what an issuer signs its own lists: a did:key with the one key that it is, any other with Ed25519."""
+    return resolve_did_key(did).methods[0].key.algorithm if did.startswith("did:key:") else "EdDSA"
 
 
 def refused(field: str, detail: str, fix: str) -> DomainError:

@@ -42,7 +42,16 @@ async def status_list(
     headers = {
         "ETag": f'"{published.version}-{int(published.valid_until.timestamp())}"',
         "Cache-Control": f"public, max-age={deps.settings.status_list_ttl_seconds}",
+        "Vary": "Accept",
     }
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    return Response(published.body, 200, headers, "application/vc")
+    return Response(published.body, 200, headers, _media_type(request))
+
+
+def _media_type(request: Request) -> str:
+    """`application/vc`, unless the caller asks for JSON by name: some know no other JSON than what is called so."""
+    accepted = request.headers.get("accept", "*/*").lower()
+    if any(name in accepted for name in ("application/vc", "*/*", "application/*")):
+        return "application/vc"
+    return next((name for name in ("application/ld+json", "application/json") if name in accepted), "application/vc")

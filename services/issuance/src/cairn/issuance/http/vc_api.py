@@ -27,6 +27,9 @@ _MAX_BODY: Final = 1_048_576
 M = TypeVar("M", bound="Asked")
 
 
+Pointers = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=1000)]
+
+
 class Asked(BaseModel):
     """VC-API's clients send members that are of no concern here; they are passed over."""
 
@@ -43,7 +46,7 @@ class StatusAsked(Asked):
 class IssueOptions(Asked):
     cryptosuite: Cryptosuite | None = None
     key_type: KeyType | None = None
-    mandatory_pointers: list[Annotated[str, Field(max_length=1000)]] = Field(default=[], max_length=1000)
+    mandatory_pointers: Pointers = []
     envelope: Literal["vc+jwt"] | None = None
     credential_status: StatusAsked | list[StatusAsked] | None = None
 
@@ -51,6 +54,15 @@ class IssueOptions(Asked):
 class IssueRequest(Asked):
     credential: dict[str, Any]
     options: IssueOptions = IssueOptions()
+
+
+class DeriveOptions(Asked):
+    selective_pointers: Pointers = []
+
+
+class DeriveRequest(Asked):
+    verifiable_credential: dict[str, Any]
+    options: DeriveOptions = DeriveOptions()
 
 
 class StatusRequest(Asked):
@@ -119,6 +131,14 @@ async def status(
             raise DomainError(refusal.detail, code="bad-request", faults=refusal.faults, fix=refusal.fix) from None
         raise
     return asked.model_dump(by_alias=True)
+
+
+@router.post("/derive", status_code=201, summary="Disclose a part (VC-API)", openapi_extra=_body(DeriveRequest))
+async def derive(request: Request, _: Annotated[Principal, Depends(requires("credentials:derive"))]) -> dict[str, Any]:
+    """Of a base proof of ecdsa-sd-2023: what the issuer made mandatory, and what the pointers select."""
+    asked = await _read(request, DeriveRequest)
+    derived = await documents.derive(asked.verifiable_credential, asked.options.selective_pointers)
+    return {"verifiableCredential": derived}
 
 
 @router.get("/{credential:path}", summary="Read a credential (VC-API)")

@@ -7,7 +7,8 @@ and no holding of a learner's comes of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -18,15 +19,17 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal
 from cairn.common.db import PLATFORM, Transaction
+from cairn.common.instants import parse_instant
 from cairn.common.problem import DomainError, Fault
-from cairn.credentials import CredentialError, Signer, check_unsigned, prepare, sign_jwt
+from cairn.credentials import CredentialError, PreparedProof, Signer, check_unsigned, enveloped, prepare, sign_jwt
+from cairn.credentials import derive as disclose
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain import documents, names
 from cairn.issuance.domain.documents import Document, Purpose, Wanted
 from cairn.issuance.store import credentials, people, status_lists
 from cairn.issuance.use_cases import institutions
 from cairn.issuance.use_cases.credentials import apply, document_of
-from cairn.issuance.use_cases.issue import WrongBytes, body_place, sign_intended
+from cairn.issuance.use_cases.issue import WrongBytes, body_place
 
 _ACTIONS: Final[Mapping[tuple[Purpose, bool], Any]] = {
     ("revocation", True): "revoke",
@@ -50,10 +53,12 @@ async def issue(deps: Deps, principal: Principal, document: Document, want: Want
             document = documents.with_issuer(document, did)
             check_unsigned(document)
             document = documents.issued_by(document, did, whoever=_open(deps, principal))
+            if want.cryptosuite is not None:
+                document = documents.with_proof_terms(document)
             place = await _place(deps, tx, tenant, want)
             if place is not None:
                 document = documents.with_status(document, _entries(deps, tenant, place, want))
-            intended, digest = await asyncio.to_thread(_intend, document, signer, want, now)
+            intent = await asyncio.to_thread(_intend, document, signer, want, now)
         except CredentialError as refusal:
             raise _refused(refusal) from None
         row = {
@@ -63,8 +68,8 @@ async def issue(deps: Deps, principal: Principal, document: Document, want: Want
             "key": key,
             "list_id": place[0] if place else None,
             "list_index": place[1] if place else None,
-            "digest": digest,
-            "body": deps.vault.seal(key, orjson.dumps(intended), body_place(id_)),
+            "digest": intent.digest,
+            "body": deps.vault.seal(key, orjson.dumps(intent.recorded), body_place(id_)),
         }
         await credentials.add_document(tx, row)
         await tx.commit()
@@ -74,11 +79,22 @@ async def issue(deps: Deps, principal: Principal, document: Document, want: Want
         assert kept is not None
         signer = await deps.keys.signer(tx, tenant, want.algorithm)
         recorded = orjson.loads(deps.vault.open(kept["key"], kept["body"], body_place(id_)))
-        secured = await asyncio.to_thread(_secure, recorded, digest, signer)
+        secured = await asyncio.to_thread(_secure, recorded, intent, signer)
         body = deps.vault.seal(key, orjson.dumps(secured), body_place(id_))
         await credentials.mark_issued(tx, {id_: body}, now)
         await tx.commit()
     return secured
+
+
+async def derive(credential: Document, pointers: Sequence[str]) -> Document:
+    """What its holder shows of a credential: nothing of ours is needed, so nothing is asked or kept.
+
+    Raises DomainError `credential-refused`.
+    """
+    try:
+        return await asyncio.to_thread(disclose, credential, pointers)
+    except CredentialError as refusal:
+        raise _refused(refusal, "/verifiableCredential") from None
 
 
 async def show(deps: Deps, principal: Principal, credential_id: str) -> Document:
@@ -132,27 +148,58 @@ async def _change(
     return True
 
 
-def _intend(document: Document, signer: Signer, want: Wanted, now: datetime) -> tuple[Document, bytes]:
-    """What will be signed, and its digest. Raises CredentialError, as signing would."""
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """What will be signed: a token where there is no prepared proof."""
+
+    recorded: Document
+    digest: bytes
+    prepared: PreparedProof | None
+
+
+def _intend(document: Document, signer: Signer, want: Wanted, now: datetime) -> _Intent:
+    """Lints. Raises CredentialError, as signing would."""
+    method = signer.verification_method
     if want.cryptosuite is None:
         sign_jwt(document, signer)
-        return {"method": signer.verification_method, "document": document}, _digest(document)
+        return _Intent({"method": method, "document": document}, _digest(document), None)
     prepared = prepare(
-        document, verification_method=signer.verification_method, created=now, cryptosuite=want.cryptosuite
+        document,
+        verification_method=method,
+        created=now,
+        cryptosuite=want.cryptosuite,
+        algorithm=signer.algorithm,
+        mandatory_pointers=want.mandatory_pointers,
     )
-    body = {"method": signer.verification_method, "document": prepared.document, "proof": prepared.proof}
-    return body, prepared.hash_data
+    recorded = {"method": method, "document": prepared.document, "proof": prepared.proof}
+    return _Intent(recorded, prepared.hash_data, prepared)
 
 
-def _secure(intended: Mapping[str, Any], digest: bytes, signer: Signer) -> Document:
-    """Signed, if it still is what was recorded. Raises WrongBytes, and DomainError where its key was rotated since."""
-    if intended["method"] != signer.verification_method:
-        raise DomainError("The key was rotated just now.", code="unavailable", fix="Send it again.")
-    if "proof" in intended:
-        return sign_intended(intended, digest, signer)
-    if _digest(intended["document"]) != digest:
+def _secure(recorded: Document, intent: _Intent, signer: Signer) -> Document:
+    """Signed, if what was recorded still is what was intended. Raises WrongBytes."""
+    prepared = intent.prepared
+    if recorded != intent.recorded or (prepared is None and _digest(recorded["document"]) != intent.digest):
         raise WrongBytes("the document is not the one that was intended")
-    return documents.enveloped(sign_jwt(intended["document"], signer))
+    if recorded["method"] != signer.verification_method:
+        raise DomainError("The key was rotated just now.", code="unavailable", fix="Send it again.")
+    if prepared is None:
+        return enveloped(sign_jwt(recorded["document"], signer))
+    # A base proof of ecdsa-sd-2023 holds random parts; of all others, the bytes are computed afresh from the record.
+    again = prepared if prepared.base is not None else _again(recorded, prepared)
+    if again.hash_data != intent.digest:
+        raise WrongBytes("the bytes are not those that were intended")
+    return again.attach(signer.sign(again.hash_data))
+
+
+def _again(recorded: Document, prepared: PreparedProof) -> PreparedProof:
+    proof = recorded["proof"]
+    return prepare(
+        recorded["document"],
+        verification_method=proof["verificationMethod"],
+        created=parse_instant(proof["created"]),
+        cryptosuite=proof["cryptosuite"],
+        algorithm=prepared.algorithm,
+    )
 
 
 def _digest(document: Document) -> bytes:
@@ -191,8 +238,8 @@ def _tenants(deps: Deps, principal: Principal) -> list[str]:
     return [names.own_tenant(key_type) for key_type in documents.ALGORITHMS]
 
 
-def _refused(refusal: CredentialError) -> DomainError:
-    fault = Fault(f"/credential{refusal.pointer or ''}", f"{refusal.detail} ({refusal.code}).", "Correct the value.")
+def _refused(refusal: CredentialError, member: str = "/credential") -> DomainError:
+    fault = Fault(f"{member}{refusal.pointer or ''}", f"{refusal.detail} ({refusal.code}).", "Correct the value.")
     return DomainError("The credential was refused.", code="credential-refused", faults=[fault])
 
 

@@ -13,6 +13,7 @@ from cairn.common.problem import DomainError
 from cairn.credentials import Bitstring, build_status_list, sign
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain import names
+from cairn.issuance.domain.documents import algorithm_of
 from cairn.issuance.store import people, status_lists
 
 _LIFE: Final = timedelta(days=7)
@@ -52,8 +53,10 @@ async def published(deps: Deps, tenant: str, list_id: int, purpose: Literal["rev
             valid_until=now + _LIFE,
             ttl=timedelta(seconds=deps.settings.status_list_ttl_seconds),
         )
-        signer = await deps.keys.signer(tx, tenant)
-        signed = await asyncio.to_thread(sign, document, signer, created=now, cryptosuite=deps.settings.cryptosuite)
+        algorithm = algorithm_of(institution["did"])
+        cryptosuite = deps.settings.cryptosuite if algorithm == "EdDSA" else "ecdsa-rdfc-2019"
+        signer = await deps.keys.signer(tx, tenant, algorithm)
+        signed = await asyncio.to_thread(sign, document, signer, created=now, cryptosuite=cryptosuite)
         body = orjson.dumps(signed)
         # The version was read before the bits: a change in between makes a newer one, and the next reader signs anew.
         await status_lists.publish(tx, tenant, list_id, purpose, row["version"], body, now + _LIFE)

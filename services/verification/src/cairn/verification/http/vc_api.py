@@ -138,6 +138,9 @@ async def _asked(request: Request, deps: Deps, name: str) -> tuple[Presented, As
     """
     payload = await json_in(request)
     presented = credential_of(payload, name)
+    if isinstance(presented, str) and presented.lstrip()[:1] in ("{", "["):
+        detail = "JSON comes as itself, not within a text."
+        raise DomainError(detail, code="malformed", field=f"/{name}", fix="Send the object.")
     try:
         options = _Options.model_validate(payload.get("options") or {})
     except ValidationError as error:
