@@ -29,6 +29,10 @@ SUPPORTED = {
     "obl/ldp-eddsa-baked.png",
     "obl/ldp-eddsa-baked.svg",
     "obl/vcjwt-es256.jwt",
+    "obl/ob2-hosted.json",
+    "obl/ob2-signed.jws",
+    "1edtech/ob30/simple-json.png",
+    "1edtech/ob30/simple-jwt.svg",
     "dcc/v1/dataIntegrityProof/didKey/fourRegistry-noStatus-noExpiry.json",
     "dcc/v2/bothSignatureTypes/didweb/oidf-noStatus-notExpired.json",
     "dcc/v2/dataIntegrityProof/didKey/legacyRegistry-noStatus-noExpiry-credSubjName.json",
@@ -59,6 +63,34 @@ PROOF_VECTORS = {
 OTHER_KINDS = {"bitstring", "unsigned"}
 
 
+# The public validator's own tests are given these keys by a mock; here the issuer publishes them at its own address.
+_JSON, _JWT = "https://example.com/issuers/876543", "https://1edtech.edu/issuers/565049"
+_RSA = (
+    "04q_KmxLWmWsBSv-sHlesyD6lFf_HkKiLE6TBQvWP3E8QgYzf1YuwH3lijpcyFPEEXWxlN7G1Xxr_grj2-GPcwRfvf-UDkKxgQwSQbnW6xCZsU9q"
+    "i5dEnkU7LfOYz0mYVxAzjgM1LRtVDMnrqnR6YRX1vQ7mY9kzH3xhw92MATQFrKtTK4VN27UDlzUipZyvA2OUl29-TGhBdYU7otyOMHw1U4W8j3zB"
+    "NMSvLUKo-b45wRWSSXy46s8eVl4O9A6vGhZSiKi6YlQQwi2_9YYVkiTB0pWoub9ABr4t_erI_4SqRMOw53kVRSHyimSIFLQiTuDttAM1gskxvUNv"
+    "skdN1Q"
+)
+_KEYS_OF_1EDTECH: dict[str, dict[str, Any]] = {
+    "1edtech/ob30/simple-json.png": {
+        _JSON: {
+            "id": f"{_JSON}#z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x",
+            "type": "Multikey",
+            "controller": _JSON,
+            "publicKeyMultibase": "z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x",
+        }
+    },
+    "1edtech/ob30/simple-jwt.svg": {
+        _JWT: {
+            "id": f"{_JWT}#rsa",
+            "type": "JsonWebKey",
+            "controller": _JWT,
+            "publicKeyJwk": {"kty": "RSA", "n": _RSA, "e": "AQAB"},
+        }
+    },
+}
+
+
 def _entries() -> list[tuple[Path, dict[str, Any]]]:
     found = {entry["file"]: (OWN, entry) for entry in json.loads((OWN / "manifest.json").read_text())}
     if SHARED.is_dir():
@@ -69,6 +101,9 @@ def _entries() -> list[tuple[Path, dict[str, Any]]]:
 
 async def _verify(folder: Path, name: str) -> Verification:
     resolver = resolver_of(SHARED if SHARED.is_dir() else OWN)
+    for issuer, method in _KEYS_OF_1EDTECH.get(name, {}).items():
+        document = {"id": issuer, "verificationMethod": [method], "assertionMethod": [method["id"]]}
+        resolver.serve(issuer, document)
     return await verify((folder / name).read_bytes(), resolver, Policy(at=NOW))
 
 

@@ -81,6 +81,7 @@ from cairn.credentials.openbadges.models import (
 )
 from cairn.credentials.presentations import build_presentation, is_presentation, sign_presentation, verify_presentation
 from cairn.credentials.proofs import Cryptosuite, PreparedProof, add_proof, derive, prepare, sign
+from cairn.credentials.resolver import Resolver, Trust, Unreachable
 from cairn.credentials.status import (
     MINIMUM_ENTRIES,
     Bitstring,
@@ -92,7 +93,7 @@ from cairn.credentials.status import (
 )
 from cairn.credentials.strict_json import parse_json
 from cairn.credentials.structure import check_unsigned
-from cairn.credentials.verify import Policy, Resolver, Trust, Unreachable, verify
+from cairn.credentials.verify import Policy, verify
 
 __all__ = [
     "MINIMUM_ENTRIES",

@@ -70,16 +70,18 @@ class Verification:
     checks: dict[CheckName, Check]
     credential: dict[str, Any] | None = None
     form: str | None = None
-    """`data-integrity`, `vc+jwt`, or None where the input was neither."""
+    """`data-integrity`, `vc+jwt`, …, `open-badges-2`, or None where the input was none of them."""
     cryptosuite: str | None = None
     issuer: str | None = None
     contexts: dict[str, str] = field(default_factory=dict[str, str])
     """URL -> sha256 of each bundled context the verdict rested on."""
+    old_facts: CredentialFacts | None = None
+    """Of an Open Badge 2.0, whose claims lie in several documents."""
 
     @cached_property
     def facts(self) -> CredentialFacts | None:
         """What the credential claims, read when it is asked for."""
-        return read_facts(self.credential) if self.credential is not None else None
+        return self.old_facts or (read_facts(self.credential) if self.credential is not None else None)
 
     @property
     def verified(self) -> bool:

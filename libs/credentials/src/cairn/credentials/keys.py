@@ -9,18 +9,19 @@ from __future__ import annotations
 import base64
 import secrets
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeAlias
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from nacl import bindings as sodium
 from nacl.exceptions import BadSignatureError
 
 from cairn.credentials import base58
 from cairn.credentials.errors import KeyRefused
 
-Algorithm: TypeAlias = Literal["EdDSA", "ES256", "ES384"]
+Algorithm: TypeAlias = Literal["EdDSA", "ES256", "ES384", "RS256"]
+"""RS256 is verified in JWTs, for badges of others; nothing is signed with it here."""
 
 _ED25519_PREFIX: Final = b"\xed\x01"
 _MULTIKEY_LIMIT: Final = 200
@@ -150,9 +151,54 @@ class P384PublicKey(_EcPublicKey):
     CURVE = P384
 
 
+@dataclass(frozen=True, slots=True)
+class RsaPublicKey:
+    """A public key of RSA; verifies RS256 only (RFC 7518 §3.3), for badges of others."""
+
+    modulus: int
+    exponent: int
+    algorithm: Literal["RS256"] = field(init=False, default="RS256")
+
+    def __post_init__(self) -> None:
+        if not 2_048 <= self.modulus.bit_length() <= 8_192:
+            raise KeyRefused("an RSA key has 2,048 to 8,192 bits here", code="key-length")
+        if self.exponent < 65_537 or self.exponent % 2 == 0 or self.exponent.bit_length() > 32:
+            raise KeyRefused("the exponent of the RSA key is not one that is used", code="key-invalid")
+
+    @classmethod
+    def from_pem(cls, text: str) -> Self:
+        """Reads `publicKeyPem` (Open Badges 2.0, `CryptographicKey`). Raises KeyRefused."""
+        try:
+            key = serialization.load_pem_public_key(text.encode())
+        except (ValueError, UnsupportedAlgorithm):
+            raise KeyRefused("not a public key in PEM") from None
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise _unsupported()
+        numbers = key.public_numbers()
+        return cls(numbers.n, numbers.e)
+
+    @property
+    def multikey(self) -> str:
+        """Controlled Identifiers 1.0 has no Multikey for RSA. Raises KeyRefused."""
+        raise _unsupported()
+
+    def verify(self, signature: bytes, data: bytes) -> bool:
+        """RSASSA-PKCS1-v1_5 with SHA-256."""
+        key = rsa.RSAPublicNumbers(self.exponent, self.modulus).public_key()
+        try:
+            key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+        except InvalidSignature:
+            return False
+        return True
+
+    def to_jwk(self) -> dict[str, str]:
+        numbers = (("n", self.modulus), ("e", self.exponent))
+        return {"kty": "RSA"} | {name: _b64url(n.to_bytes((n.bit_length() + 7) // 8)) for name, n in numbers}
+
+
 EcPublicKey: TypeAlias = P256PublicKey | P384PublicKey
 _EC_PUBLIC_KEYS: Final[dict[str, type[EcPublicKey]]] = {"P-256": P256PublicKey, "P-384": P384PublicKey}
-PublicKey: TypeAlias = Ed25519PublicKey | EcPublicKey
+PublicKey: TypeAlias = Ed25519PublicKey | EcPublicKey | RsaPublicKey
 
 
 def public_key_from_multikey(text: str) -> PublicKey:
@@ -187,6 +233,8 @@ def public_key_from_jwk(jwk: object) -> PublicKey:
             kind = _EC_PUBLIC_KEYS[name]
             x, y = (_coordinate(members, axis, kind.CURVE.size) for axis in ("x", "y"))
             return kind(b"\x04" + x + y)
+        case "RSA", None:
+            return RsaPublicKey(_number(members, "n"), _number(members, "e"))
         case _:
             raise _unsupported()
 
@@ -286,6 +334,15 @@ def _unsupported() -> KeyRefused:
 
 def _compressed(key: ec.EllipticCurvePublicKey) -> bytes:
     return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+
+
+def _number(jwk: dict[str, Any], name: str) -> int:
+    """A Base64urlUInt (RFC 7518 §2)."""
+    text = jwk.get(name)
+    size = len(text) * 6 // 8 if isinstance(text, str) else 0
+    if not 0 < size <= 1_024:
+        raise KeyRefused(f"the JWK's {name} is not a number in base64url", code="key-length")
+    return int.from_bytes(_coordinate(jwk, name, size))
 
 
 def _coordinate(jwk: dict[str, Any], name: str, size: int) -> bytes:

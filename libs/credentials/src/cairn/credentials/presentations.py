@@ -16,10 +16,11 @@ from cairn.credentials.findings import Check, CheckName, Finding, Outcome, Prese
 from cairn.credentials.jose import enveloped
 from cairn.credentials.keys import Signer
 from cairn.credentials.proofs import Cryptosuite, sign
+from cairn.credentials.resolver import Resolver
 from cairn.credentials.secured import Secured, read_presented
 from cairn.credentials.shape import id_of, is_object, listed
 from cairn.credentials.structure import VC2, presentation_findings
-from cairn.credentials.verify import Policy, Resolver, Run
+from cairn.credentials.verify import Policy, Run
 
 PURPOSE: Final = "authentication"
 _OWN: Final = (CheckName.PROOF, CheckName.HOLDER, CheckName.VALIDITY, CheckName.SCHEMA)

@@ -12,6 +12,7 @@ from cairn.credentials.bundle import context_sha256, context_urls
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
 from cairn.credentials.jose import Token, read_token
+from cairn.credentials.old_badge import OLD_FORM, OldBadge, is_old, signed_badge
 from cairn.credentials.shape import id_of, is_object, listed, names_in, text_of, types_of
 from cairn.credentials.strict_json import check_json, parse_json
 from cairn.credentials.structure import VC2
@@ -21,7 +22,6 @@ _MAX_VALUES: Final = 20_000
 _MAX_PROOFS: Final = 8
 _ENVELOPES: Final = frozenset({"EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation"})
 _ENVELOPE: Final = re.compile(r"data:application/((?:vc|vp)\+jwt|jwt),(\S*)", re.IGNORECASE)
-_OLD_BADGES: Final = ("https://w3id.org/openbadges/v1", "https://w3id.org/openbadges/v2")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Secured:
     form: str
     proofs: tuple[dict[str, Any], ...] = ()
     token: Token | None = None
+    old: OldBadge | None = None
+    """What was handed in, where that is an Open Badge 2.0: then nothing else of this applies."""
 
     @cached_property
     def context_names(self) -> tuple[str, ...]:
@@ -102,6 +104,8 @@ def read_presented(value: dict[str, Any] | str | bytes) -> Secured:
         text = value.strip(" \t\r\n")
         if len(text) > _MAX_BYTES:
             raise JsonRefused(f"more than {_MAX_BYTES} bytes", code="too-large")
+        if text.startswith("https://") and len(text) <= 2_000:
+            return Secured({}, OLD_FORM, old=OldBadge({"id": text}, by_address=True))
         if not text.startswith("{") and text.count(".") >= 2 and not any(space in text for space in ' \n\t"<'):
             return _from_token(text)
         value = parse_json(text, max_bytes=_MAX_BYTES, max_nodes=_MAX_VALUES)
@@ -122,9 +126,10 @@ def used_contexts(secured: Secured) -> dict[str, str]:
 def _from_token(text: str) -> Secured:
     if "~" in text:
         raise TokenRefused("selective disclosure JWTs are not supported yet", code="unsupported")
+    old = signed_badge(text)
+    if old is not None:
+        return Secured(old.assertion, OLD_FORM, old=old)
     token = read_token(text)
-    if set(listed(token.document.get("@context"))) & set(_OLD_BADGES):
-        raise TokenRefused("Open Badges 2.0 is not read yet", code="unsupported")
     return Secured(token.document, "vp+jwt" if token.is_presentation else "vc+jwt", token=token)
 
 
@@ -142,8 +147,8 @@ def _from_envelope(envelope: dict[str, Any]) -> Secured:
 
 
 def _from_object(document: dict[str, Any]) -> Secured:
-    if any(isinstance(name, str) and name in _OLD_BADGES for name in listed(document.get("@context"))):
-        raise ProofInvalid("Open Badges before 3.0 are not read yet", code="unsupported")
+    if is_old(document):
+        return Secured(document, OLD_FORM, old=OldBadge(document))
     entries = listed(document.get("proof"))
     if not entries and "VerifiablePresentation" in types_of(document):
         return Secured(document, "unsigned")

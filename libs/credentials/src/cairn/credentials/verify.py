@@ -9,53 +9,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 from cairn.credentials import checks
 from cairn.credentials.did import DidDocument, did_web_url, is_did, read_did_document, resolve_did_key
 from cairn.credentials.errors import CredentialError, DidRefused
 from cairn.credentials.evidence import evidence, has_evidence, held_in
 from cairn.credentials.findings import Check, CheckName, Finding, Outcome, Verification
+from cairn.credentials.resolver import Resolver, Trust, Unreachable
 from cairn.credentials.secured import Secured, read_secured, used_contexts
 from cairn.credentials.shape import is_object, listed
 from cairn.credentials.status_lookup import look_up
 from cairn.credentials.strict_json import parse_json
-
-
-class Trust(StrEnum):
-    """What the verifier's trust list says of an issuer."""
-
-    TRUSTED = "trusted"
-    DISTRUSTED = "distrusted"
-    UNKNOWN = "unknown"
-
-
-class Unreachable(Exception):
-    """Raised by a resolver that could not get what it was asked for; the sentence is shown to the verifier."""
-
-
-class Resolver(Protocol):
-    """The outside, asked in this order and no further than needed (S9): the issuer's keys, trust, then the status list.
-
-    Each raises `Unreachable` when there is no answer. Whatever else it raises is passed on.
-    """
-
-    async def did_document(self, did: str, url: str) -> bytes:
-        """The bytes of a did:web document, at `url`. A did:key is never asked for."""
-        ...
-
-    async def trust(self, issuer: str) -> Trust:
-        """What the trust list says of the issuer. Asked only once its proof holds."""
-        ...
-
-    async def status_list(self, url: str) -> bytes:
-        """The bytes of a status list credential (JSON or JWT). Asked only of an issuer who is not unknown."""
-        ...
-
-    async def document(self, url: str) -> bytes:
-        """The bytes of a credential that one of such an issuer cites as its evidence."""
-        ...
+from cairn.credentials.verify_old import OldBadges
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +98,9 @@ class Run:
             secured = read_secured(credential)
         except CredentialError as refusal:
             return _unreadable(refusal, policy)
+        if secured.old is not None:
+            found = await OldBadges(self.resolver, self.trust_in, policy.at, policy.tolerance).verify(secured.old)
+            return replace(found, checks=_asked(found.checks, policy))
         proof, issuer = await self.proof_and_issuer(secured, policy.purpose)
         holds = proof.outcome is issuer.outcome is Outcome.PASSED
         proof_first = checks.undetermined("proof-first", checks.PROOF_FIRST)
@@ -197,10 +166,13 @@ class Run:
             return checks.undetermined(refusal.code, refusal.detail, "/issuer")
 
     async def trust(self, secured: Secured) -> Check:
-        if CheckName.TRUST not in self.policy.checks or secured.issuer is None:
+        return await self.trust_in(secured.issuer)
+
+    async def trust_in(self, issuer: str | None) -> Check:
+        if CheckName.TRUST not in self.policy.checks or issuer is None:
             return Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
         try:
-            answer = await self.resolver.trust(secured.issuer)
+            answer = await self.resolver.trust(issuer)
         except Unreachable as reason:
             return checks.undetermined("trust-unreachable", f"the trust list cannot be had: {reason}")
         match answer:

@@ -21,8 +21,10 @@ _TOKEN: Final = frozenset(
     f"application/{name}"
     for name in ("vc+jwt", "vp+jwt", "vc+ld+json+jwt", "jwt", "dc+sd-jwt", "vc+sd-jwt", "vp+sd-jwt", "sd-jwt")
 )
+_IMAGE: Final = frozenset({"image/png", "image/svg+xml"})
 _TAKEN: Final = (
-    "application/json, application/vc, application/vp, application/vc+jwt (or that of another token), or a form"
+    "application/json, application/vc, application/vp, application/vc+jwt (or that of another token), image/png or"
+    " image/svg+xml with a badge baked in, or a form"
 )
 
 
@@ -48,7 +50,7 @@ async def presented_in(request: Request) -> tuple[Presented, Asked]:
         if not isinstance(_parsed(body), dict):
             raise DomainError("A credential is a JSON object.", code="malformed", field="")
         return body, Asked()
-    if media_type in _TOKEN:
+    if media_type in _TOKEN | _IMAGE:
         return _some(await request.body()), Asked()
     if media_type == "multipart/form-data":
         async with request.form(max_files=1, max_fields=8) as form:

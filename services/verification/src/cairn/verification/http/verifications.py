@@ -64,7 +64,7 @@ class VerificationShown(Model):
     digest: str = Field(description="SHA-256 of the credential, by which it is known again.")
     credential_id: str | None = None
     issuer: str | None = None
-    form: str | None = Field(None, description="`data-integrity`, `vc+jwt`, `vc+sd-jwt`, `dc+sd-jwt`.")
+    form: str | None = Field(None, description="`data-integrity`, `vc+jwt`, `vc+sd-jwt`, `dc+sd-jwt`, `open-badges-2`.")
     cryptosuite: str | None = None
     contexts: dict[str, str] = Field({}, description="The JSON-LD contexts it was read by, with their SHA-256.")
     checks: ChecksShown
@@ -126,6 +126,7 @@ _EXAMPLE: Final = {
 }
 _OBJECT: Final = {"type": "object", "description": "The credential itself."}
 _TOKEN: Final = {"type": "string", "description": "The compact JWT."}
+_IMAGE: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -148,12 +149,18 @@ _BODY: Final[dict[str, Any]] = {
             "application/vp+jwt": {"schema": _TOKEN},
             "application/dc+sd-jwt": {"schema": _TOKEN},
             "application/vc+sd-jwt": {"schema": _TOKEN},
+            "image/png": {"schema": _IMAGE},
+            "image/svg+xml": {"schema": _IMAGE},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
                     "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "A .json or .jwt file."}
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "A .json or .jwt file, or a baked .png or .svg.",
+                        }
                     },
                 }
             },
