@@ -19,15 +19,15 @@ Node: TypeAlias = str | int
 
 
 class Forest:
-    """What a walk writes. A statement without its subject, such as ` <p> "o" .\\n`, is called a tail."""
+    """What a walk writes. A statement without its subject, such as ` <p> "o" .\n`, is called a tail."""
 
     __slots__ = ("links", "named", "tails")
 
     def __init__(self) -> None:
-        self.named: list[str] = []
-        """Whole statements in which no blank node is."""
+        self.named: dict[str, list[str]] = {}
+        """For each IRI, what it says without mention of a blank node."""
         self.tails: list[list[str]] = []
-        """For each blank node, by its number, what it says without mention of another one."""
+        """The same for each blank node, by its number."""
         self.links: list[tuple[Node, str, int]] = []
         """Parent, ` <p> `, and the blank node under it."""
 
@@ -37,20 +37,18 @@ class Forest:
 
     def quads(self) -> list[Quad]:
         """The same statements as quads of the default graph, the blank nodes called b0, b1, …"""
-        lines = [*self.named, *(f"_:b{node}{tail}" for node, tails in enumerate(self.tails) for tail in tails)]
-        lines += [
-            f"{parent if isinstance(parent, str) else f'_:b{parent}'}{lead}_:b{child} .\n"
-            for parent, lead, child in self.links
-        ]
+        lines = [subject + tail for subject, tails in self.named.items() for tail in tails]
+        lines += [f"_:b{node}{tail}" for node, tails in enumerate(self.tails) for tail in tails]
+        lines += [f"{_named(parent)}{lead}_:b{child} .\n" for parent, lead, child in self.links]
         return [_quad(line) for line in lines]
 
     def canonical(self) -> str:
         """RDFC-1.0 (§4.4). Raises DocumentRefused beyond the bounds."""
         if len(self.tails) > MAX_BLANK_NODES:
             raise DocumentRefused(f"more than {MAX_BLANK_NODES} blank nodes", code="too-complex")
-        named = set(self.named)
-        own = [list(dict.fromkeys(tails)) for tails in self.tails]
-        if len(named) + sum(map(len, own)) + len(self.links) > MAX_QUADS:
+        named = {subject: _once(tails) for subject, tails in self.named.items()}
+        own = [_once(tails) for tails in self.tails]
+        if sum(map(len, named.values())) + sum(map(len, own)) + len(self.links) > MAX_QUADS:
             raise DocumentRefused(f"more than {MAX_QUADS} statements", code="too-complex")
         hashes = self.first_degree(own)
         if len(set(hashes)) < len(hashes):
@@ -60,18 +58,19 @@ class Forest:
         for rank, node in enumerate(ranked):
             labels[node] = f"_:c14n{rank}"
         for parent, lead, child in self.links:
-            tail = f"{lead}{labels[child]} .\n"
-            if isinstance(parent, str):
-                named.add(parent + tail)
-            else:
-                own[parent].append(tail)
-        parts = sorted(named)
-        for rank in _by_text(len(hashes)):
-            tails = own[ranked[rank]]
+            (named[parent] if isinstance(parent, str) else own[parent]).append(f"{lead}{labels[child]} .\n")
+        parts: list[str] = []
+        for subject in sorted(named):
+            tails = named[subject]
             if tails:
                 tails.sort()
-                label = labels[ranked[rank]]
-                parts.append(label + label.join(tails))
+                parts.append(subject + subject.join(tails))
+        for rank in by_text(len(hashes)):
+            node = ranked[rank]
+            tails = own[node]
+            if tails:
+                tails.sort()
+                parts.append(labels[node] + labels[node].join(tails))
         return "".join(parts)
 
     def first_degree(self, own: list[list[str]]) -> list[str]:
@@ -84,14 +83,24 @@ class Forest:
             else:
                 above[child] = f"_:z{lead}_:a .\n"
                 said[parent].append(f"{lead}_:z .\n")
-        hashes: list[str] = []
-        for tails, line in zip(said, above, strict=True):
-            tails.sort()
-            text = "_:a" + "_:a".join(tails) if tails else ""
-            # In the order of code points an IRI comes before every blank node, and _:a before _:z.
-            text = text + line if line[:1] == "_" else line + text
-            hashes.append(sha256(text.encode()).hexdigest())
-        return hashes
+        return [first_degree_hash(tails, line) for tails, line in zip(said, above, strict=True)]
+
+
+def first_degree_hash(tails: list[str], above: str) -> str:
+    """Of a blank node, by its tails, which are put in order here, and the statement that it hangs from."""
+    tails.sort()
+    text = "_:a" + "_:a".join(tails) if tails else ""
+    # In the order of code points an IRI comes before every blank node, and _:a before _:z.
+    text = text + above if above[:1] == "_" else above + text
+    return sha256(text.encode()).hexdigest()
+
+
+def _once(tails: list[str]) -> list[str]:
+    return tails.copy() if len(set(tails)) == len(tails) else list(dict.fromkeys(tails))
+
+
+def _named(node: Node) -> str:
+    return node if isinstance(node, str) else f"_:b{node}"
 
 
 def _quad(line: str) -> Quad:
@@ -100,6 +109,6 @@ def _quad(line: str) -> Quad:
 
 
 @lru_cache(maxsize=256)
-def _by_text(count: int) -> tuple[int, ...]:
+def by_text(count: int) -> tuple[int, ...]:
     """The ranks of so many blank nodes in the order in which their labels sort: 0, 1, 10, 11, 2, …"""
     return tuple(sorted(range(count), key=str))

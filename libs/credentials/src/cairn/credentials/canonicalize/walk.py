@@ -232,6 +232,10 @@ class _Writer:
             raise HandOver
         if id_key in element:
             node: Node = self.subject(element[id_key], scope, element, is_root=is_root)
+            said = self.forest.named.setdefault(node, tails)
+            if said is not tails:
+                said += tails
+                tails = said
         else:
             node = self.forest.blank(tails)
         known = scope.terms
@@ -248,8 +252,6 @@ class _Writer:
                 self.whole(node, tails, term, value, key, scope)
             else:
                 self.values(node, tails, term.lead, value if kind is list else (value,), key, term, scope)
-        if type(node) is str:
-            self.forest.named += [node + tail for tail in tails]
         return node
 
     def values(
