@@ -93,6 +93,7 @@ from cairn.credentials.status import (
 )
 from cairn.credentials.strict_json import parse_json
 from cairn.credentials.structure import check_unsigned
+from cairn.credentials.template import CredentialTemplate
 from cairn.credentials.verify import Policy, verify
 
 __all__ = [
@@ -111,6 +112,7 @@ __all__ = [
     "CredentialDraft",
     "CredentialError",
     "CredentialFacts",
+    "CredentialTemplate",
     "Criteria",
     "Cryptosuite",
     "DidDocument",

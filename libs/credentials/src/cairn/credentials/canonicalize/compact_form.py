@@ -73,6 +73,11 @@ def is_moved(term: str, iri: str) -> bool:
     return (term in _ROOT_TERMS or known in _ROOT_TERMS) and term != known
 
 
+def is_context_term(name: str) -> bool:
+    """Whether a bundled context defines it, so that it may be the prefix of a compact IRI; or nothing absolute is."""
+    return name in _iris_of() or name == "cairn-relative"
+
+
 def _walk(value: Any, pointer: str, *, strict: bool) -> None:
     if is_object(value):
         members = value

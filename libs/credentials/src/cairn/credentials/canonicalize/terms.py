@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Final
 
@@ -12,14 +13,14 @@ from cairn.credentials.errors import DocumentRefused
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 
-IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20<>\"{}|\\^`\x7f\ufffe\uffff]*")
+IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20<>\"{}|\\^`\x7f\ud800-\udfff\ufffe\uffff]*")
 _I18N: Final = "https://www.w3.org/ns/i18n#"
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
-_REMARKABLE: Final = re.compile('["\\\\\x00-\x1f\x7f\ufffe\uffff]')
+_REMARKABLE: Final = re.compile('["\\\\\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]')
 _ESCAPED: Final = re.compile(r'["\\\n\r\t]')
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_DISPUTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
-"""Characters that N-Quads writers in use escape differently, so that their hashes would differ."""
+_DISPUTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+"""Characters that N-Quads writers in use escape differently, so that their hashes would differ; and half characters."""
 _NATIVE_TEXT: Final = re.compile(r"true|false|-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _NATIVE_TYPES: Final = re.compile(
     r"https?://www\.w3\.org/2001/XMLSchema#"
@@ -76,6 +77,8 @@ def _directed(content: Any, language: Any, direction: Any) -> str:
 
 def number(value: int | float, kind: str | None) -> str:
     """JSON-LD 1.1 API §8.2.2 steps 10 and 11, refusing the numbers that implementations write differently."""
+    if not math.isfinite(value):
+        raise DocumentRefused(f"{value} is no number of JSON", code="number-not-finite")
     whole = isinstance(value, int) or value.is_integer()
     if abs(value) > _MAX_SAFE_INTEGER and whole:
         raise DocumentRefused(f"{value} is beyond the integers that every reader holds exactly", code="number-disputed")
@@ -101,6 +104,6 @@ def quoted(text: str) -> str:
         return f'"{text}"'
     if _DISPUTED.search(text):
         raise DocumentRefused(
-            "a control character is escaped differently by different implementations", code="text-disputed"
+            "a control character, or half a character, is written differently by implementations", code="text-disputed"
         )
     return '"' + _ESCAPED.sub(lambda match: _ESCAPES[match[0]], text) + '"'
