@@ -106,7 +106,8 @@ async def test_a_proof_has_the_members_of_the_data_model(signer: P256Signer, cry
 
 @pytest.mark.parametrize("cryptosuite", WHOLE)
 async def test_a_proof_value_of_another_length_or_encoding_is_refused(cryptosuite: Any, policy: Policy) -> None:
-    """§3.2.2 and §3.3.2: "Let proofBytes be the Multibase decoded base58-btc value in proof.proofValue."""
+    """§3.2.2 and §3.3.2: "Let proofBytes be the Multibase decoded base58-btc value in
+    securedDocument.proof.proofValue."""
     secured = sign(credential(), P256, created=CREATED, cryptosuite=cryptosuite)
     value = secured["proof"]["proofValue"]
     for other in (value[:-1], value[1:], "u" + value[1:], "z", "z0OIl", None, 7):
@@ -118,7 +119,8 @@ async def test_a_proof_value_of_another_length_or_encoding_is_refused(cryptosuit
 
 
 def test_p384_goes_with_sha384() -> None:
-    """§3.2.4: "the hash algorithm… SHA-384 if the curve is P-384", the hash data being of that size."""
+    """§3.2.4: "SHA-384 (SHA-2 with 384-bit output)… Respective transformedDocumentHash will be exactly 32 or 48 bytes
+    in size."""
     from cairn.credentials.proofs import ecdsa_rdfc_2019
 
     assert len(ecdsa_rdfc_2019.hashing(b"a", b"b", "ES256")) == 64
@@ -140,15 +142,15 @@ def test_a_jcs_proof_carries_the_contexts() -> None:
 
 
 async def test_a_jcs_proof_is_bound_to_how_the_contexts_begin(policy: Policy) -> None:
-    """§3.3.2: "Check that the securedDocument.@context starts with all values contained in the proof.@context in the
-    same order. Otherwise, set verified to false"."""
+    """§3.3.2: "Check that the securedDocument.@context starts with all values contained in the
+    proofOptions.@context in the same order. Otherwise, set verified to false"."""
     secured = sign(credential(), P256, created=CREATED, cryptosuite="ecdsa-jcs-2019")
     for contexts in (secured["@context"][:1], secured["@context"][::-1], secured["@context"][1:]):
         assert (await proof_of(secured | {"@context": contexts}, policy))[0] is Outcome.FAILED
 
 
 def test_a_wrong_created_raises_an_error() -> None:
-    """§3.2.5: "If options.created is present and its value is not a valid [XMLSCHEMA11-2] datetime, an error MUST be
+    """§3.2.5: "If proofConfig.created is set and if the value is not a valid [XMLSCHEMA11-2] datetime, an error MUST be
     raised"."""
     from cairn.credentials.proofs import ecdsa_rdfc_2019
 

@@ -158,8 +158,7 @@ class TestIdentifiers:
             ("nonsense", 400, "invalidDid"),
             ("did:web:", 400, "invalidDid"),
             ("did:web:127.0.0.1", 400, "invalidDid"),
-            ("did:web:a/../b", 400, "invalidDid"),
-            ("did:key:z6Mk", 400, "invalidDid"),
+            ("did:key:z6Mk", 400, "unsupportedPublicKeyType"),
             ("did:key:", 400, "invalidDid"),
             ("did:ion:abc", 501, "methodNotSupported"),
             ("did:web:cairn.localhost:nobody", 404, "notFound"),
@@ -169,7 +168,7 @@ class TestIdentifiers:
     async def test_what_has_no_document_says_why(self, client, web, did, status, error) -> None:
         answer = await client.get(f"/1.0/identifiers/{quote(did, safe='')}")
         assert answer.status_code == status
-        assert answer.json()["didDocument"] is None
+        assert answer.json()["didDocument"] == {}
         assert answer.json()["didResolutionMetadata"]["error"] == error
         assert set(web.hits) <= {"/nobody/did.json"}
 

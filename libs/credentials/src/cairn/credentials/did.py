@@ -1,4 +1,7 @@
-"""did:key and did:web: identifiers to keys, with no socket. Sources: DID Core 1.0, did:key 0.9, did:web, CID 1.0."""
+"""did:key, did:jwk, did:web and https issuers: identifiers to keys, with no socket.
+
+Sources: DID Core 1.0, did:key 0.9, did:jwk, did:web, Controlled Identifiers 1.0, SD-JWT VC §5 (JWKs of an issuer).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
+from cairn.credentials import base64url
 from cairn.credentials.errors import DidRefused, JsonRefused, KeyRefused
 from cairn.credentials.instants import format_instant, parse_instant
 from cairn.credentials.keys import PublicKey, public_key_from_jwk, public_key_from_multikey
@@ -26,6 +30,7 @@ _PURPOSES: Final = ("assertionMethod", "authentication", "capabilityInvocation",
 _MULTIKEY_TYPES: Final = frozenset({"Multikey", "Ed25519VerificationKey2020"})
 _JWK_TYPES: Final = frozenset({"JsonWebKey", "JsonWebKey2020"})
 _MAX_METHODS: Final = 100
+_SIGNING: Final = frozenset({"assertionMethod", "authentication", "capabilityInvocation", "capabilityDelegation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +106,62 @@ def resolve_did_key(did: str) -> DidDocument:
         raise DidRefused(f"{did[:120]!r}: {refusal.detail}", code=_code(refusal)) from None
     if key.multikey != multikey:
         raise DidRefused(f"{did[:120]!r} is not in canonical form")
-    purposes = frozenset({"assertionMethod", "authentication", "capabilityInvocation", "capabilityDelegation"})
-    return DidDocument(did, (VerificationMethod(f"{did}#{multikey}", did, key, purposes),))
+    return DidDocument(did, (VerificationMethod(f"{did}#{multikey}", did, key, _SIGNING),))
+
+
+def resolve_did_jwk(did: str) -> DidDocument:
+    """The document of a did:jwk, from itself; its one key is `#0`. Raises DidRefused."""
+    if not is_did(did) or not did.startswith("did:jwk:"):
+        raise DidRefused(f"{did[:120]!r} is not a did:jwk")
+    try:
+        jwk = parse_json(base64url.decode(did.removeprefix("did:jwk:")))
+        key = public_key_from_jwk(jwk)
+    except (JsonRefused, ValueError):
+        raise DidRefused(f"{did[:120]!r} is not a JWK in base64url") from None
+    except KeyRefused as refusal:
+        raise DidRefused(f"{did[:120]!r}: {refusal.detail}", code=_code(refusal)) from None
+    return DidDocument(did, (VerificationMethod(f"{did}#0", did, key, _jwk_purposes(jwk, key)),))
+
+
+def _jwk_purposes(jwk: Any, key: PublicKey) -> frozenset[str]:
+    """did:jwk §2: by `use`, and without it everything that the key can do. Ed25519 agrees on no keys."""
+    use = jwk.get("use", "sig" if key.algorithm == "EdDSA" else None)
+    if use == "enc":
+        return frozenset({"keyAgreement"})
+    return _SIGNING if use == "sig" else _SIGNING | {"keyAgreement"}
+
+
+def is_self_contained(did: str) -> bool:
+    """Whether the DID is its own document, so that nobody need be asked."""
+    return did.startswith(("did:key:", "did:jwk:"))
+
+
+def resolve_self_contained(did: str) -> DidDocument:
+    """The document of a did:key or a did:jwk. Raises DidRefused."""
+    return resolve_did_jwk(did) if did.startswith("did:jwk:") else resolve_did_key(did)
+
+
+def read_issuer_metadata(document: dict[str, Any] | bytes, issuer: str) -> DidDocument:
+    """The keys that an https issuer publishes as JWKs: `{"issuer": …, "jwks": {"keys": […]}}`. Raises DidRefused.
+
+    Each key's method is `issuer#kid`. Keys without `kid`, of unsupported types, or for encryption are left out.
+    """
+    document = _object(document)
+    if document.get("issuer") != issuer:
+        raise DidRefused(f"the keys found for {issuer[:120]} are of another issuer", code="did-document-other")
+    jwks = document.get("jwks")
+    methods: dict[str, VerificationMethod] = {}
+    for jwk in _methods(jwks, "keys") if is_object(jwks) else ():
+        if not is_object(jwk) or not (name := text_of(jwk.get("kid"))) or jwk.get("use", "sig") != "sig":
+            continue
+        method_id = f"{issuer}#{name}"
+        if method_id in methods:
+            raise DidRefused("two keys of the issuer have one kid", code="did-document-malformed")
+        try:
+            methods[method_id] = VerificationMethod(method_id, issuer, public_key_from_jwk(jwk), _SIGNING)
+        except KeyRefused:
+            continue
+    return DidDocument(issuer, tuple(methods.values()))
 
 
 def read_did_document(document: dict[str, Any] | bytes, did: str) -> DidDocument:
@@ -110,13 +169,7 @@ def read_did_document(document: dict[str, Any] | bytes, did: str) -> DidDocument
 
     Methods of unsupported key types are left out. Purposes are those the document relates each key to.
     """
-    if isinstance(document, bytes):
-        try:
-            document = parse_json(document)
-        except JsonRefused as refusal:
-            raise DidRefused(f"the DID document is {refusal.detail}", code="did-document-malformed") from None
-    if not is_object(document):
-        raise DidRefused("the DID document is not a JSON object", code="did-document-malformed")
+    document = _object(document)
     if document.get("id") != did:
         raise DidRefused(f"the DID document found for {did[:120]} is of another DID", code="did-document-other")
     declared: dict[str, dict[str, Any]] = {}
@@ -165,6 +218,16 @@ def build_did_document(did: str, methods: Sequence[VerificationMethod]) -> dict[
     return document
 
 
+def _object(document: dict[str, Any] | bytes) -> dict[str, Any]:
+    try:
+        found = parse_json(document) if isinstance(document, bytes) else document
+    except JsonRefused as refusal:
+        raise DidRefused(f"the DID document is {refusal.detail}", code="did-document-malformed") from None
+    if not is_object(found):
+        raise DidRefused("the DID document is not a JSON object", code="did-document-malformed")
+    return found
+
+
 def _methods(document: dict[str, Any], name: str) -> list[Any]:
     entries = listed(document.get(name))
     if len(entries) > _MAX_METHODS:
@@ -182,7 +245,8 @@ def _absolute(method_id: Any, did: str) -> str | None:
 
 def _method(entry: dict[str, Any], method_id: str, did: str, purposes: set[str]) -> VerificationMethod | None:
     controllers = listed(entry.get("controller"))
-    if did not in controllers:
+    # Two ways of writing the key could say two different keys (Controlled Identifiers §2.2.1).
+    if did not in controllers or {"publicKeyMultibase", "publicKeyJwk"} <= entry.keys():
         return None
     try:
         if entry.get("type") in _MULTIKEY_TYPES:
@@ -202,4 +266,4 @@ def _method(entry: dict[str, Any], method_id: str, did: str, purposes: set[str])
 
 
 def _code(refusal: KeyRefused) -> str:
-    return "unsupported" if refusal.code == "unsupported" else "did-refused"
+    return refusal.code if refusal.code in ("unsupported", "key-length", "key-invalid") else "did-refused"

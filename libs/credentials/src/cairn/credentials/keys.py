@@ -6,7 +6,6 @@ Sources: Controlled Identifiers 1.0 §2.2.2 (Multikey), RFC 8032 (Ed25519), RFC 
 
 from __future__ import annotations
 
-import base64
 import secrets
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeAlias
@@ -17,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from nacl import bindings as sodium
 from nacl.exceptions import BadSignatureError
 
-from cairn.credentials import base58
+from cairn.credentials import base58, base64url
 from cairn.credentials.errors import KeyRefused
 
 Algorithm: TypeAlias = Literal["EdDSA", "ES256", "ES384", "RS256"]
@@ -69,7 +68,7 @@ class Ed25519PublicKey:
         return True
 
     def to_jwk(self) -> dict[str, str]:
-        return {"kty": "OKP", "crv": "Ed25519", "x": _b64url(self.raw)}
+        return {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(self.raw)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +133,8 @@ class _EcPublicKey:
         return {
             "kty": "EC",
             "crv": self.CURVE.name,
-            "x": _b64url(numbers.x.to_bytes(size)),
-            "y": _b64url(numbers.y.to_bytes(size)),
+            "x": base64url.encode(numbers.x.to_bytes(size)),
+            "y": base64url.encode(numbers.y.to_bytes(size)),
         }
 
 
@@ -193,7 +192,7 @@ class RsaPublicKey:
 
     def to_jwk(self) -> dict[str, str]:
         numbers = (("n", self.modulus), ("e", self.exponent))
-        return {"kty": "RSA"} | {name: _b64url(n.to_bytes((n.bit_length() + 7) // 8)) for name, n in numbers}
+        return {"kty": "RSA"} | {name: base64url.encode(n.to_bytes((n.bit_length() + 7) // 8)) for name, n in numbers}
 
 
 EcPublicKey: TypeAlias = P256PublicKey | P384PublicKey
@@ -350,13 +349,6 @@ def _coordinate(jwk: dict[str, Any], name: str, size: int) -> bytes:
     if not isinstance(text, str) or len(text) != (size * 8 + 5) // 6:
         raise KeyRefused(f"the JWK's {name} is not {size} bytes in base64url", code="key-length")
     try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return base64url.decode(text)
     except ValueError:
         raise KeyRefused(f"the JWK's {name} is not base64url") from None
-    if _b64url(data) != text:
-        raise KeyRefused(f"the JWK's {name} is not written in the one way of base64url")
-    return data
-
-
-def _b64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

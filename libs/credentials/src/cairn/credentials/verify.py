@@ -12,7 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cairn.credentials import checks
-from cairn.credentials.did import DidDocument, did_web_url, is_did, read_did_document, resolve_did_key
+from cairn.credentials.did import (
+    DidDocument,
+    did_web_url,
+    is_did,
+    is_self_contained,
+    read_did_document,
+    resolve_self_contained,
+)
 from cairn.credentials.errors import CredentialError, DidRefused
 from cairn.credentials.evidence import evidence, has_evidence, held_in
 from cairn.credentials.findings import Check, CheckName, Finding, Outcome, Verification
@@ -77,7 +84,7 @@ def _keys_url(issuer: str) -> str:
     if issuer.startswith("https://") and len(issuer) <= 2_000 and "#" not in issuer:
         return issuer
     if not issuer.startswith("did:web:") or not is_did(issuer):
-        raise DidRefused("issuers are did:key, did:web and https URLs here", code="unsupported")
+        raise DidRefused("issuers are did:key, did:jwk, did:web and https URLs here", code="unsupported")
     return did_web_url(issuer)
 
 
@@ -141,10 +148,10 @@ class Run:
         )
 
     def local_keys(self, did: str) -> DidDocument | Check:
-        if not did.startswith("did:key:"):
+        if not is_self_contained(did):
             return checks.undetermined("issuer-mismatch", "the proof names a key of somebody other than the issuer")
         try:
-            return resolve_did_key(did)
+            return resolve_self_contained(did)
         except DidRefused as refusal:
             return checks.refused(refusal, "/proof/verificationMethod")
 
@@ -154,7 +161,7 @@ class Run:
         return self.documents[did]
 
     async def resolve(self, did: str) -> DidDocument | Check:
-        if did.startswith("did:key:"):
+        if is_self_contained(did):
             return self.local_keys(did)
         try:
             return read_did_document(await self.resolver.did_document(did, _keys_url(did)), did)

@@ -6,7 +6,6 @@ a credential that says less. Whoever checks is only ever shown what was derived:
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,13 @@ from typing import Any, Final
 
 import cbor2
 
-from cairn.credentials import base58
+from cairn.credentials import base58, base64url
 from cairn.credentials.canonicalize import quads as quads_of
 from cairn.credentials.canonicalize.rdfc import canonical_labels, relabelled
 from cairn.credentials.errors import DocumentRefused, KeyRefused, ProofInvalid
 from cairn.credentials.keys import Algorithm, P256PublicKey, P256Signer, PublicKey, new_secret, public_key_from_multikey
 from cairn.credentials.proofs.common import check_key, check_same_context, malformed, proof_options, rdfc_configuration
-from cairn.credentials.proofs.selective import base64url, canonicalize_and_group, select_json_ld
+from cairn.credentials.proofs.selective import canonicalize_and_group, select_json_ld
 from cairn.credentials.shape import is_list, is_object
 
 NAME: Final = "ecdsa-sd-2023"
@@ -192,12 +191,12 @@ def _verify_lines(
 
 def compress_label_map(label_map: Mapping[str, str]) -> dict[int, bytes]:
     """§3.5.5: `_:c14n7` -> `_:u…` becomes 7 -> 32 bytes."""
-    return {int(label[6:]): base64.urlsafe_b64decode(value[3:] + "=") for label, value in label_map.items()}
+    return {int(label[6:]): base64url.decode(value[3:]) for label, value in label_map.items()}
 
 
 def decompress_label_map(compressed: Mapping[int, bytes]) -> dict[str, str]:
     """§3.5.6"""
-    return {f"_:c14n{label}": "_:u" + base64url(value) for label, value in compressed.items()}
+    return {f"_:c14n{label}": "_:u" + base64url.encode(value) for label, value in compressed.items()}
 
 
 def parse_base_proof_value(proof: dict[str, Any]) -> tuple[bytes, bytes, bytes, list[bytes], list[str]]:
@@ -237,7 +236,7 @@ def _components(proof: dict[str, Any], header: bytes) -> list[Any]:
     if not isinstance(value, str) or not value.startswith("u") or len(value) > _MAX_TEXT:
         raise malformed("proofValue is not written in base64url multibase", "proofValue")
     try:
-        data = base64.b64decode(value[1:] + "=" * (-(len(value) - 1) % 4), altchars=b"-_", validate=True)
+        data = base64url.decode(value[1:])
     except ValueError:
         raise malformed("proofValue is not base64url", "proofValue") from None
     if header == _DERIVED and data.startswith(_BASE):
@@ -257,7 +256,7 @@ def _components(proof: dict[str, Any], header: bytes) -> list[Any]:
 
 
 def _serialized(header: bytes, components: list[Any]) -> str:
-    return "u" + base64url(header + cbor2.dumps(components))
+    return "u" + base64url.encode(header + cbor2.dumps(components))
 
 
 def _are_bytes(values: Any, size: int) -> bool:

@@ -8,7 +8,6 @@ verifier sees is the same. A list is disclosed whole, or not at all.
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from hashlib import sha256
 from itertools import count
 from typing import Any, Final
 
+from cairn.credentials import base64url
 from cairn.credentials.canonicalize import quads as quads_of
 from cairn.credentials.canonicalize import rdfc
 from cairn.credentials.canonicalize.compact_form import json_terms
@@ -82,7 +82,7 @@ def canonicalize_and_group(
 def create_hmac_id_label_map(key: bytes, canonical_id_map: Mapping[str, str]) -> dict[str, str]:
     """§3.4.4: blank node -> `_:u` and the HMAC-SHA-256 of its canonical label, in base64url."""
     return {
-        node: "_:u" + base64url(hmac.digest(key, label.removeprefix("_:").encode(), "sha256"))
+        node: "_:u" + base64url.encode(hmac.digest(key, label.removeprefix("_:").encode(), "sha256"))
         for node, label in canonical_id_map.items()
     }
 
@@ -198,7 +198,3 @@ def _dense(value: Any) -> Any:
     if is_object(value):
         return {key: _dense(member) for key, member in value.items()}
     return value
-
-
-def base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

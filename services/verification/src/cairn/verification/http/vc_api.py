@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final, TypeAlias
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError, field_validator
 
 from cairn.common.auth import Principal, requires
 from cairn.common.problem import DomainError, faults_of
 from cairn.credentials import Check, CheckName, Outcome
+from cairn.credentials.did_resolution import Unresolved, resolution_result
 from cairn.verification.deps import Deps
 from cairn.verification.domain.policy import Presented
 from cairn.verification.http.shared import credential_of, deps_of, json_in
@@ -29,7 +30,7 @@ _CHECKS: Final = {name.value: name for name in CheckName} | {
     "credentialSchema": CheckName.SCHEMA,
     "validityPeriod": CheckName.VALIDITY,
 }
-_STATUS: Final = {"invalidDid": 400, "methodNotSupported": 501, "notFound": 404, "invalidDidDocument": 502}
+_STATUS: Final = {"methodNotSupported": 501, "notFound": 404, "invalidDidDocument": 502}
 
 
 def _body(name: str, **options: Any) -> dict[str, Any]:
@@ -159,26 +160,29 @@ async def _asked(request: Request, deps: Deps, name: str) -> tuple[Presented, As
 @router.get(
     "/1.0/identifiers/{did:path}",
     summary="Resolve a DID",
-    responses={status: {"description": reason} for reason, status in _STATUS.items()},
+    responses={
+        400: {"description": "Not a DID, or a key that it cannot have"},
+        404: {"description": "notFound"},
+        501: {"description": "methodNotSupported"},
+        502: {"description": "invalidDidDocument"},
+    },
 )
 async def resolve(
-    did: Annotated[str, Path(description="A did:key or did:web, percent-encoded.", max_length=2000)],
+    did: Annotated[
+        str, Path(description="A did:key, did:jwk or did:web, or a DID URL of it; percent-encoded.", max_length=2000)
+    ],
     deps: Annotated[Deps, Depends(deps_of)],
     _: Annotated[Principal, Depends(requires("verifications:create"))],
+    public_key_format: Annotated[
+        str, Query(alias="publicKeyFormat", description="How a did:key's key is written.", max_length=100)
+    ] = "Multikey",
+    experimental: Annotated[
+        bool, Query(alias="enableExperimentalPublicKeyTypes", description="Whether other formats may be asked for.")
+    ] = False,
 ) -> JSONResponse:
-    """A DID resolution result; where there is none, `didResolutionMetadata.error` says why."""
+    """A DID resolution result. Where there is none, `error` in its metadata says why, and its document is empty."""
     try:
-        document = await identifiers.resolve(deps, did)
-    except identifiers.Unresolved as failure:
-        metadata = {"error": failure.reason, "message": failure.detail}
-        return JSONResponse(_result(None, metadata), _STATUS[failure.reason])
-    return JSONResponse(_result(document, {"contentType": "application/did+ld+json"}))
-
-
-def _result(document: dict[str, Any] | None, metadata: dict[str, str]) -> dict[str, Any]:
-    return {
-        "@context": "https://w3id.org/did-resolution/v1",
-        "didDocument": document,
-        "didResolutionMetadata": metadata,
-        "didDocumentMetadata": {},
-    }
+        found = await identifiers.resolve(deps, did, public_key_format=public_key_format, experimental=experimental)
+    except Unresolved as failure:
+        return JSONResponse(resolution_result(did, failure), _STATUS.get(failure.code, 400))
+    return JSONResponse(resolution_result(did, found))

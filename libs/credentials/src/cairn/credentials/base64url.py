@@ -1,0 +1,17 @@
+"""Base64url without padding (RFC 4648 §5; RFC 7515 §2), in its one way of writing."""
+
+from __future__ import annotations
+
+import base64
+
+
+def encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode(text: str) -> bytes:
+    """Raises ValueError, also for a second way of writing the same bytes."""
+    data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if encode(data) != text:
+        raise ValueError("not written in the one way of base64url")
+    return data
