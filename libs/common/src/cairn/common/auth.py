@@ -48,6 +48,7 @@ SCOPES: Final = {
     "frameworks:read": "read frameworks",
     "frameworks:write": "write and publish frameworks",
     "audits:read": "read learners' holdings, audits and awards",
+    "decisions:write": "decide on learners: waive, substitute, recognise, move, enrol, settle reviews",
     "audits:evaluate": "ask a stateless audit",
     "verifications:create": "verify a credential",
     "verifications:read": "read verifications",

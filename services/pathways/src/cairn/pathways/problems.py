@@ -15,6 +15,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "framework-unknown": Problem(400, "There is no such published framework here"),
     "impact-needed": Problem(409, "So many could be awarded that a report of the impact is needed first"),
     "approval-refused": Problem(409, "The publication cannot be approved like this"),
+    "decision-refused": Problem(400, "The decision does not make sense for this learner"),
+    "decisions-altered": Problem(409, "Decisions were altered in the database"),
     "audit-refused": Problem(400, "The audit's inputs contradict each other"),
 }
 

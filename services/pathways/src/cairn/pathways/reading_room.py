@@ -28,6 +28,8 @@ class Published:
     """Qualifications that its leaves name."""
     months: frozenset[int] = frozenset()
     """How far back its selectors count from the instant at which the rules are to hold."""
+    names: frozenset[str] = frozenset()
+    """All that it names: its nodes and limits, achievements, qualifications."""
     closed_at: datetime | None = None
     """From when on no new learner comes under it. This and `retired_at` are the row's, and not kept in the room."""
     retired_at: datetime | None = None

@@ -226,7 +226,8 @@ class QualificationProgressed(Fact):
 
 
 class QualificationCompleted(Fact):
-    """`qualifications`: the learner has earned it. Issuance signs on this event alone (S33)."""
+    """`qualifications`: the learner has earned it. Issuance signs on this event alone (S33). `components` are
+    credentials; `decisions` recognised prior learning, for which there is none."""
 
     learner: str
     award: str
@@ -234,6 +235,7 @@ class QualificationCompleted(Fact):
     version: str
     achievement: str
     components: tuple[str, ...]
+    decisions: tuple[str, ...] | None = None
     earned_at: Instant
     digest: str
     replaces: str | None = None

@@ -52,6 +52,18 @@ def _months(value: object) -> Iterator[int]:
             yield from _months(element)
 
 
+def strings(value: object) -> Iterator[str]:
+    """Every string in a JSON document that is not a key."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for member in cast("dict[str, object]", value).values():
+            yield from strings(member)
+    elif isinstance(value, list):
+        for element in cast("list[object]", value):
+            yield from strings(element)
+
+
 def turning_points(holdings: Iterable[Holding], months: Collection[int]) -> Iterator[datetime]:
     """Instants at which holdings turn by time alone: when one expires, and the first one that is too long after it was
     earned (`withinMonths` includes its end)."""

@@ -119,7 +119,7 @@ async def awards(tx: Transaction, learners: Collection[str]) -> dict[tuple[str, 
          WHERE learner_id = ANY (:ids) ORDER BY learner_id, qualification, ordinal DESC
     """  # noqa: S608
     rows = await tx.rows(text(statement).columns(components=JSONB()), {"ids": list(learners)})
-    return {(row["learner_id"], row["qualification"]): _award(row) for row in rows}
+    return {(row["learner_id"], row["qualification"]): award_of(row) for row in rows}
 
 
 async def save_awards(tx: Transaction, new: Sequence[NewAward], at: datetime) -> None:
@@ -170,6 +170,11 @@ async def awards_of(tx: Transaction, learner_id: str) -> Sequence[RowMapping]:
     return await tx.rows(text(statement).columns(components=JSONB()), {"learner": learner_id})
 
 
+async def award(tx: Transaction, award_id: str) -> RowMapping | None:
+    statement = f"SELECT {_AWARD} FROM awards WHERE id = :id"  # noqa: S608
+    return await tx.row(text(statement).columns(components=JSONB()), {"id": award_id})
+
+
 async def awards_by(
     tx: Transaction, qualification: str, version: str, after: str | None, limit: int
 ) -> Sequence[RowMapping]:
@@ -189,7 +194,7 @@ async def in_review(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     return await tx.rows(text(statement).columns(components=JSONB()), {"limit": limit})
 
 
-def _award(row: RowMapping) -> Award:
+def award_of(row: RowMapping) -> Award:
     return Award(
         id=str(row["id"]),
         tenant=row["tenant_id"],

@@ -6,10 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import text
 
 from cairn.common.db import Transaction
+
+EVERYTHING: Final = ""
+"""In the place of a qualification: all that the learner has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,27 @@ async def plan(tx: Transaction, dues: Sequence[Due]) -> None:
             "names": [each.qualification for each in dues],
             "ats": [each.at for each in dues],
         },
+    )
+
+
+async def holders(tx: Transaction, tenant: str, achievement: str, keys: Collection[str], at: datetime) -> None:
+    """At an instant, whoever of the tenant's learners holds the achievement, themselves or by a merge, is to be audited
+    against the qualifications that any of the `keys` lead to. Set-based: they may be very many."""
+    await tx.execute(
+        text("""
+            INSERT INTO due AS d (tenant_id, learner_id, qualification, at)
+            SELECT :tenant, l.id, q.qualification, :at
+              FROM (SELECT h.learner_id FROM holdings h WHERE h.achievement = :achievement
+                     UNION
+                    SELECT a.learner_id FROM aliases a JOIN holdings h ON h.learner_id = a.alias_id
+                     WHERE a.active AND h.achievement = :achievement) held
+              JOIN learners l ON l.id = held.learner_id AND l.tenant_id = :tenant
+             CROSS JOIN (SELECT DISTINCT f.qualification
+                           FROM framework_index i JOIN frameworks f ON f.id = i.framework_id
+                          WHERE i.tenant_id = :tenant AND i.key = ANY (:keys)) q
+            ON CONFLICT (learner_id, qualification) DO UPDATE SET at = least(d.at, excluded.at)
+        """),
+        {"tenant": tenant, "achievement": achievement, "keys": [*keys, "*"], "at": at},
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
 from cairn.pathways.domain import parse_framework
-from cairn.pathways.domain.pinning import months_counted
+from cairn.pathways.domain.pinning import months_counted, strings
 from cairn.pathways.reading_room import Published, ReadingRoom
 
 _COLUMNS: Final = """
@@ -64,6 +64,17 @@ async def named(tx: Transaction, qualification: str, version: str) -> RowMapping
          WHERE f.qualification = :qualification AND f.version = :version AND f.state = 'active'
     """  # noqa: S608
     return await tx.row(text(statement).columns(body=JSONB()), {"qualification": qualification, "version": version})
+
+
+async def documents(tx: Transaction, tenant: str, qualification: str) -> list[Mapping[str, Any]]:
+    """Every published version of a qualification, as JSON."""
+    rows = await tx.rows(
+        text("""
+            SELECT body FROM frameworks WHERE tenant_id = :tenant AND qualification = :name AND state = 'active'
+        """).columns(body=JSONB()),
+        {"tenant": tenant, "name": qualification},
+    )
+    return [row["body"] for row in rows]
 
 
 async def page(tx: Transaction, after: str | None, limit: int) -> Sequence[RowMapping]:
@@ -195,6 +206,7 @@ def published(row: RowMapping) -> Published:
         activated_at=row["activated_at"],
         nested=nested,
         months=months_counted(row["body"]),
+        names=frozenset(strings(row["body"])),
     )
 
 
@@ -289,21 +301,24 @@ async def take_backfill(tx: Transaction, now: datetime) -> RowMapping | None:
 
 
 async def candidates(
-    tx: Transaction, tenant: str, keys: Collection[str], after: str, window: int, *, awarded: str | None = None
+    tx: Transaction, tenant: str, qualification: str, keys: Collection[str], after: str, window: int
 ) -> Sequence[RowMapping]:
     """The tenant's next learners in the order of ids, and whether each holds, or has by consent, anything that a
-    framework with these `keys` can take; or has an award of the qualification `awarded`. A window of learners rather
-    than of matches, so that the cost of a step is bounded."""
+    framework of the qualification with these `keys` can take; or was awarded it, or decided about. A window of learners
+    rather than of matches, so that the cost of a step is bounded."""
     return await tx.rows(
         text("""
             SELECT l.id,
                    EXISTS (SELECT FROM holdings h WHERE h.learner_id = l.id AND h.keys && cast(:keys AS text[]))
                    OR EXISTS (SELECT FROM aliases a JOIN holdings h ON h.learner_id = a.alias_id
                                WHERE a.learner_id = l.id AND a.active AND h.keys && cast(:keys AS text[]))
-                   OR EXISTS (SELECT FROM awards w WHERE w.learner_id = l.id AND w.qualification = :awarded) AS holds
+                   OR EXISTS (SELECT FROM awards w WHERE w.learner_id = l.id AND w.qualification = :name)
+                   OR EXISTS (SELECT FROM decisions d
+                               WHERE d.tenant_id = l.tenant_id AND d.learner_id = l.id
+                                 AND (d.qualification = :name OR d.qualification IS NULL)) AS holds
               FROM learners l WHERE l.tenant_id = :tenant AND l.id > :after ORDER BY l.id LIMIT :window
         """),
-        {"tenant": tenant, "keys": sorted(keys), "after": after, "window": window, "awarded": awarded},
+        {"tenant": tenant, "keys": sorted(keys), "after": after, "window": window, "name": qualification},
     )
 
 

@@ -6,9 +6,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
 from prometheus_client import Counter, Histogram
 
 from cairn.common.db import Transaction
@@ -16,9 +17,16 @@ from cairn.common.events import Event
 from cairn.pathways.deps import Deps
 from cairn.pathways.domain import Holding
 from cairn.pathways.reading_room import Awards, Published
-from cairn.pathways.store import audits, due, facts, frameworks
-from cairn.pathways.store.facts import Held, Learner, Link
+from cairn.pathways.store import audits, decisions, due, facts, frameworks
+from cairn.pathways.store.due import Due
+from cairn.pathways.store.facts import Held, Learner
 from cairn.pathways.use_cases.judging import Saying, Subject, Verdict, judge, keys_of
+from cairn.pathways.use_cases.rulings import rulings_of
+
+log = structlog.get_logger(__name__)
+
+TAMPERED: Final = Counter("cairn_decisions_tampered_total", "Learners not audited since their decisions were altered.")
+_LOOKED_AT_AGAIN: Final = timedelta(hours=1)
 
 AUDITS: Final = Counter("cairn_audits_total", "Audits made: of one learner against one version of a framework.")
 AWARD_SECONDS: Final = Histogram(
@@ -77,20 +85,61 @@ async def reaudit(
     others = {each for touch in touches.values() for each in touch.learners}
     left = {who: learners[who] for who in sorted(touches) if who not in gone}
     held = await facts.holdings_of(tx, others) if others else {}
-    subjects = await subjects_of(tx, left)
+    subjects = await subjects_of(tx, deps, left, now)
     changed = {subject.learner: _reach(subject, touches[subject.learner], held) for subject in subjects}
     verdict = await _judge_all(tx, deps, subjects, changed, now)
+    for who in left:
+        if who not in changed:
+            # Looked at again in a while, rather than at once and for ever; and then at everything, since nobody knows
+            # by then what came in between.
+            names = {*touches[who].qualifications, due.EVERYTHING}
+            verdict.due += [Due(left[who].tenant, who, name, now + _LOOKED_AT_AGAIN) for name in sorted(names)]
+        elif touches[who].everything:
+            verdict.due.append(Due(left[who].tenant, who, due.EVERYTHING, None))
     await _store(tx, deps, verdict, touches, announce=announce)
     return Done(len(subjects), len(verdict.audits), len(verdict.awards))
 
 
-async def subjects_of(tx: Transaction, learners: Mapping[str, Learner]) -> list[Subject]:
-    """The learners, with all that counts for them by active merges."""
+async def subjects_of(tx: Transaction, deps: Deps, learners: Mapping[str, Learner], now: datetime) -> list[Subject]:
+    """The learners, with all that counts for them by active merges, in the order given. Those on whom the decisions
+    were tampered with are left out: nothing is concluded from what may be forged, nor from its absence."""
     links = await facts.links(tx, learners)
     active = [link for link in links if link.active]
     wanted = {*learners, *(link.alias for link in active if link.learner in learners)}
     held, enrolled = await facts.holdings_of(tx, wanted), await facts.enrolments(tx, wanted)
-    return [_subject(each, active, links, held, enrolled) for each in learners.values()]
+    tenants = {each.tenant for each in learners.values()}
+    decided = await decisions.chains(tx, deps.vault, wanted, tenants)
+    subjects: list[Subject] = []
+    for each in learners.values():
+        mine = [link for link in active if link.learner == each.id]
+        same = sorted(link.alias for link in mine if link.source_tenant == each.tenant)
+        places = [(each.tenant, who) for who in (each.id, *same, decisions.INSTITUTION)]
+        chains = [decided[place] for place in places if place in decided]
+        if not all(chain.intact for chain in chains):
+            TAMPERED.inc()
+            log.error("decisions were tampered with", learner=each.id, tenant=each.tenant)
+            continue
+        holdings: list[Holding] = [known.holding for known in held.get(each.id, ())]
+        for link in mine:
+            # The tenant is part of the consent: a row that came under that id elsewhere is not meant by it.
+            holdings += [known.holding for known in held.get(link.alias, ()) if known.tenant == link.source_tenant]
+        first: dict[str, datetime] = {}
+        for who in (each.id, *same):
+            for qualification, at in enrolled.get(who, {}).items():
+                first[qualification] = min(at, first.get(qualification, at))
+        subjects.append(
+            Subject.of(
+                each.tenant,
+                each.id,
+                sorted(holdings, key=lambda holding: holding.id),
+                same,
+                {link.changed_at for link in links if link.learner == each.id},
+                first,
+                rulings_of(chains),
+                now,
+            )
+        )
+    return subjects
 
 
 async def _judge_all(
@@ -185,33 +234,6 @@ def _event(deps: Deps, saying: Saying, cause: Event | None) -> Event:
     )
 
 
-def _subject(
-    learner: Learner,
-    active: Sequence[Link],
-    links: Sequence[Link],
-    held: Mapping[str, Sequence[Held]],
-    enrolled: Mapping[str, Mapping[str, datetime]],
-) -> Subject:
-    mine = [link for link in active if link.learner == learner.id]
-    holdings: list[Holding] = [each.holding for each in held.get(learner.id, ())]
-    for link in mine:
-        # The tenant is part of the consent: a row that came under that id elsewhere is not meant by it.
-        holdings += [each.holding for each in held.get(link.alias, ()) if each.tenant == link.source_tenant]
-    same = {link.alias for link in mine if link.source_tenant == learner.tenant}
-    first: dict[str, datetime] = {}
-    for who in (learner.id, *same):
-        for qualification, at in enrolled.get(who, {}).items():
-            first[qualification] = min(at, first.get(qualification, at))
-    return Subject.of(
-        learner.tenant,
-        learner.id,
-        sorted(holdings, key=lambda holding: holding.id),
-        same,
-        {link.changed_at for link in links if link.learner == learner.id},
-        first,
-    )
-
-
 def _reach(subject: Subject, touch: Touch, held: Mapping[str, Sequence[Held]]) -> Reach:
     """By what to find the frameworks that the touch can bear on."""
     keys: set[str] = set()
@@ -221,4 +243,10 @@ def _reach(subject: Subject, touch: Touch, held: Mapping[str, Sequence[Held]]) -
     for learner in touch.learners:
         for some in keys_of([each.holding for each in held.get(learner, ())]).values():
             keys |= some
-    return Reach(frozenset(keys), frozenset(touch.qualifications))
+    names = set(touch.qualifications)
+    for ruling in subject.rulings:
+        # What a decision lets in is found by the decision, and not by its own keys.
+        decided = ruling.entry
+        if decided.qualification and (touch.everything or decided.body.get("holding") in touch.holdings):
+            names.add(decided.qualification)
+    return Reach(frozenset(keys), frozenset(names))

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 from cairn.common.db import EVERY_TENANT
 from cairn.pathways.deps import Deps
-from cairn.pathways.store import facts, frameworks
+from cairn.pathways.store import decisions, facts, frameworks
 from cairn.pathways.use_cases.auditing import Done, Touch, reaudit
+from cairn.pathways.use_cases.rulings import counting_too
 
 
 async def step(deps: Deps) -> int:
@@ -23,8 +24,9 @@ async def step(deps: Deps) -> int:
             return 0
         tenant, framework = job["tenant_id"], str(job["framework_id"])
         window = deps.settings.backfill_window
-        keys = await frameworks.keys(tx, framework)
-        found = await frameworks.candidates(tx, tenant, keys, job["cursor"], window)
+        table = await decisions.chain(tx, deps.vault, tenant, decisions.INSTITUTION)
+        keys = counting_too(table, frozenset(await frameworks.keys(tx, framework)), now)
+        found = await frameworks.candidates(tx, tenant, job["qualification"], keys, job["cursor"], window)
         holders = {row["id"]: tenant for row in found if row["holds"]}
         done = Done(0, 0, 0)
         if holders:

@@ -28,7 +28,7 @@ async def step(deps: Deps) -> int:
         locked = {who: tenant for who, tenant in (claimed | related).items() if who in claimed or who in free}
         learners = await facts.lock_learners(tx, locked)
         fallen = await due.of(tx, claimed.keys() - busy, now)
-        touches = {who: Touch(qualifications=some) for who, some in fallen.items()}
+        touches = {who: Touch(qualifications=some, everything=due.EVERYTHING in some) for who, some in fallen.items()}
         await reaudit(tx, deps, learners, touches)
         await tx.commit()
     return len(touches)

@@ -20,11 +20,12 @@ from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
 from cairn.pathways.domain import audit
 from cairn.pathways.reading_room import Published, ReadingRoom
-from cairn.pathways.store import audits, facts, frameworks, impacts
+from cairn.pathways.store import audits, decisions, facts, frameworks, impacts
 from cairn.pathways.store.impacts import Affected, Outcome
 from cairn.pathways.use_cases.auditing import subjects_of
 from cairn.pathways.use_cases.frameworks import refuse_findings
 from cairn.pathways.use_cases.judging import Subject, held_by, instants, judge, relevant
+from cairn.pathways.use_cases.rulings import counting_too
 
 
 async def ask(deps: Deps, principal: Principal, id_: UUID) -> RowMapping:
@@ -79,9 +80,10 @@ async def step(deps: Deps) -> int:
         known = (await frameworks.awards(tx, {tenant: {*draft.nested, row["qualification"]}}))[tenant]
         # The draft is not kept in the process's own room: it may change.
         room = ReadingRoom(64)
-        keys = room.keys(draft, known)
+        table = await decisions.chain(tx, deps.vault, tenant, decisions.INSTITUTION)
+        keys = counting_too(table, room.keys(draft, known), now)
         window = deps.settings.backfill_window
-        found = await frameworks.candidates(tx, tenant, keys, job["cursor"], window, awarded=row["qualification"])
+        found = await frameworks.candidates(tx, tenant, row["qualification"], keys, job["cursor"], window)
         holders = [each["id"] for each in found if each["holds"]]
         affected: list[Affected] = []
         if holders:
@@ -105,19 +107,20 @@ async def _affected(
 ) -> list[Affected]:
     tenant, qualification = draft.tenant, draft.framework.qualification
     now = await deps.clock(tx)
-    subjects = await subjects_of(tx, await facts.learners(tx, holders))
+    subjects = await subjects_of(tx, deps, await facts.learners(tx, holders), now)
     lives = await frameworks.touched(tx, {}, {tenant: {qualification}}, now)
     versions = [*(await frameworks.read_with(tx, deps.frameworks, lives)).values(), draft]
     known = (await frameworks.awards(tx, {tenant: {name for each in versions for name in each.nested}}))[tenant]
     awards = await audits.awards(tx, [who for each in subjects for who in (each.learner, *each.same)])
 
     def one(subject: Subject) -> Affected | None:
-        counting = relevant(subject, draft, versions, room, known)
+        counting = relevant(subject, draft, versions, room, known, now)
+        decided = subject.bearing(draft, room.keys(draft, known))
         alone = audit(
             draft.framework,
             counting,
-            (),
-            instants(draft, counting, subject.linked_at, now).as_of,
+            [ruling.decision() for ruling in decided if ruling.stands(now)],
+            instants(draft, counting, subject.linked_at, now, decided).as_of,
             enrolled=subject.enrolled.get(qualification),
             awards=draft.awards(known),
             steps=deps.settings.audit_steps,

@@ -29,7 +29,7 @@ from cairn.common.events.models import (
 from cairn.common.tenancy import is_tenant
 from cairn.pathways.deps import Deps
 from cairn.pathways.domain import Refused, parse_holding
-from cairn.pathways.store import catalog, facts
+from cairn.pathways.store import catalog, decisions, facts
 from cairn.pathways.store.catalog import NewAchievement
 from cairn.pathways.store.facts import Learner, NewHolding, NewLink, NewStatus
 from cairn.pathways.use_cases.auditing import Done, Touch, reaudit
@@ -191,6 +191,7 @@ async def store(tx: Transaction, new: Sequence[Told]) -> None:
     await catalog.add(tx, [told.achievement for told in new if told.achievement])
     gone = [told.erased for told in new if told.erased]
     await facts.erase(tx, {fact.learner: fact.at for fact in gone})
+    await decisions.destroy_keys(tx, [fact.learner for fact in gone])
     for fact in gone:
         await dead_letters.erase(tx, fact.learner)
 

@@ -40,7 +40,10 @@ from cairn.pathways.domain.pinning import allowed, turning_points
 from cairn.pathways.reading_room import Awards, Published, ReadingRoom
 from cairn.pathways.store.audits import Latest, NewAudit, NewAward
 from cairn.pathways.store.due import Due
+from cairn.pathways.use_cases.rulings import Ruling, bearing, counted_as, moved_to, moves_end, substitutes
+from cairn.pathways.use_cases.rulings import instants as instants_of
 
+_END: Final = datetime.max.replace(tzinfo=UTC)
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _PLACES: Final = Decimal("0.000001")
 _ACTIONS: Final[Mapping[str, Literal["revoke", "suspend", "review"]]] = {
@@ -64,6 +67,8 @@ class Subject:
     linked_at: tuple[datetime, ...]
     enrolled: Mapping[str, datetime]
     """When they enrolled, by qualification, where that is known."""
+    rulings: tuple[Ruling, ...]
+    """Decisions on them, and the institution's for everybody."""
 
     @classmethod
     def of(
@@ -74,9 +79,30 @@ class Subject:
         same: Collection[str] = (),
         linked_at: Collection[datetime] = (),
         enrolled: Mapping[str, datetime] | None = None,
+        rulings: Sequence[Ruling] = (),
+        now: datetime = _END,
     ) -> Subject:
         keys = keys_of(holdings)
-        return cls(tenant, learner, tuple(sorted(same)), tuple(holdings), keys, tuple(linked_at), enrolled or {})
+        if more := counted_as(rulings, now):
+            for holding in holdings:
+                names = more.get(holding.achievement, frozenset())
+                keys[holding.id] |= {f"achievement:{name}" for name in names}
+        return cls(
+            tenant=tenant,
+            learner=learner,
+            same=tuple(sorted(same)),
+            holdings=tuple(holdings),
+            keys=keys,
+            linked_at=tuple(linked_at),
+            enrolled=enrolled or {},
+            rulings=tuple(rulings),
+        )
+
+    def bearing(self, version: Published, keys: frozenset[str]) -> list[Ruling]:
+        """The decisions that can change an audit against the version."""
+        if not self.rulings:
+            return []
+        return bearing(self.rulings, version, keys, frozenset(holding.achievement for holding in self.holdings))
 
 
 def keys_of(holdings: Sequence[Holding]) -> dict[str, frozenset[str]]:
@@ -127,15 +153,21 @@ class Instants:
 
 
 def instants(
-    published: Published, relevant: Sequence[Holding], linked_at: Sequence[datetime], now: datetime
+    published: Published,
+    relevant: Sequence[Holding],
+    linked_at: Sequence[datetime],
+    now: datetime,
+    rulings: Sequence[Ruling] = (),
 ) -> Instants:
     """See the head of this module. A fact counts whatever its date; what comes to pass counts once it has."""
     facts = [holding.earned for holding in relevant]
     facts += [entry.at for holding in relevant for entry in holding.status]
     facts += linked_at
+    made, ending = instants_of(rulings)
+    facts += made
     if published.framework.effective_from is not None:
         facts.append(published.framework.effective_from)
-    coming = set(turning_points(relevant, published.months))
+    coming = {*turning_points(relevant, published.months), *ending}
     policy = published.framework.loss
     if policy.on_loss == "suspend" and policy.grace_days:
         # Whatever was lost, and whenever: the grace that it began ends by itself.
@@ -145,16 +177,22 @@ def instants(
 
 
 def relevant(
-    subject: Subject, published: Published, versions: Sequence[Published], room: ReadingRoom, known: Awards
+    subject: Subject,
+    published: Published,
+    versions: Sequence[Published],
+    room: ReadingRoom,
+    known: Awards,
+    now: datetime = _END,
 ) -> list[Holding]:
-    """The holdings that the framework can take. An award of the qualification itself is none of them: it would hold up
-    the very award that it is."""
+    """The holdings that the framework can take, or that a decision lets it take. An award of the qualification itself
+    is none of them: it would hold up the very award that it is."""
     keys = room.keys(published, known)
     own = {version.achievement for version in versions}
+    let = frozenset(substitutes(subject.bearing(published, keys), now))
     return [
         holding
         for holding in subject.holdings
-        if holding.achievement not in own and not keys.isdisjoint(subject.keys[holding.id])
+        if holding.achievement not in own and (not keys.isdisjoint(subject.keys[holding.id]) or holding.id in let)
     ]
 
 
@@ -176,32 +214,34 @@ def judge(
     """
     qualification = versions[0].framework.qualification
     held = held_by(subject, qualification, awards)
-    counting = {version.id: relevant(subject, version, versions, room, known) for version in versions}
+    counting = {version.id: relevant(subject, version, versions, room, known, now) for version in versions}
+    rulings = {version.id: subject.bearing(version, room.keys(version, known)) for version in versions}
     verdict = Verdict()
     audits: list[tuple[Published, Audit]] = []
-    coming: list[datetime] = []
-    open_to = versions_for(subject, versions, counting, held, now)
+    coming = list(moves_end(subject.rulings, qualification, now))
+    open_to = versions_for(subject, versions, counting, rulings, held, now)
     for version in sorted(versions, key=lambda each: each.id):
-        mine = counting[version.id]
-        if version.id not in open_to or not mine:
+        mine, decided = counting[version.id], rulings[version.id]
+        standing = [ruling for ruling in decided if ruling.stands(now)]
+        if version.id not in open_to or not (mine or standing):
             if (subject.learner, version.id) in latest:
                 verdict.forgotten.append((subject.learner, version.id))
             if version.id not in open_to or not held:
                 continue
-        when = instants(version, mine, subject.linked_at, now)
+        when = instants(version, mine, subject.linked_at, now, decided)
         if when.next is not None:
             coming.append(when.next)
         result = audit(
             version.framework,
             mine,
-            (),
+            [ruling.decision() for ruling in standing],
             when.as_of,
             enrolled=subject.enrolled.get(qualification),
             awards=version.awards(known),
             steps=steps,
         )
         audits.append((version, result))
-        if mine:
+        if mine or standing:
             _note(verdict, subject, version, result, latest.get((subject.learner, version.id)), now)
     verdict.made = len(audits)
     verdict.due.append(Due(subject.tenant, subject.learner, qualification, min(coming, default=None)))
@@ -221,11 +261,13 @@ def versions_for(
     subject: Subject,
     versions: Sequence[Published],
     counting: Mapping[str, Sequence[Holding]],
+    rulings: Mapping[str, Sequence[Ruling]],
     held: Sequence[Award],
     now: datetime,
 ) -> frozenset[str]:
     """Ids of the versions by which the subject is judged: those in force when they enrolled or, where that is not
-    known, earned their first component; and those of the awards they have, which even a retired one must uphold.
+    known, earned their first component; those they were moved to; and those of the awards they have, which even a
+    retired one must uphold.
 
     The first component is one that any of the versions can take, whatever became of it: a revocation moves nobody to
     other rules.
@@ -234,8 +276,12 @@ def versions_for(
     qualification = versions[0].framework.qualification
     first = subject.enrolled.get(qualification)
     if first is None:
-        first = min((holding.earned for some in counting.values() for holding in some), default=None)
-    names = allowed({each.framework.version: each.span for each in versions}, first) if first is not None else ()
+        begun = [holding.earned for some in counting.values() for holding in some]
+        begun += [ruling.entry.at for some in rulings.values() for ruling in some]
+        first = min(begun, default=None)
+    names = moved_to(subject.rulings, qualification, now)
+    if first is not None:
+        names |= allowed({each.framework.version: each.span for each in versions}, first)
     return frozenset(
         each.id
         for each in versions
@@ -319,13 +365,16 @@ def _decide(
         if not step.changed or step.award is None or (previous is not first and step.change == "award"):
             continue
         verdict.awards.append(NewAward(step.award, version.achievement, step.reason))
-        verdict.said.extend(_sayings(previous, step, step.award, version, now))
+        verdict.said.extend(_sayings(subject, previous, step, step.award, version, now))
 
 
 def _sayings(
-    previous: Award | None, step: Transition, award: Award, version: Published, now: datetime
+    subject: Subject, previous: Award | None, step: Transition, award: Award, version: Published, now: datetime
 ) -> Iterator[Saying]:
     before = previous.state if previous is not None else None
+    # What was recognised without a credential is a component of the award, but nobody can show it.
+    shown = {holding.id for holding in subject.holdings}
+    components = tuple(name for name in award.components if name in shown)
     fact: Fact
     if step.change == "award":
         kind = "qualification.completed.v1"
@@ -335,7 +384,8 @@ def _sayings(
             qualification=award.qualification,
             version=award.version,
             achievement=version.achievement,
-            components=award.components,
+            components=components,
+            decisions=tuple(sorted(set(award.components) - shown)) or None,
             earned_at=award.earned_at,
             digest=award.digest,
             replaces=award.replaces,
@@ -360,7 +410,7 @@ def _sayings(
             award=award.id,
             qualification=award.qualification,
             version=award.version,
-            components=award.components,
+            components=components,
             digest=award.digest,
             at=now,
         )

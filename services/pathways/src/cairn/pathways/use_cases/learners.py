@@ -19,7 +19,7 @@ from cairn.pathways.domain import Audit, Holding, audit, explain
 from cairn.pathways.reading_room import Published
 from cairn.pathways.store import audits, catalog, facts, frameworks
 from cairn.pathways.use_cases.auditing import subjects_of
-from cairn.pathways.use_cases.judging import relevant, versions_for
+from cairn.pathways.use_cases.judging import Subject, relevant, versions_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,7 @@ class Audited:
 async def holdings(deps: Deps, principal: Principal, learner_id: str) -> Held:
     """Raises DomainError `not-found`."""
     async with deps.database.transaction(principal.tenant) as tx:
-        learner = await _known(tx, learner_id)
-        (subject,) = await subjects_of(tx, {learner_id: learner})
+        subject = await _subject(tx, deps, learner_id, deps.now())
         links = await facts.links(tx, [learner_id])
     merged = sorted(link.alias for link in links if link.active and link.learner == learner_id)
     return Held(subject.holdings, tuple(merged))
@@ -54,12 +53,6 @@ async def awards(deps: Deps, principal: Principal, learner_id: str) -> Sequence[
         return await audits.awards_of(tx, learner_id)
 
 
-async def reviews(deps: Deps, principal: Principal, limit: int) -> Sequence[RowMapping]:
-    """Awards that rest on something that was lost, and wait for a registrar; the longest waiting first."""
-    async with deps.database.transaction(principal.tenant) as tx:
-        return await audits.in_review(tx, limit)
-
-
 async def audit_learner(
     deps: Deps, principal: Principal, learner_id: str, as_of: datetime, framework: UUID | None
 ) -> list[Audited]:
@@ -70,10 +63,11 @@ async def audit_learner(
     """
     tenant = principal.tenant
     async with deps.database.transaction(tenant) as tx:
-        (subject,) = await subjects_of(tx, {learner_id: await _known(tx, learner_id)})
+        subject = await _subject(tx, deps, learner_id, as_of)
         if framework is None:
             keys = {key for some in subject.keys.values() for key in some}
-            lives = await frameworks.touched(tx, {tenant: keys}, {}, as_of)
+            names = {each.entry.qualification for each in subject.rulings if each.entry.qualification is not None}
+            lives = await frameworks.touched(tx, {tenant: keys}, {tenant: names}, as_of)
         else:
             row = await frameworks.framework(tx, str(framework))
             if row is None or row["state"] != "active":
@@ -98,13 +92,15 @@ async def audit_learner(
                 for who in (learner_id, *subject.same)
                 if (who, rules.qualification) in held
             ]
-            fitting = {each.id: relevant(subject, each, versions, deps.frameworks, known) for each in versions}
-            if framework is None and published.id not in versions_for(subject, versions, fitting, mine, as_of):
+            room = deps.frameworks
+            fitting = {each.id: relevant(subject, each, versions, room, known, as_of) for each in versions}
+            rulings = {each.id: subject.bearing(each, room.keys(each, known)) for each in versions}
+            if framework is None and published.id not in versions_for(subject, versions, fitting, rulings, mine, as_of):
                 continue
             result = audit(
                 rules,
                 counting,
-                (),
+                [ruling.decision() for ruling in rulings[published.id] if ruling.stands(as_of)],
                 as_of,
                 enrolled=subject.enrolled.get(rules.qualification),
                 awards=published.awards(known),
@@ -127,6 +123,14 @@ def _named(result: Audit) -> Iterator[str]:
 
 def _by_name(published: Published) -> tuple[str, str]:
     return published.framework.qualification, published.framework.version
+
+
+async def _subject(tx: Transaction, deps: Deps, learner_id: str, at: datetime) -> Subject:
+    learner = await _known(tx, learner_id)
+    subjects = await subjects_of(tx, deps, {learner_id: learner}, at)
+    if not subjects:
+        raise DomainError("Decisions on this learner were altered in the database.", code="decisions-altered")
+    return subjects[0]
 
 
 async def _known(tx: Transaction, learner_id: str) -> facts.Learner:

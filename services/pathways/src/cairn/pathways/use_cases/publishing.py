@@ -21,8 +21,9 @@ from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
 from cairn.pathways.domain import index_keys
 from cairn.pathways.reading_room import ReadingRoom
-from cairn.pathways.store import audits, facts, frameworks, impacts
+from cairn.pathways.store import audits, decisions, facts, frameworks, impacts
 from cairn.pathways.use_cases.frameworks import Found, find, not_found, refuse_findings
+from cairn.pathways.use_cases.rulings import counting_too
 
 
 async def publish(deps: Deps, principal: Principal, id_: UUID) -> Found:
@@ -39,7 +40,7 @@ async def publish(deps: Deps, principal: Principal, id_: UUID) -> Found:
         if row["state"] == "draft":
             # Before anything is locked: where there are many learners it takes a moment.
             await refuse_findings(tx, row)
-            count = await _new_awards(tx, row, most)
+            count = await _new_awards(deps, tx, row, most)
             if count > most:
                 await frameworks.propose(tx, str(id_), principal.id)
                 found = await find(tx, str(id_))
@@ -153,7 +154,7 @@ async def _active(tx: Transaction, id_: UUID) -> RowMapping:
     return row
 
 
-async def _new_awards(tx: Transaction, row: RowMapping, most: int) -> int:
+async def _new_awards(deps: Deps, tx: Transaction, row: RowMapping, most: int) -> int:
     """How many it would award at once: as its report says or, where so few hold anything it can take that it cannot
     be more than `most`, how many those are."""
     report = await impacts.report(tx, str(row["id"]))
@@ -161,7 +162,9 @@ async def _new_awards(tx: Transaction, row: RowMapping, most: int) -> int:
         return report["new_awards"]
     draft = frameworks.published(row)
     known = (await frameworks.awards(tx, {row["tenant_id"]: draft.nested}))[row["tenant_id"]]
-    count = await frameworks.count_candidates(tx, index_keys(draft.framework, draft.awards(known)), most + 1)
+    table = await decisions.chain(tx, deps.vault, row["tenant_id"], decisions.INSTITUTION)
+    keys = counting_too(table, index_keys(draft.framework, draft.awards(known)), await deps.clock(tx))
+    count = await frameworks.count_candidates(tx, keys, most + 1)
     if count > most:
         raise DomainError(
             f"More than {most} learners hold something that it can take.",

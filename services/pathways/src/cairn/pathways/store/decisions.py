@@ -1,0 +1,184 @@
+"""Decisions: a chain of entries for each learner, and one for the institution (the learner ''), only ever added to.
+
+Each entry carries a keyed digest over itself and the digest of the entry before it, made with a key that the database
+does not hold. An entry that was edited, moved, or taken out from between others is noticed by whoever reads the chain.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from cairn.common.db import Transaction
+from cairn.common.instants import format_instant
+from cairn.common.vault import Vault
+from cairn.pathways.domain.canonical import canonical
+
+INSTITUTION: Final = ""
+"""In the place of a learner: what is decided for everybody."""
+
+_COLUMNS: Final = (
+    *("tenant_id", "id", "learner_id", "ordinal", "kind", "qualification", "body", "by", "at", "valid_until"),
+    *("revokes", "sealed", "seal"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`body` is what the kind says, in the shape of STACKING; `sealed` the reason and the evidence, which may name
+    somebody, under the learner's key. `revokes` is the decision that an entry of the kind `revocation` ends."""
+
+    tenant: str
+    id: str
+    learner: str
+    ordinal: int
+    kind: str
+    qualification: str | None
+    body: Mapping[str, Any]
+    by: str
+    at: datetime
+    valid_until: datetime | None
+    revokes: str | None
+    sealed: bytes
+    seal: bytes = b""
+
+    def digest(self, vault: Vault, before: bytes) -> bytes:
+        """What `seal` has to be, after an entry whose seal is `before` (empty for the first)."""
+        return vault.blind(
+            "decision/1",
+            before.hex(),
+            self.tenant,
+            self.id,
+            self.learner,
+            str(self.ordinal),
+            self.kind,
+            self.qualification or "",
+            canonical(self.body).decode(),
+            self.by,
+            format_instant(self.at),
+            "" if self.valid_until is None else format_instant(self.valid_until),
+            self.revokes or "",
+            self.sealed.hex(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Every entry, in order. `intact` false: somebody changed the table behind the service's back."""
+
+    entries: tuple[Entry, ...] = ()
+    intact: bool = True
+
+    @property
+    def revoked(self) -> dict[str, datetime]:
+        """When each decision that was revoked was."""
+        return {each.revokes: each.at for each in self.entries if each.revokes is not None}
+
+
+async def chains(
+    tx: Transaction, vault: Vault, learners: Collection[str], tenants: Collection[str]
+) -> dict[tuple[str, str], Chain]:
+    """By tenant and learner, the chains of the learners and of the institutions. One query for a batch."""
+    rows = await tx.rows(
+        text(f"""
+            SELECT {", ".join(_COLUMNS)} FROM decisions
+             WHERE learner_id = ANY (:ids) OR learner_id = '' AND tenant_id = ANY (:tenants)
+             ORDER BY tenant_id, learner_id, ordinal
+        """).columns(body=JSONB()),  # noqa: S608
+        {"ids": list(learners), "tenants": list(tenants)},
+    )
+    found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for row in rows:
+        found[row["tenant_id"], row["learner_id"]].append(_entry(row))
+    return {place: Chain(tuple(entries), _intact(vault, entries)) for place, entries in found.items()}
+
+
+async def chain(tx: Transaction, vault: Vault, tenant: str, learner: str) -> Chain:
+    return (await chains(tx, vault, [learner], [tenant])).get((tenant, learner), Chain())
+
+
+async def lock_institution(tx: Transaction, tenant: str) -> None:
+    """One at a time adds to the institution's chain; a learner's is guarded by the lock of their row."""
+    await tx.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:place, 0))"), {"place": f"decisions:{tenant}"}
+    )
+
+
+async def append(tx: Transaction, vault: Vault, chain: Chain, new: Entry) -> Entry:
+    """Add `new` at the end, sealed. The chain's lock is held. What is returned is as it was stored."""
+    before = chain.entries[-1].seal if chain.entries else b""
+    entry = replace(new, ordinal=len(chain.entries) + 1)
+    entry = replace(entry, seal=entry.digest(vault, before))
+    names = ", ".join(_COLUMNS)
+    values = ", ".join(f":{name}" for name in _COLUMNS)
+    statement = text(f"INSERT INTO decisions ({names}) VALUES ({values})")  # noqa: S608
+    await tx.execute(
+        statement.bindparams(bindparam("body", type_=JSONB())),
+        {
+            "tenant_id": entry.tenant,
+            "learner_id": entry.learner,
+            **{name: getattr(entry, name) for name in _COLUMNS if not name.endswith("_id")},
+        },
+    )
+    return entry
+
+
+async def key(tx: Transaction, vault: Vault, tenant: str, learner: str) -> bytes:
+    """The learner's wrapped key, made where there is none yet."""
+    row = await tx.row(
+        text("""
+            INSERT INTO learner_keys AS k (tenant_id, learner_id, key) VALUES (:tenant, :learner, :key)
+            ON CONFLICT (learner_id) DO UPDATE SET key = k.key RETURNING key
+        """),
+        {"tenant": tenant, "learner": learner, "key": vault.new_key()},
+    )
+    assert row is not None
+    assert row["key"] is not None, "nothing is decided about the erased"
+    return row["key"]
+
+
+async def known_key(tx: Transaction, learner: str) -> bytes | None:
+    """None where there never was one, or it was destroyed."""
+    row = await tx.row(text("SELECT key FROM learner_keys WHERE learner_id = :learner"), {"learner": learner})
+    return None if row is None else row["key"]
+
+
+async def destroy_keys(tx: Transaction, learners: Sequence[str]) -> None:
+    """What was sealed for the learners can no longer be read by anybody."""
+    if learners:
+        await tx.execute(
+            text("UPDATE learner_keys SET key = NULL WHERE learner_id = ANY (:ids)"), {"ids": list(learners)}
+        )
+
+
+def _entry(row: RowMapping) -> Entry:
+    return Entry(
+        tenant=row["tenant_id"],
+        id=str(row["id"]),
+        learner=row["learner_id"],
+        ordinal=row["ordinal"],
+        kind=row["kind"],
+        qualification=row["qualification"],
+        body=row["body"],
+        by=row["by"],
+        at=row["at"],
+        valid_until=row["valid_until"],
+        revokes=None if row["revokes"] is None else str(row["revokes"]),
+        sealed=row["sealed"],
+        seal=row["seal"],
+    )
+
+
+def _intact(vault: Vault, entries: Sequence[Entry]) -> bool:
+    before = b""
+    for place, entry in enumerate(entries, 1):
+        if entry.ordinal != place or entry.seal != entry.digest(vault, before):
+            return False
+        before = entry.seal
+    return True
