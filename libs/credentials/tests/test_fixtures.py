@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cairn.credentials import CheckName, CredentialError, Ed25519Signer, Outcome, Policy, Verification, sign, verify
+from cairn.credentials import (
+    CheckName,
+    CredentialError,
+    Ed25519Signer,
+    Outcome,
+    Policy,
+    sign,
+    verify,
+    verify_presentation,
+)
 
-from .conftest import CREATED, NOW, OWN, SHARED, resolver_of
+from .conftest import CREATED, NOW, OWN, SHARED, Files, resolver_of
 
 SUPPORTED = {
     "db/ob3-eddsa-rdfc-2022.json",
@@ -33,6 +43,10 @@ SUPPORTED = {
     "obl/ob2-signed.jws",
     "1edtech/ob30/simple-json.png",
     "1edtech/ob30/simple-jwt.svg",
+    "sdjwt/ok-all.sdjwt",
+    "sdjwt/ok-kb.sdjwt",
+    "sdjwt/ok-status.sdjwt",
+    "ietf-sdjwtvc/01/sd_jwt_presentation.txt",
     "dcc/v1/dataIntegrityProof/didKey/fourRegistry-noStatus-noExpiry.json",
     "dcc/v2/bothSignatureTypes/didweb/oidf-noStatus-notExpired.json",
     "dcc/v2/dataIntegrityProof/didKey/legacyRegistry-noStatus-noExpiry-credSubjName.json",
@@ -52,12 +66,19 @@ FAILING = {
     "jose/neg-vc-claim.jwt": (CheckName.PROOF, "vc-claim"),
     "obl/neg-ob2-tampered.jws": (CheckName.PROOF, "json-refused"),
     "obl/neg-ldp-tampered.json": (CheckName.PROOF, "signature-invalid"),
+    "sdjwt/neg-tampered-disclosure.sdjwt": (CheckName.PROOF, "disclosure-unreferenced"),
+    "sdjwt/neg-kb-nonce.sdjwt": (CheckName.HOLDER, "challenge-mismatch"),
+    "sdjwt/neg-status-revoked.sdjwt": (CheckName.STATUS, "revoked"),
     "dcc/v2/dataIntegrityProof/didKey/noRegistry-revokedStatus-noExpiry.json": (CheckName.VALIDITY, "expired"),
 }
 PROOF_VECTORS = {
     "w3c/vc-di-eddsa/eddsa-rdfc-2022/signedDataInt.json",
     "w3c/vc-di-eddsa/eddsa-jcs-2022/signedJCS.json",
     "w3c/vc-di-ecdsa/ecdsa-rdfc-2019-p256/signedECDSAP256.json",
+}
+PRESENTATIONS = {
+    "db/vp-ok.json": "proof-valid",
+    "db-neg/vp-wrong-challenge.json": "challenge-mismatch",
 }
 # Not credentials: an encoded list, and inputs to be signed.
 OTHER_KINDS = {"bitstring", "unsigned"}
@@ -99,18 +120,32 @@ def _entries() -> list[tuple[Path, dict[str, Any]]]:
     return [pair for pair in found.values() if pair[1]["format"] not in OTHER_KINDS]
 
 
-async def _verify(folder: Path, name: str) -> Verification:
+def _asked(entry: dict[str, Any]) -> Policy:
+    options = entry.get("options", {})
+    return Policy(
+        at=datetime.fromtimestamp(options["now"], UTC) if "now" in options else NOW,
+        challenge=options.get("nonce", options.get("challenge")),
+        domain=options.get("aud", options.get("domain")),
+    )
+
+
+def _resolver(name: str) -> Files:
     resolver = resolver_of(SHARED if SHARED.is_dir() else OWN)
     for issuer, method in _KEYS_OF_1EDTECH.get(name, {}).items():
         document = {"id": issuer, "verificationMethod": [method], "assertionMethod": [method["id"]]}
         resolver.serve(issuer, document)
-    return await verify((folder / name).read_bytes(), resolver, Policy(at=NOW))
+    return resolver
 
 
 @pytest.mark.parametrize(("folder", "entry"), [pytest.param(*pair, id=pair[1]["file"]) for pair in _entries()])
 async def test_fixture_gets_an_honest_answer(folder: Path, entry: dict[str, Any]) -> None:
     name = entry["file"]
-    found = await _verify(folder, name)
+    if entry["format"] == "vp":
+        shown = await verify_presentation((folder / name).read_bytes(), _resolver(name), _asked(entry))
+        assert shown.verified is (entry["expected"] == "valid"), shown.to_json()
+        assert shown.checks[CheckName.PROOF].code == PRESENTATIONS[name]
+        return
+    found = await verify((folder / name).read_bytes(), _resolver(name), _asked(entry))
     told = json.dumps(found.to_json(), indent=1)
     if name in SUPPORTED:
         assert found.verified, told
@@ -146,5 +181,9 @@ def test_inputs_of_the_data_model_suite_are_issued_or_refused(signer: Ed25519Sig
 
 def test_every_supported_fixture_is_in_the_manifest() -> None:
     names = {entry["file"] for _, entry in _entries()}
-    listed = {name for name in SUPPORTED | FAILING.keys() | PROOF_VECTORS if (OWN / name).exists() or SHARED.is_dir()}
+    listed = {
+        name
+        for name in SUPPORTED | FAILING.keys() | PROOF_VECTORS | PRESENTATIONS.keys()
+        if (OWN / name).exists() or SHARED.is_dir()
+    }
     assert listed <= names

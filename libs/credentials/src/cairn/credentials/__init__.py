@@ -82,6 +82,8 @@ from cairn.credentials.openbadges.models import (
 from cairn.credentials.presentations import build_presentation, is_presentation, sign_presentation, verify_presentation
 from cairn.credentials.proofs import Cryptosuite, PreparedProof, add_proof, derive, prepare, sign
 from cairn.credentials.resolver import Resolver, Trust, Unreachable
+from cairn.credentials.sd_jwt import present_sd_jwt
+from cairn.credentials.sd_jwt_vc import issue_sd_jwt_vc, sign_sd_jwt
 from cairn.credentials.status import (
     MINIMUM_ENTRIES,
     Bitstring,
@@ -179,10 +181,12 @@ __all__ = [
     "encode_list",
     "enveloped",
     "is_presentation",
+    "issue_sd_jwt_vc",
     "local_signer",
     "new_secret",
     "parse_json",
     "prepare",
+    "present_sd_jwt",
     "public_key_from_jwk",
     "public_key_from_multikey",
     "read_did_document",
@@ -193,6 +197,7 @@ __all__ = [
     "sign_jwt",
     "sign_presentation",
     "sign_presentation_jwt",
+    "sign_sd_jwt",
     "stack_associations",
     "ttl_of",
     "unbake",

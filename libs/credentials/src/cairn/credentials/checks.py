@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from cairn.credentials import sd_jwt_vc
 from cairn.credentials.bundle import context_urls
 from cairn.credentials.canonicalize.compact_form import refuse_rekeyed
 from cairn.credentials.did import DidDocument, VerificationMethod, did_of
 from cairn.credentials.errors import ContextUnknown, CredentialError, ProofInvalid, TokenRefused
 from cairn.credentials.findings import Check, Finding, Outcome
 from cairn.credentials.instants import parse_instant
-from cairn.credentials.jose import Token, claim_mismatches, instant_claim
-from cairn.credentials.jws import thumbprint, verify_jws
+from cairn.credentials.jose import Token, claim_mismatches
+from cairn.credentials.jws import instant_claim, thumbprint, verify_jws
 from cairn.credentials.proofs import is_supported, verify_proof
 from cairn.credentials.proofs.common import check_options, check_times, proof_instant
 from cairn.credentials.schema_check import schema_findings, unknown_schemas
+from cairn.credentials.sd_jwt import binding_findings
 from cairn.credentials.secured import Secured
 from cairn.credentials.shape import listed
 from cairn.credentials.structure import model_version, structure_findings
@@ -64,7 +66,7 @@ def proof_and_issuer(
         for url in secured.context_names:
             if url not in context_urls():
                 raise ContextUnknown(url)
-        if secured.token is not None:
+        if secured.token is not None and secured.form != sd_jwt_vc.FORM:
             refuse_rekeyed(secured.document)
     except CredentialError as refusal:
         return refused(refusal), _binding(secured, keys)
@@ -135,7 +137,7 @@ def _token(
         return known or undetermined("issuer-mismatch", "the token names no key of the issuer's"), _binding(
             secured, keys
         )
-    candidates = [one for one in known.methods if _may_have_signed(token, one, issuer_id, purpose)]
+    candidates = [one for one in known.methods if _may_have_signed(secured, token, one, purpose)]
     if not candidates:
         finding = Finding("key-unknown", "the issuer publishes no key that the token could be signed with")
         return failed([finding]), _binding(secured, keys)
@@ -149,7 +151,7 @@ def _token(
         issuer = _issuer_check(
             secured, method.id, known, created=parse_instant(secured.document.get("validFrom")), at=at, purpose=purpose
         )
-        wrong = claim_mismatches(token)
+        wrong = [] if secured.form == sd_jwt_vc.FORM else claim_mismatches(token)
         if wrong:
             detail = f"the token's {', '.join(wrong)} say otherwise than the credential"
             return failed([Finding("claims-mismatch", detail)]), issuer
@@ -157,21 +159,16 @@ def _token(
     return refused(refusal or ProofInvalid("no key fits")), _binding(secured, keys)
 
 
-def _may_have_signed(token: Token, method: VerificationMethod, issuer: str, purpose: str) -> bool:
-    key_id = token.jws.key_id
+def _may_have_signed(secured: Secured, token: Token, method: VerificationMethod, purpose: str) -> bool:
+    named = token.jws.key_id
     if method.key.algorithm != token.jws.algorithm:
         return False
     if token.jws.embedded_key is not None and token.jws.embedded_key != method.key:
         return False
-    if key_id is None:
+    if named is None or named == secured.issuer:
         return purpose in method.purposes
-    full = key_id if ":" in key_id else f"{issuer}#{key_id.removeprefix('#')}"
     # A published JWK may be named by its thumbprint, too (RFC 7638), which no other key has.
-    return (
-        method.id == full
-        or (full == issuer and purpose in method.purposes)
-        or (":" not in key_id and key_id == thumbprint(method.key))
-    )
+    return method.id == secured.key_id or named == thumbprint(method.key)
 
 
 def _binding(secured: Secured, keys: Mapping[str, DidDocument | Check]) -> Check:
@@ -239,11 +236,15 @@ def validity(secured: Secured, *, at: datetime, tolerance: timedelta) -> Check:
     return failed(findings) if findings else passed("in-force", "it is within its period")
 
 
-def schema(document: dict[str, Any]) -> Check:
+def schema(secured: Secured) -> Check:
     """The data model's shape, the Open Badges schema, and whatever schema the credential names."""
-    findings = list(structure_findings(document))
+    document = secured.document
+    is_w3c = secured.form != sd_jwt_vc.FORM
+    findings = list(structure_findings(document) if is_w3c else sd_jwt_vc.sd_jwt_vc_findings(document))
     if findings:
         return failed(findings)
+    if not is_w3c:
+        return passed("structure-valid", "shaped as an SD-JWT VC; type metadata is not fetched")
     if model_version(document) == 1:
         return passed("structure-valid", "shaped as VC data model 1.1 asks; the Open Badges schema is for 2.0")
     violations = schema_findings(document)
@@ -258,3 +259,28 @@ def schema(document: dict[str, Any]) -> Check:
         detail = f"the schema {unknown[0][:120]} is not bundled, and schemas are never fetched"
         return undetermined("schema-unknown", detail, "/credentialSchema")
     return passed("schema-valid", "shaped as its data model asks")
+
+
+def holder(
+    secured: Secured,
+    *,
+    challenge: str | None,
+    domain: str | None,
+    at: datetime,
+    tolerance: timedelta,
+    lifetime: timedelta,
+) -> Check:
+    """Whether who shows it holds the key that the issuer has bound it to (RFC 9901 §7.3)."""
+    sd_jwt = secured.sd_jwt
+    if challenge is None and domain is None and (sd_jwt is None or sd_jwt.binding is None):
+        return Check(Outcome.SKIPPED, "not-presented", "nobody shows the credential as its holder")
+    try:
+        key = sd_jwt.holder_key if sd_jwt else None
+    except CredentialError as refusal:
+        return refused(refusal, "/cnf")
+    if sd_jwt is None or key is None:
+        return failed([Finding("holder-unbound", "the credential is bound to no key of a holder's", "/cnf")])
+    findings = list(
+        binding_findings(sd_jwt, key, challenge=challenge, domain=domain, at=at, tolerance=tolerance, lifetime=lifetime)
+    )
+    return failed(findings) if findings else passed("holder-bound", "the holder has signed what is shown")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import TokenRefused
 from cairn.credentials.instants import parse_instant
-from cairn.credentials.jws import Jws, read_jws, sign_jws
+from cairn.credentials.jws import Jws, instant_claim, read_jws, sign_jws
 from cairn.credentials.keys import Signer
 from cairn.credentials.shape import id_of, is_object, types_of
 from cairn.credentials.structure import VC2, check_signs_for, check_unsigned, check_unsigned_presentation
 
 CREDENTIAL_KINDS: Final = frozenset({"vc+jwt", "vc+ld+jwt", "jwt"})
 PRESENTATION_KINDS: Final = frozenset({"vp+jwt", "vp+ld+jwt"})
+SD_KINDS: Final = frozenset({"vc+sd-jwt", "vp+sd-jwt"})
 _CONTENT: Final = frozenset({None, "vc", "vp", "vc+ld+json", "vp+ld+json"})
 _CLAIMS: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"})
 
@@ -127,16 +128,10 @@ def claim_mismatches(token: Token) -> list[str]:
     return wrong
 
 
-def instant_claim(claims: dict[str, Any], name: str) -> datetime | None:
-    """A NumericDate (RFC 7519 §2), to the second; None where there is none."""
-    value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**36:
-        return None
-    return datetime.fromtimestamp(int(value), UTC)
-
-
 def _presents(jws: Jws) -> bool:
-    return jws.kind in PRESENTATION_KINDS or (jws.kind == "jwt" and "VerifiablePresentation" in types_of(jws.payload))
+    return jws.kind in (*PRESENTATION_KINDS, "vp+sd-jwt") or (
+        jws.kind == "jwt" and "VerifiablePresentation" in types_of(jws.payload)
+    )
 
 
 def _claims_of(document: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, get_args
 
@@ -99,6 +100,14 @@ def verify_jws(jws: Jws, key: PublicKey) -> None:
 def thumbprint(key: PublicKey) -> str:
     """RFC 7638: by which a JWK may be named."""
     return b64url(sha256(jcs(key.to_jwk())).digest())
+
+
+def instant_claim(claims: dict[str, Any], name: str) -> datetime | None:
+    """A NumericDate (RFC 7519 §2), to the second; None where there is none."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**36:
+        return None
+    return datetime.fromtimestamp(int(value), UTC)
 
 
 def b64url(data: bytes) -> str:

@@ -14,13 +14,14 @@ from cairn.credentials import checks
 from cairn.credentials.errors import CredentialError, ProofInvalid
 from cairn.credentials.findings import Check, CheckName, Finding, Outcome, PresentationVerification, Verification
 from cairn.credentials.jose import enveloped
+from cairn.credentials.keyring import Keyring
 from cairn.credentials.keys import Signer
 from cairn.credentials.proofs import Cryptosuite, sign
 from cairn.credentials.resolver import Resolver
 from cairn.credentials.secured import Secured, read_presented
 from cairn.credentials.shape import id_of, is_object, listed
 from cairn.credentials.structure import VC2, presentation_findings
-from cairn.credentials.verify import Policy, Run
+from cairn.credentials.verify import Policy, Run, verify
 
 PURPOSE: Final = "authentication"
 _OWN: Final = (CheckName.PROOF, CheckName.HOLDER, CheckName.VALIDITY, CheckName.SCHEMA)
@@ -83,6 +84,8 @@ async def verify_presentation(
     """
     try:
         secured = read_presented(presentation)
+        if secured.sd_jwt is not None and not secured.is_presentation:
+            return await _of_sd_jwt(presentation, resolver, policy)
         if not secured.is_presentation:
             raise ProofInvalid("this is a credential, not a presentation", code="presentation-missing")
         given = [one if is_object(one) else {} for one in listed(secured.document.get("verifiableCredential"))]
@@ -92,7 +95,7 @@ async def verify_presentation(
         unread = checks.undetermined("not-read", "the presentation could not be read")
         answers = dict.fromkeys(_OWN, unread) | {CheckName.PROOF: checks.refused(refusal)}
         return PresentationVerification(_asked(answers, policy))
-    run = Run(resolver, replace(policy, challenge=None, domain=None))
+    run = Run(resolver, replace(policy, challenge=None, domain=None), Keyring(resolver))
     proof, holder = await _proof_and_holder(secured, run, policy)
     credentials = tuple([await run.credential(one) for one in given])
     answers = {
@@ -109,6 +112,25 @@ async def verify_presentation(
         form=secured.form,
         cryptosuite=secured.cryptosuite,
         holder=secured.issuer,
+    )
+
+
+async def _of_sd_jwt(
+    presentation: dict[str, Any] | str | bytes, resolver: Resolver, policy: Policy
+) -> PresentationVerification:
+    """An SD-JWT is a credential and its own presentation: the holder has signed it beneath (RFC 9901 §4.3)."""
+    found = await verify(presentation, resolver, policy)
+    holder = found.checks[CheckName.HOLDER]
+    rest = Check(Outcome.SKIPPED, "is-credential", "the credential is its own presentation")
+    answers = dict.fromkeys(_OWN, rest) | {CheckName.PROOF: holder, CheckName.HOLDER: holder}
+    given = presentation.decode("utf-8", "replace") if isinstance(presentation, bytes) else presentation
+    return PresentationVerification(
+        _asked(answers, policy),
+        credentials=(found,),
+        given=(given,),
+        presentation=found.credential,
+        form=found.form,
+        cryptosuite=found.cryptosuite,
     )
 
 

@@ -25,7 +25,7 @@ class Resolver(Protocol):
     """
 
     async def did_document(self, did: str, url: str) -> bytes:
-        """The bytes of a did:web document, at `url`. A did:key is never asked for."""
+        """The bytes at `url`, where the issuer `did`, a did:web or an https URL, publishes its keys."""
         ...
 
     async def trust(self, issuer: str) -> Trust:
@@ -33,7 +33,7 @@ class Resolver(Protocol):
         ...
 
     async def status_list(self, url: str) -> bytes:
-        """The bytes of a status list credential (JSON or JWT). Asked only of an issuer who is not unknown."""
+        """The bytes of a status list: a credential (JSON or JWT), or a token. Asked only of an issuer who is known."""
         ...
 
     async def document(self, url: str) -> bytes:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
+from cairn.credentials import sd_jwt_vc
 from cairn.credentials.baking import is_image, unbake
 from cairn.credentials.bundle import context_sha256, context_urls
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
-from cairn.credentials.jose import Token, read_token
+from cairn.credentials.jose import SD_KINDS, Token, read_token, token_of
 from cairn.credentials.old_badge import OLD_FORM, OldBadge, is_old, signed_badge
+from cairn.credentials.sd_jwt import SdJwt, read_sd_jwt
 from cairn.credentials.shape import id_of, is_object, listed, names_in, text_of, types_of
 from cairn.credentials.strict_json import check_json, parse_json
 from cairn.credentials.structure import VC2
@@ -21,7 +23,7 @@ _MAX_BYTES: Final = 4 * 1024 * 1024
 _MAX_VALUES: Final = 20_000
 _MAX_PROOFS: Final = 8
 _ENVELOPES: Final = frozenset({"EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation"})
-_ENVELOPE: Final = re.compile(r"data:application/((?:vc|vp)\+jwt|jwt),(\S*)", re.IGNORECASE)
+_ENVELOPE: Final = re.compile(r"data:application/(?:(?:vc|vp)\+(?:sd-)?jwt|dc\+sd-jwt|jwt),(\S*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Secured:
     token: Token | None = None
     old: OldBadge | None = None
     """What was handed in, where that is an Open Badge 2.0: then nothing else of this applies."""
+    sd_jwt: SdJwt | None = None
+    """Where the token is one of selective disclosure."""
 
     @cached_property
     def context_names(self) -> tuple[str, ...]:
@@ -48,14 +52,24 @@ class Secured:
     @property
     def issuer(self) -> str | None:
         """Who answers for it: a credential's issuer, a presentation's holder, who need not be named but has signed."""
+        if self.form == sd_jwt_vc.FORM:
+            return text_of(self.document.get("iss"))
         if not self.is_presentation:
             return id_of(self.document.get("issuer"))
         keys = [proof.get("verificationMethod") for proof in self.proofs]
         claims: dict[str, Any] = {}
         if self.token is not None:
             claims, keys = self.token.claims, [self.token.jws.key_id]
-        signer = next((did_of(key) for key in keys if isinstance(key, str) and ":" in key), None)
+        signer = next((did_of(key) for key in keys if isinstance(key, str) and _is_absolute(key)), None)
         return id_of(self.document.get("holder")) or text_of(claims.get("iss")) or signer
+
+    @cached_property
+    def key_id(self) -> str | None:
+        """The URL of the key that the token names; a bare name is one of the issuer's keys (VC-JOSE-COSE §3.3.1)."""
+        named = self.token.jws.key_id if self.token is not None else None
+        if named is None or _is_absolute(named):
+            return named
+        return f"{self.issuer}#{named.removeprefix('#')}"
 
     @property
     def cryptosuite(self) -> str | None:
@@ -72,14 +86,10 @@ class Secured:
     def signers(self) -> list[str | None]:
         """The DIDs whose keys the proofs, or the token, name."""
         if self.token is not None:
-            return [None if self.token.jws.key_id is None else self._signer_of(self.token.jws.key_id)]
+            return [did_of(self.key_id) if self.key_id else None]
         return [
             did_of(method) if (method := text_of(proof.get("verificationMethod"))) else None for proof in self.proofs
         ]
-
-    def _signer_of(self, key_id: str) -> str | None:
-        # A bare key id is one of the issuer's (VC-JOSE-COSE §3.3.1).
-        return did_of(key_id) if ":" in key_id else self.issuer
 
 
 def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
@@ -125,12 +135,21 @@ def used_contexts(secured: Secured) -> dict[str, str]:
 
 def _from_token(text: str) -> Secured:
     if "~" in text:
-        raise TokenRefused("selective disclosure JWTs are not supported yet", code="unsupported")
+        return _from_sd_jwt(read_sd_jwt(text))
     old = signed_badge(text)
     if old is not None:
         return Secured(old.assertion, OLD_FORM, old=old)
     token = read_token(text)
     return Secured(token.document, "vp+jwt" if token.is_presentation else "vc+jwt", token=token)
+
+
+def _from_sd_jwt(sd_jwt: SdJwt) -> Secured:
+    jws = sd_jwt.jws
+    if sd_jwt_vc.is_sd_jwt_vc(sd_jwt):
+        sd_jwt_vc.check_disclosed(sd_jwt)
+        return Secured(sd_jwt.claims, sd_jwt_vc.FORM, token=Token(jws, jws.payload, sd_jwt.claims), sd_jwt=sd_jwt)
+    token = token_of(replace(jws, payload=sd_jwt.claims), SD_KINDS)
+    return Secured(token.document, jws.kind, token=token, sd_jwt=sd_jwt)
 
 
 def _from_envelope(envelope: dict[str, Any]) -> Secured:
@@ -140,7 +159,7 @@ def _from_envelope(envelope: dict[str, Any]) -> Secured:
     data = _ENVELOPE.fullmatch(text_of(envelope.get("id")) or "")
     if data is None:
         raise TokenRefused("the envelope's id is no data: URL of a form read here", code="unsupported", pointer="/id")
-    found = _from_token(data[2])
+    found = _from_token(data[1])
     if ("EnvelopedVerifiablePresentation" in types_of(envelope)) is not found.is_presentation:
         raise TokenRefused("the envelope holds something other than its type says", code="envelope-type", pointer="/id")
     return found
@@ -160,3 +179,7 @@ def _from_object(document: dict[str, Any]) -> Secured:
     if len(proofs) != len(entries):
         raise ProofInvalid("a proof is not an object", code="proof-malformed", pointer="/proof")
     return Secured(document, "data-integrity", proofs=proofs)
+
+
+def _is_absolute(key_id: str) -> bool:
+    return key_id.startswith(("did:", "https://"))

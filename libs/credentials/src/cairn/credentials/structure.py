@@ -67,12 +67,15 @@ def check_unsigned_presentation(document: dict[str, Any], verification_method: s
         check_signs_for(document, verification_method, "holder")
 
 
-def check_signs_for(document: dict[str, Any], verification_method: str, role: Literal["issuer", "holder"]) -> None:
+def check_signs_for(
+    document: dict[str, Any], verification_method: str, role: Literal["issuer", "holder", "iss"]
+) -> None:
     """Raises DocumentRefused where the key is not that of the document's issuer, or holder (S7)."""
     signer, named = did_of(verification_method), id_of(document.get(role))
     if signer != named:
         detail = f"the key of {signer} does not sign for {named}"
-        raise DocumentRefused(detail, code=f"{role}-mismatch", pointer=f"/{role}")
+        code = "holder-mismatch" if role == "holder" else "issuer-mismatch"
+        raise DocumentRefused(detail, code=code, pointer=f"/{role}")
 
 
 def presentation_findings(document: dict[str, Any]) -> Iterator[Finding]:

@@ -11,23 +11,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from cairn.credentials import checks
-from cairn.credentials.did import (
-    DidDocument,
-    did_web_url,
-    is_did,
-    is_self_contained,
-    read_did_document,
-    resolve_self_contained,
-)
-from cairn.credentials.errors import CredentialError, DidRefused
+from cairn.credentials import checks, sd_jwt_vc
+from cairn.credentials.errors import CredentialError
 from cairn.credentials.evidence import evidence, has_evidence, held_in
 from cairn.credentials.findings import Check, CheckName, Finding, Outcome, Verification
+from cairn.credentials.keyring import Keyring, local_keys
 from cairn.credentials.resolver import Resolver, Trust, Unreachable
 from cairn.credentials.secured import Secured, read_secured, used_contexts
 from cairn.credentials.shape import is_object, listed
 from cairn.credentials.status_lookup import look_up
 from cairn.credentials.strict_json import parse_json
+from cairn.credentials.token_status import token_status
 from cairn.credentials.verify_old import OldBadges
 
 
@@ -43,6 +37,8 @@ class Policy:
     """The nonce that this verifier sent; what is shown without it was made for somebody else, or before."""
     domain: str | None = None
     """Who this verifier is, in the words of its request: the audience of what is shown."""
+    answer_within: timedelta = timedelta(minutes=10)
+    """How long a holder may take to answer the challenge."""
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
@@ -59,7 +55,7 @@ async def verify(credential: dict[str, Any] | str | bytes, resolver: Resolver, p
 
     Never raises for what it is given: bad input becomes a finding.
     """
-    return await Run(resolver, policy).credential(credential)
+    return await Run(resolver, policy, Keyring(resolver)).credential(credential)
 
 
 def _asked(answers: dict[CheckName, Check], policy: Policy) -> dict[CheckName, Check]:
@@ -76,25 +72,13 @@ def _unreadable(refusal: CredentialError, policy: Policy) -> Verification:
     return Verification(checks=_asked(answers, policy))
 
 
-def _keys_url(issuer: str) -> str:
-    """Where the issuer publishes its keys. Raises DidRefused.
-
-    An https issuer has a controlled identifier document at its own URL (VC-JOSE-COSE §4.2, Controlled Identifiers §2).
-    """
-    if issuer.startswith("https://") and len(issuer) <= 2_000 and "#" not in issuer:
-        return issuer
-    if not issuer.startswith("did:web:") or not is_did(issuer):
-        raise DidRefused("issuers are did:key, did:jwk, did:web and https URLs here", code="unsupported")
-    return did_web_url(issuer)
-
-
 @dataclass(slots=True)
 class Run:
     """One verification, of one credential or of all in a presentation: what is asked of the outside is asked once."""
 
     resolver: Resolver
     policy: Policy
-    documents: dict[str, DidDocument | Check] = field(default_factory=dict[str, "DidDocument | Check"])
+    keyring: Keyring
     depth: int = 0
     beside: dict[str, Any] = field(default_factory=dict[str, Any])
     """What lies beside the credential in an outer one, by id."""
@@ -118,9 +102,16 @@ class Run:
         }
         answers[CheckName.STATUS] = await self.status(secured, holds=holds, trust=answers[CheckName.TRUST])
         answers[CheckName.VALIDITY] = checks.validity(secured, at=policy.at, tolerance=policy.tolerance)
-        answers[CheckName.SCHEMA] = checks.schema(secured.document)
+        answers[CheckName.SCHEMA] = checks.schema(secured)
         answers[CheckName.EVIDENCE] = await self.evidence(secured, holds=holds, trust=answers[CheckName.TRUST])
-        answers[CheckName.HOLDER] = Check(Outcome.SKIPPED, "not-presented", "nobody shows the credential as its holder")
+        answers[CheckName.HOLDER] = checks.holder(
+            secured,
+            challenge=policy.challenge,
+            domain=policy.domain,
+            at=policy.at,
+            tolerance=policy.tolerance,
+            lifetime=policy.answer_within,
+        )
         return Verification(
             checks=_asked(answers, policy),
             credential=secured.document,
@@ -136,9 +127,11 @@ class Run:
             missing = Finding("issuer-malformed", "no issuer is named", "/issuer")
             return checks.undetermined(missing.code, missing.detail), checks.failed([missing])
         signers = {did for did in secured.signers() if did is not None}
-        own = await self.keys(issuer) if issuer in signers or secured.signer_is_issuer else None
+        well_known = secured.form == sd_jwt_vc.FORM
+        is_own = issuer in signers or secured.signer_is_issuer
+        own = await self.keyring.keys(issuer, well_known=well_known) if is_own else None
         # Whoever else signed says so in the document itself: nothing of theirs is fetched, a did:key aside.
-        others = {did: self.local_keys(did) for did in signers if did != issuer}
+        others = {did: local_keys(did) for did in signers if did != issuer}
         return checks.proof_and_issuer(
             secured,
             {issuer: own, **others} if own is not None else others,
@@ -146,31 +139,6 @@ class Run:
             tolerance=self.policy.tolerance,
             purpose=purpose,
         )
-
-    def local_keys(self, did: str) -> DidDocument | Check:
-        if not is_self_contained(did):
-            return checks.undetermined("issuer-mismatch", "the proof names a key of somebody other than the issuer")
-        try:
-            return resolve_self_contained(did)
-        except DidRefused as refusal:
-            return checks.refused(refusal, "/proof/verificationMethod")
-
-    async def keys(self, did: str) -> DidDocument | Check:
-        if did not in self.documents:
-            self.documents[did] = await self.resolve(did)
-        return self.documents[did]
-
-    async def resolve(self, did: str) -> DidDocument | Check:
-        if is_self_contained(did):
-            return self.local_keys(did)
-        try:
-            return read_did_document(await self.resolver.did_document(did, _keys_url(did)), did)
-        except Unreachable as reason:
-            return checks.undetermined(
-                "did-unreachable", f"the issuer's DID document cannot be had: {reason}", "/issuer"
-            )
-        except DidRefused as refusal:
-            return checks.undetermined(refusal.code, refusal.detail, "/issuer")
 
     async def trust(self, secured: Secured) -> Check:
         return await self.trust_in(secured.issuer)
@@ -191,15 +159,19 @@ class Run:
                 return checks.undetermined("issuer-unknown", "the issuer is on no trust list", "/issuer")
 
     async def status(self, secured: Secured, *, holds: bool, trust: Check) -> Check:
-        if secured.document.get("credentialStatus") in (None, []):
+        name = "status" if secured.form == sd_jwt_vc.FORM else "credentialStatus"
+        if secured.document.get(name) in (None, []):
             return Check(Outcome.SKIPPED, "status-absent", "the credential has no status to look up")
         if CheckName.STATUS not in self.policy.checks:
             return Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
         if not holds:
-            return checks.undetermined("proof-first", checks.PROOF_FIRST, "/credentialStatus")
+            return checks.undetermined("proof-first", checks.PROOF_FIRST, f"/{name}")
         if trust.outcome not in (Outcome.PASSED, Outcome.SKIPPED):
             detail = "nothing is fetched for an issuer who is not trusted"
-            return checks.undetermined("issuer-unknown", detail, "/credentialStatus")
+            return checks.undetermined("issuer-unknown", detail, f"/{name}")
+        if name == "status":
+            at, tolerance = self.policy.at, self.policy.tolerance
+            return await token_status(secured, self.keyring, self.resolver, at=at, tolerance=tolerance)
         entries = listed(secured.document["credentialStatus"])
         if len(entries) > _MAX_STATUS_ENTRIES:
             return checks.undetermined("too-complex", f"more than {_MAX_STATUS_ENTRIES} status entries")
@@ -223,7 +195,8 @@ class Run:
         # What can be judged without asking anybody is judged whoever the issuer is: a forged part stays a forged part.
         asked = self.resolver if known else _Closed()
         beside = self.beside | held_in(secured.document)
-        within = replace(self, resolver=asked, depth=self.depth + 1, beside=beside)
+        keyring = self.keyring if known else Keyring(asked)
+        within = replace(self, resolver=asked, keyring=keyring, depth=self.depth + 1, beside=beside)
 
         async def fetch(url: str) -> bytes | Check:
             try:

@@ -1,0 +1,137 @@
+"""SD-JWT VC (draft-ietf-oauth-sd-jwt-vc), and the SD-JWT form of VC-JOSE-COSE: what they add to an SD-JWT."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from cairn.credentials.did import DidDocument, VerificationMethod, is_did
+from cairn.credentials.errors import DidRefused, DocumentRefused, JsonRefused, KeyRefused, TokenRefused
+from cairn.credentials.findings import Finding
+from cairn.credentials.keys import PublicKey, Signer, public_key_from_jwk
+from cairn.credentials.sd_jwt import SdJwt, issue_sd_jwt
+from cairn.credentials.shape import is_list, is_object, text_of
+from cairn.credentials.strict_json import parse_json
+from cairn.credentials.structure import check_signs_for, check_unsigned
+
+FORM: Final = "dc+sd-jwt"
+_KINDS: Final = frozenset({"dc+sd-jwt", "vc+sd-jwt"})
+"""The second is what drafts before -06 called it; VC-JOSE-COSE gave that name to something else."""
+_NEVER_DISCLOSED: Final = ("iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "status")
+_WELL_KNOWN: Final = "/.well-known/jwt-vc-issuer"
+_MAX_KEYS: Final = 100
+
+
+def issue_sd_jwt_vc(
+    claims: dict[str, Any], signer: Signer, *, disclosable: Collection[str] = (), holder: PublicKey | None = None
+) -> str:
+    """The claims (`iss` and `vct` among them) as a `dc+sd-jwt`, bound to the holder's key if there is one (§2.2).
+
+    `disclosable` are JSON pointers: `/given_name`, `/tags/0`. Raises DocumentRefused.
+    """
+    payload = claims | ({"cnf": {"jwk": holder.to_jwk()}} if holder else {})
+    for finding in sd_jwt_vc_findings(payload):
+        raise DocumentRefused(finding.detail, code=finding.code, pointer=finding.pointer)
+    for pointer in disclosable:
+        if pointer.split("/")[1:2] and pointer.split("/")[1] in _NEVER_DISCLOSED:
+            raise DocumentRefused("that claim is never left to the holder", code="claim-disclosed", pointer=pointer)
+    check_signs_for(payload, signer.verification_method, "iss")
+    key_id = signer.verification_method
+    # Within JWT VC Issuer Metadata a key is known by its own name, not by a URL.
+    named = key_id if is_did(payload["iss"]) else key_id.partition("#")[2]
+    return issue_sd_jwt({"typ": FORM, "kid": named}, payload, signer, disclosable)
+
+
+def sign_sd_jwt(
+    document: dict[str, Any], signer: Signer, *, disclosable: Collection[str] = (), holder: PublicKey | None = None
+) -> str:
+    """The credential as a `vc+sd-jwt` (VC-JOSE-COSE §3.2.1), parts of it left to the holder. Raises DocumentRefused."""
+    check_unsigned(document)
+    check_signs_for(document, signer.verification_method, "issuer")
+    payload = document | ({"cnf": {"jwk": holder.to_jwk()}} if holder else {})
+    header = {"typ": "vc+sd-jwt", "cty": "vc", "kid": signer.verification_method}
+    return issue_sd_jwt(header, payload, signer, disclosable)
+
+
+def is_sd_jwt_vc(sd_jwt: SdJwt) -> bool:
+    """By its `typ`; under the older one by its `vct`, and because it lacks the contexts that W3C's credentials have."""
+    payload = sd_jwt.jws.payload
+    return sd_jwt.jws.kind == FORM or (sd_jwt.jws.kind in _KINDS and "vct" in payload and "@context" not in payload)
+
+
+def check_disclosed(sd_jwt: SdJwt) -> None:
+    """§2.2.2.2: what says whose it is and whether it holds is the issuer's to say, whole. Raises TokenRefused."""
+    for name in _NEVER_DISCLOSED:
+        if sd_jwt.claims.get(name) != sd_jwt.jws.payload.get(name):
+            raise TokenRefused(f"{name} is disclosed, which the holder must not choose", code="claim-disclosed")
+
+
+def sd_jwt_vc_findings(claims: dict[str, Any]) -> Iterator[Finding]:
+    """Everything in which the claims are not those of an SD-JWT VC (§2.2.2). Type metadata is not fetched."""
+    issuer, kind = claims.get("iss"), claims.get("vct")
+    if not (is_did(issuer) or (isinstance(issuer, str) and issuer.startswith("https://"))):
+        yield Finding("issuer-malformed", "iss is neither an https URL nor a DID", "/iss")
+    if not isinstance(kind, str) or ":" not in kind:
+        yield Finding("type-missing", "vct does not name the type of the credential by a URI", "/vct")
+    for name in ("iat", "nbf", "exp"):
+        value = claims.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            yield Finding("date-malformed", f"{name} is not a number of seconds", f"/{name}")
+
+
+def issuer_metadata_url(issuer: str) -> str:
+    """§4.1: the well-known name goes between the host and the path. Raises DidRefused."""
+    parts = urlsplit(issuer)
+    if parts.scheme != "https" or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
+        raise DidRefused(f"{issuer[:120]!r} is not a plain https URL")
+    return f"https://{parts.netloc}{_WELL_KNOWN}{parts.path.rstrip('/')}"
+
+
+def read_issuer_metadata(body: bytes, issuer: str) -> str | DidDocument:
+    """The keys in JWT VC Issuer Metadata (§4.2), or the https URL where it says that they are. Raises DidRefused."""
+    metadata = _json(body)
+    if metadata.get("issuer") != issuer:
+        raise DidRefused(f"the metadata found for {issuer[:120]} is another issuer's", code="did-document-other")
+    elsewhere = metadata.get("jwks_uri")
+    if (elsewhere is None) is ("jwks" not in metadata):
+        raise DidRefused("the issuer's metadata has not one of jwks and jwks_uri", code="did-document-malformed")
+    if elsewhere is None:
+        return _keys(metadata["jwks"], issuer)
+    if not isinstance(elsewhere, str) or not elsewhere.startswith("https://") or len(elsewhere) > 2_000:
+        raise DidRefused("the issuer's jwks_uri is not an https URL", code="did-document-malformed")
+    return elsewhere
+
+
+def read_jwks(body: bytes, issuer: str) -> DidDocument:
+    """The keys of a JWK Set that the issuer's metadata points to. Raises DidRefused."""
+    return _keys(_json(body), issuer)
+
+
+def _keys(jwks: Any, issuer: str) -> DidDocument:
+    entries = jwks.get("keys") if is_object(jwks) else None
+    if not is_list(entries) or len(entries) > _MAX_KEYS:
+        raise DidRefused("the issuer's jwks has no keys, or too many", code="did-document-malformed")
+    methods: list[VerificationMethod] = []
+    for entry in entries:
+        try:
+            key = public_key_from_jwk(entry)
+        except KeyRefused:
+            continue  # of another type, or for another use
+        if entry.get("use", "sig") == "sig":
+            name = text_of(entry.get("kid")) or ""
+            methods.append(VerificationMethod(f"{issuer}#{name}", issuer, key, frozenset({"assertionMethod"})))
+    names = [method.id for method in methods]
+    if len(set(names)) != len(names):
+        raise DidRefused("two keys of the issuer have one kid", code="did-document-malformed")
+    return DidDocument(issuer, tuple(methods))
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        value = parse_json(body)
+    except JsonRefused as refusal:
+        raise DidRefused(f"the issuer's metadata is {refusal.detail}", code="did-document-malformed") from None
+    if not is_object(value):
+        raise DidRefused("the issuer's metadata is not a JSON object", code="did-document-malformed")
+    return value
