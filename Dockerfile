@@ -29,11 +29,13 @@ RUN for package in $(python dev/requirements.py workspace services); do \
     done \
  && /tools/bin/uv pip install --python /opt/cairn/bin/python --offline --no-deps /wheels/*.whl
 COPY deploy/image/healthy.py deploy/image/migrated.py /opt/cairn/bin/
+COPY deploy/image/sbom.py /tmp/
 # A quarter of the packages is what only a debugger or a C compiler reads. The bytecode names no time, so that two builds
 # of one commit hold the same bytes.
 RUN find /opt/cairn -type f -name '*.so' -exec strip --strip-unneeded {} + \
  && find /opt/cairn -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' \) -delete \
  && python -m compileall -q --invalidation-mode unchecked-hash /opt/cairn/lib \
+ && /opt/cairn/bin/python /tmp/sbom.py > /opt/cairn/sbom.cdx.json \
  && chmod -R a+rX /opt/cairn
 
 FROM ${PYTHON_IMAGE}

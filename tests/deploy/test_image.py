@@ -1,9 +1,13 @@
 """The image and the compose file."""
 
 import importlib.util
+import json
 import re
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -34,6 +38,17 @@ def test_the_image_holds_no_tool_of_development():
     assert allowed[0] == "*"
     assert [line for line in allowed if line.startswith("!dev")] == ["!dev/requirements.py"]
     assert not re.search(r"onebox|provision", DOCKERFILE)
+
+
+def test_the_bill_of_materials_names_every_package_once():
+    script = [sys.executable, ROOT / "deploy/image/sbom.py"]
+    said = json.loads(subprocess.run(script, check=True, capture_output=True).stdout)
+    assert (said["bomFormat"], said["specVersion"]) == ("CycloneDX", "1.6")
+    purls = [each["purl"] for each in said["components"]]
+    assert purls == sorted(set(purls))
+    assert f"pkg:pypi/fastapi@{version('fastapi')}" in purls
+    assert "pkg:pypi/cairn-common@0.1.0" in purls
+    assert "sbom.py > /opt/cairn/sbom.cdx.json" in DOCKERFILE
 
 
 def test_compose_starts_only_what_is_confined_and_watched(compose: Object):

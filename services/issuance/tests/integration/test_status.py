@@ -25,7 +25,7 @@ async def bit(service, credential: str, purpose: str = "revocation") -> bool:
     assert answer.headers["content-type"] == "application/vc"
     published = orjson.loads(answer.content)
     assert published["proof"]["verificationMethod"].startswith(document["issuer"]["id"] + "#")
-    return decode_list(published["credentialSubject"]["encodedList"])[int(entry["statusListIndex"])]
+    return bool(decode_list(published["credentialSubject"]["encodedList"])[int(entry["statusListIndex"])])
 
 
 async def test_a_revocation_is_published_and_said_once(service):
