@@ -55,15 +55,13 @@ def _worker(halted: int, signed: int) -> Look:
 def test_an_api_is_shown_by_what_it_answered_between_two_looks():
     text = _printed({"api": Look.of(BEFORE)}, {"api": Look.of(AFTER)})
     row = next(line for line in text.splitlines() if "api" in line)
-    cells = [cell.strip() for cell in row.strip("│┃ ").split("│")]
-    assert cells[:5] == ["api", "ok", "22.0", "2.0", "≤ 1,000 ms"]
+    assert row.split() == ["api", "ok", "22.0", "2.0", "≤", "1,000", "ms"]
 
 
 def test_a_worker_is_shown_by_how_far_it_is_behind():
     text = _printed({"worker": _worker(0, 10)}, {"worker": _worker(1, 30)})
     row = next(line for line in text.splitlines() if "worker" in line)
-    cells = [cell.strip() for cell in row.strip("│┃ ").split("│")]
-    assert cells == ["worker", "halted", "", "", "", "", "1,234", "10.0", "17", "3 s", "5"]
+    assert row.split() == ["worker", "halted", "1,234", "10.0", "17", "3", "s", "5"]
     assert "10.0 signatures/s" in text
     assert "99 % of awards within 0.5 s" in text
 

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from cairn.common import inbox
@@ -100,6 +101,19 @@ async def test_what_is_committed_leaves_and_is_deleted(
         assert await relay.step() == 0
     assert await waiting(database) == 0
     assert numbers(await read(await transport.member(), 6)) == {"lrn_1": [0, 1, 2], "lrn_2": [0, 1, 2]}
+
+
+async def test_how_much_waits_is_measured(
+    embedded: PostgresTransport, database: Database, probe_database: ServiceDatabase
+):
+    bus = FailingBus(await embedded.bus())
+    bus.failures = 1
+    await stage(database, *make_events(["lrn_1", "lrn_2"], 3))
+    async with relay_on(probe_database, bus) as relay:
+        with pytest.raises(Unreachable):
+            await relay.step()
+        assert REGISTRY.get_sample_value("cairn_outbox_waiting", {"service": "probe"}) == 6
+        assert await relay.step() == 6
 
 
 async def test_what_is_rolled_back_never_leaves(

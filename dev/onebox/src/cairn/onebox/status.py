@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -75,9 +76,11 @@ def quantile(before: Mapping[float, float], after: Mapping[float, float], share:
 
 def table(first: Mapping[str, Look | None], second: Mapping[str, Look | None], seconds: float) -> Table:
     """A row for each process that was looked at twice, and one for each that did not answer."""
-    shown = Table("part", "state", title=f"Cairn, over {seconds:.1f} s", title_justify="left")
-    for head in ("requests/s", "faults/s", "p99", "events/s", "behind", "items/s", "to send", "oldest", "dead letters"):
-        shown.add_column(head, justify="right")
+    shown = Table(title=f"Cairn, over {seconds:.1f} s", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head in ("part", "state"):
+        shown.add_column(head, no_wrap=True)
+    for head in ("requests/s", "5xx/s", "p99", "events/s", "behind", "jobs/s", "to send", "oldest", "dead"):
+        shown.add_column(head, justify="right", no_wrap=True)
     for name, now in second.items():
         before = first.get(name)
         if now is None or before is None:

@@ -204,7 +204,7 @@ _READ: Final = """
     SELECT seq, aggregatetype, payload, extract(epoch FROM clock_timestamp() - at)::float8 AS age
       FROM outbox ORDER BY seq LIMIT $1
 """
-_COUNT: Final = "SELECT count(*) AS waiting FROM (SELECT FROM outbox LIMIT $1) AS some"
+_COUNT: Final = "SELECT count(*) AS waiting FROM (SELECT FROM outbox LIMIT $1) AS queue"
 _COUNT_SECONDS: Final = 5.0
 _COUNT_LIMIT: Final = 100_000
 """Of a longer queue one needs to know no more, and counting it would take longer than carrying a part of it."""
