@@ -206,16 +206,14 @@ def build_did_document(did: str, methods: Sequence[VerificationMethod]) -> dict[
         if method.revoked is not None:
             entry["revoked"] = format_instant(method.revoked)
         entries.append(entry)
-    document: dict[str, Any] = {
-        "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"],
-        "id": did,
-        "verificationMethod": entries,
-    }
-    for purpose in _PURPOSES:
-        ids = [method.id for method in methods if purpose in method.purposes]
-        if ids:
-            document[purpose] = ids
-    return document
+    contexts = ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"]
+    return {"@context": contexts, "id": did, "verificationMethod": entries} | relationships(methods)
+
+
+def relationships(methods: Sequence[VerificationMethod]) -> dict[str, list[str]]:
+    """Purpose -> the ids of the methods that have it."""
+    found = {purpose: [one.id for one in methods if purpose in one.purposes] for purpose in _PURPOSES}
+    return {purpose: ids for purpose, ids in found.items() if ids}
 
 
 def _object(document: dict[str, Any] | bytes) -> dict[str, Any]:

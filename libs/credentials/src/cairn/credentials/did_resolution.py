@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from cairn.credentials.did import (
     DidDocument,
-    build_did_document,
     did_web_url,
     is_did,
     is_self_contained,
     read_did_document,
+    relationships,
     resolve_self_contained,
 )
 from cairn.credentials.errors import CredentialError, DidRefused
@@ -23,7 +23,8 @@ from cairn.credentials.keys import Ed25519PublicKey
 from cairn.credentials.shape import is_object, listed
 from cairn.credentials.strict_json import parse_json
 
-JWS_CONTEXT: Final = "https://w3id.org/security/suites/jws-2020/v1"
+_MULTIKEY_CONTEXT: Final = "https://w3id.org/security/multikey/v1"
+_JWS_CONTEXT: Final = "https://w3id.org/security/suites/jws-2020/v1"
 _ED25519_CONTEXT: Final = "https://w3id.org/security/suites/ed25519-2020/v1"
 _JSON_WEB_KEY: Final = frozenset({"JsonWebKey", "JsonWebKey2020"})
 _EXPERIMENTAL: Final = frozenset(
@@ -106,16 +107,15 @@ def expand(did: str, *, public_key_format: str = "Multikey", experimental: bool 
 
 
 def _expanded(document: DidDocument, public_key_format: str) -> dict[str, Any]:
-    body = build_did_document(document.id, document.methods)
-    (entry,) = body["verificationMethod"]
-    entry["type"] = public_key_format
+    (method,) = document.methods
     if public_key_format in _JSON_WEB_KEY:
-        del entry["publicKeyMultibase"]
-        entry["publicKeyJwk"] = document.methods[0].key.to_jwk()
-        body["@context"][1] = JWS_CONTEXT
-    elif public_key_format != "Multikey":
-        body["@context"][1] = _ED25519_CONTEXT
-    return body
+        context, material = _JWS_CONTEXT, {"publicKeyJwk": method.key.to_jwk()}
+    else:
+        context = _MULTIKEY_CONTEXT if public_key_format == "Multikey" else _ED25519_CONTEXT
+        material = {"publicKeyMultibase": method.key.multikey}
+    entry = {"id": method.id, "type": public_key_format, "controller": method.controller} | material
+    head = {"@context": ["https://www.w3.org/ns/did/v1", context], "id": document.id, "verificationMethod": [entry]}
+    return head | relationships(document.methods)
 
 
 def read_fetched(did: str, body: bytes) -> dict[str, Any]:
