@@ -15,7 +15,7 @@ from cairn.credentials.bundle import context_document, context_urls
 from cairn.credentials.errors import DocumentRefused
 from cairn.credentials.shape import is_list, is_object, listed, names_in
 
-_VALUE_KEYWORDS: Final = frozenset({"@value", "@language", "@type"})
+_VALUE_KEYWORDS: Final = frozenset({"@value", "@language", "@direction", "@type"})
 _VC: Final = "https://www.w3.org/2018/credentials#"
 _ROOT_TERMS: Final = (
     "issuer",
