@@ -100,6 +100,7 @@ async def test_s23_every_route_answers_404_for_another_tenants_objects(service):
         "revoke": {"reason": "r"},
         "suspend": {"reason": "r"},
         "reinstate": {"reason": "r"},
+        "renew": {"completedAt": "2026-10-01T00:00:00Z", "evidence": [{"narrative": "n"}]},
     }
     tried = 0
     for route in routes():

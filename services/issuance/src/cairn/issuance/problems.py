@@ -23,5 +23,6 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "award-refused": Problem(400, "The award does not add up"),
     "credential-refused": Problem(400, "The credential cannot be issued as it is"),
     "issuer-foreign": Problem(400, "The caller does not sign for this issuer"),
+    "renewal-refused": Problem(409, "The credential cannot be renewed"),
     "status-refused": Problem(409, "The credential's status does not allow this"),
 }

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from cairn.common.events import models as events
 from cairn.common.instants import parse_instant
@@ -27,15 +27,17 @@ from cairn.credentials import (
     LearningOutcome,
     Level,
     QualityAssurance,
+    RefreshService,
     Result,
     ResultDescription,
     Stack,
     StatusEntry,
     build_credential,
 )
+from cairn.credentials import Evidence as BadgeEvidence
 from cairn.credentials import Image as BadgeImage
 from cairn.credentials import Profile as BadgeProfile
-from cairn.issuance.domain.model import Achievement, Institution, Profile, add_months
+from cairn.issuance.domain.model import Achievement, Evidence, Institution, Profile, add_months
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,9 @@ class Issuer:
     institution: Institution
 
 
+RENEWED_GENRE: Final = "renewed-credential"
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """For whom, and where the credential's status will be found: (list URL, index) by purpose."""
@@ -53,6 +58,8 @@ class Subject:
     credential: str
     profile: Profile
     status: Mapping[str, tuple[str, int]]
+    refresh: str | None = None
+    """Where its successor will be found, for a credential that ends."""
 
 
 def achievement_document(id_: str, achievement: Achievement, issuer: Issuer) -> BadgeAchievement:
@@ -127,13 +134,17 @@ def credential_for_completion(
     subject: Subject,
     facts: Mapping[str, Any],
     now: datetime,
+    renewal: Sequence[Evidence] = (),
 ) -> tuple[dict[str, Any], events.Holding]:
-    """The unsigned credential of a completion, and its holding. `facts` are as `model.facts` gives them."""
+    """The unsigned credential of a completion, and its holding. `facts` are as `model.facts` gives them.
+
+    One that `renews` another cites that as evidence, beside the fresh evidence of its `renewal`.
+    """
     earned = parse_instant(facts["completedAt"])
     grade = events.Grade.model_validate(facts["grade"]) if facts.get("grade") else None
     valid_until = add_months(earned, achievement.valid_months) if achievement.valid_months else None
     draft = _draft(issuer, achievement_id, achievement, subject, earned, now, valid_until).model_copy(
-        update={"results": _results(achievement_id, grade)}
+        update={"results": _results(achievement_id, grade), "evidence": _evidence(facts.get("renews"), renewal)}
     )
     return build_credential(draft), _holding(issuer, achievement_id, achievement, subject, facts, earned, valid_until)
 
@@ -194,6 +205,11 @@ def _draft(
         awarded=earned,
         activity_end=earned,
         credits_earned=achievement.credits.value if achievement.credits else None,
+        refresh_service=(
+            RefreshService(id=subject.refresh, type="1EdTechCredentialRefresh")
+            if subject.refresh and valid_until
+            else None
+        ),
         status=tuple(
             StatusEntry(list_url=url, index=index, purpose=purpose)  # pyright: ignore[reportArgumentType]
             for purpose, (url, index) in sorted(subject.status.items())
@@ -218,6 +234,13 @@ def _identifiers(profile: Profile) -> tuple[Identifier, ...]:
     if profile.email is None:
         return (named,)
     return (named, Identifier.of("emailAddress", profile.email, salt=secrets.token_urlsafe(16)))
+
+
+def _evidence(renews: str | None, fresh: Sequence[Evidence]) -> tuple[BadgeEvidence, ...]:
+    if renews is None:
+        return ()
+    old = BadgeEvidence(id=renews, name="The credential that this one renews", genre=RENEWED_GENRE)
+    return (old, *(BadgeEvidence.model_validate(one.to_json()) for one in fresh))
 
 
 def _results(achievement_id: str, grade: events.Grade | None) -> tuple[Result, ...]:

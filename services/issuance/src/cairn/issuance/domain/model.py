@@ -168,6 +168,33 @@ class Completion(Model):
     source: Literal["lms", "external"] = "lms"
 
 
+class Evidence(Model):
+    """What shows that the learner still can: at least an address or a narrative."""
+
+    id: HttpUrl | None = None
+    name: Text | None = None
+    description: LongText | None = None
+    narrative: LongText | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Evidence:
+        if self.id is None and self.narrative is None:
+            raise ValueError("evidence needs an id or a narrative")
+        return self
+
+
+class Renewal(Model):
+    """A credential near its end is renewed on fresh evidence: a new completion, or what else shows it."""
+
+    completed_at: Instant
+    """When the learner showed it anew: the new credential's period begins there."""
+    evidence: Annotated[tuple[Evidence, ...], Field(min_length=1, max_length=20)]
+    grade: Grade | None = None
+    mode: Literal["online", "onsite", "blended"] | None = None
+    supervised: bool | None = None
+    identity_verified: bool | None = None
+
+
 def facts(completion: Completion, learner: str, achievement: str) -> dict[str, Any]:
     """What a completion says, without the ways of saying it: two posts with equal facts are one completion."""
     grade = completion.grade.to_json() if completion.grade else None

@@ -31,6 +31,10 @@ def status_list_url(public_url: str, tenant: str, list_id: int, purpose: str) ->
     return f"{public_url}/status/{tenant}/{list_id}/{purpose}"
 
 
+def refresh_url(public_url: str, credential_id: str) -> str:
+    return f"{public_url}/v1/credentials/{credential_id}/renewal"
+
+
 def new_learner_id() -> str:
     """Opaque, and roughly in order of registration, so that an index on it stays compact."""
     return f"lrn_{int(time.time() * 1000):012x}{secrets.token_hex(10)}"
@@ -41,6 +45,11 @@ def completion_id(tenant: str, given: str | None, learner: str, achievement: str
     if given is not None:
         return stable_id("completion", tenant, "given", given)
     return stable_id("completion", tenant, "facts", learner, achievement, completed_at)
+
+
+def renewal_id(tenant: str, credential: str) -> UUID:
+    """Of the completion on which a credential is renewed: it is renewed once."""
+    return stable_id("completion", tenant, "renewal", credential)
 
 
 def credential_id(origin: str) -> str:

@@ -10,9 +10,11 @@ from cairn.issuance.domain.model import ONE, ZERO, Completion
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=10)
 """How far the clock of an LMS may be ahead of ours (R12)."""
+RENEWABLE: Final = timedelta(days=180)
+"""How long before its end a credential may be renewed; after its end, at any time."""
 EARLIEST: Final = datetime(1950, 1, 1, tzinfo=UTC)
 
-Status = Literal["valid", "suspended", "revoked"]
+Status = Literal["valid", "suspended", "revoked", "superseded"]
 Action = Literal["suspend", "reinstate", "revoke"]
 
 
@@ -46,7 +48,25 @@ _NEXT: Final[dict[tuple[Status, Action], Status]] = {
     ("valid", "revoke"): "revoked",
     ("suspended", "revoke"): "revoked",
     ("revoked", "revoke"): "revoked",
+    ("superseded", "revoke"): "revoked",
 }
+
+
+def not_renewable(
+    *, status: str, issued: bool, earned: datetime, valid_until: datetime | None, completed: datetime, now: datetime
+) -> str | None:
+    """Why a credential cannot be renewed, or None. It ends, it is near its end, and the evidence is newer than it."""
+    if not issued:
+        return "It is not signed yet."
+    if status != "valid":
+        return f"It is {status}."
+    if valid_until is None:
+        return "It never expires."
+    if now < valid_until - RENEWABLE:
+        return f"It is valid until {valid_until:%Y-%m-%d}, and is renewed in the last {RENEWABLE.days} days of that."
+    if completed <= earned:
+        return "The evidence is no newer than the credential."
+    return None
 
 
 def next_status(current: Status, action: Action) -> Status:

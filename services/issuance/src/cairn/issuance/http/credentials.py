@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 from sqlalchemy import RowMapping
@@ -10,10 +11,10 @@ from sqlalchemy import RowMapping
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
 from cairn.issuance.deps import Deps
-from cairn.issuance.domain.model import LongText, Model
-from cairn.issuance.domain.rules import Action
+from cairn.issuance.domain.model import LongText, Model, Renewal
+from cairn.issuance.domain.rules import Action, Status
 from cairn.issuance.http.shared import After, Limit, deps_of
-from cairn.issuance.use_cases import credentials
+from cairn.issuance.use_cases import credentials, renewals
 
 router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
 
@@ -27,9 +28,17 @@ class StatusReason(Model):
 
 
 class StatusChange(Model):
-    status: Literal["valid", "suspended", "revoked"]
+    status: Status
     reason: str
     at: Instant
+
+
+class RenewalAccepted(Model):
+    """Recorded: the new credential will have this id, and take the place of the old one when it is signed."""
+
+    completion: UUID
+    credential: str
+    renews: str
 
 
 class CredentialListed(Model):
@@ -41,8 +50,10 @@ class CredentialListed(Model):
     achievement: str | None = None
     award: str | None = None
     state: Literal["intended", "issued", "abandoned"]
-    status: Literal["valid", "suspended", "revoked"]
+    status: Status
     issued_at: Instant | None = None
+    renews: str | None = None
+    """The credential whose place it has taken."""
 
 
 class CredentialShown(CredentialListed):
@@ -61,6 +72,7 @@ def _line(row: RowMapping) -> dict[str, Any]:
         "state": row["state"],
         "status": row["status"],
         "issued_at": row["issued_at"],
+        "renews": row["renews"],
     }
 
 
@@ -88,6 +100,28 @@ async def show(
     principal: Annotated[Principal, Depends(requires("credentials:read"))],
 ) -> CredentialShown:
     return _shown(await credentials.show(deps, principal, credential))
+
+
+@router.post("/{credential}/renew", status_code=202, summary="Renew a credential")
+async def renew(
+    credential: CredentialPath,
+    request: Renewal,
+    deps: Annotated[Deps, Depends(deps_of)],
+    principal: Annotated[Principal, Depends(requires("completions:write"))],
+) -> RenewalAccepted:
+    """On fresh evidence, near its end or after it. The new credential cites the old one, which becomes superseded."""
+    accepted = await renewals.renew(deps, principal, credential, request)
+    return RenewalAccepted(completion=accepted.completion, credential=accepted.credential, renews=accepted.renews)
+
+
+@router.get("/{credential}/renewal", summary="Read what has taken its place")
+async def renewal(
+    credential: CredentialPath,
+    deps: Annotated[Deps, Depends(deps_of)],
+    principal: Annotated[Principal, Depends(requires("credentials:read"))],
+) -> dict[str, Any]:
+    """The `refreshService` of a credential that ends: its newest signed successor, or 404 while there is none."""
+    return await renewals.successor(deps, principal, credential)
 
 
 def _status_route(action: Action, summary: str, description: str) -> None:

@@ -45,6 +45,16 @@ async def facts_of(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, dict[str,
     return {row["id"]: row["facts"] for row in await tx.rows(statement, {"ids": list(ids)})}
 
 
+async def renewal(tx: Transaction, credential_id: str) -> RowMapping | None:
+    """The completion on which a credential is renewed, be its successor signed or not."""
+    return await tx.row(
+        text("SELECT id, facts FROM completions WHERE facts ->> 'renews' = :id AND state <> 'failed'").columns(
+            facts=JSONB()
+        ),
+        {"id": credential_id},
+    )
+
+
 async def add_receipt(
     tx: Transaction,
     tenant: str,

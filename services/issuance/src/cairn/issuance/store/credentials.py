@@ -16,7 +16,7 @@ from cairn.common.db import Transaction
 
 _COLUMNS: Final = """
     tenant_id, id, learner_id, achievement_id, completion_id, award_id, state, status, list_id, list_index,
-    holding, key, body, intended_at, issued_at
+    holding, key, body, intended_at, issued_at, renews
 """
 
 
@@ -37,24 +37,27 @@ class Intent:
     body: bytes
     trace: str | None = None
     """The `traceparent` of what led to it."""
+    renews: str | None = None
+    """The credential whose place it takes."""
 
 
 async def add_intents(tx: Transaction, intents: Sequence[Intent]) -> None:
     """Record what is about to be signed. A second intent for one completion or award violates a unique key."""
     statement = text("""
         INSERT INTO credentials (tenant_id, id, learner_id, achievement_id, completion_id, award_id, state, status,
-                                 list_id, list_index, holding, intent, body, traceparent)
+                                 list_id, list_index, holding, intent, body, traceparent, renews)
         SELECT tenant, id, learner, achievement, completion, award, 'intended', 'valid',
-               list_id, list_index, holding, digest, body, trace
+               list_id, list_index, holding, digest, body, trace, renews
           FROM unnest(cast(:tenant AS text[]), cast(:id AS text[]), cast(:learner AS text[]),
                       cast(:achievement AS text[]), cast(:completion AS uuid[]), cast(:award AS text[]),
                       cast(:list_id AS int[]), cast(:list_index AS int[]), cast(:holding AS jsonb[]),
-                      cast(:digest AS bytea[]), cast(:body AS bytea[]), cast(:trace AS text[]))
+                      cast(:digest AS bytea[]), cast(:body AS bytea[]), cast(:trace AS text[]),
+                      cast(:renews AS text[]))
             AS u (tenant, id, learner, achievement, completion, award, list_id, list_index, holding, digest, body,
-                  trace)
+                  trace, renews)
     """)
     names = ("tenant", "id", "learner", "achievement", "completion", "award", "list_id", "list_index", "digest", "body")
-    names += ("trace",)
+    names += ("trace", "renews")
     columns: dict[str, Any] = {name: [getattr(intent, name) for intent in intents] for name in names}
     columns["holding"] = [orjson.dumps(intent.holding).decode() for intent in intents]
     await tx.execute(statement, columns)
@@ -83,7 +86,7 @@ async def take_intended(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     """Credentials to sign, each with its learner's key (null: erased meanwhile); others pass over these rows."""
     statement = text("""
         SELECT c.tenant_id, c.id, c.learner_id, c.award_id, c.status, c.holding, c.intent, c.body, c.traceparent,
-               l.key
+               c.renews, l.key
           FROM credentials c JOIN learners l ON l.id = c.learner_id
          WHERE c.state = 'intended' ORDER BY c.intended_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
     """).columns(holding=JSONB())
@@ -129,6 +132,12 @@ async def credential(tx: Transaction, credential_id: str, *, lock: bool = False)
 async def credential_of_award(tx: Transaction, award: str) -> RowMapping | None:
     statement = f"SELECT {_COLUMNS} FROM credentials WHERE award_id = :award FOR UPDATE"  # noqa: S608
     return await tx.row(text(statement).columns(holding=JSONB()), {"award": award})
+
+
+async def renewal_of(tx: Transaction, credential_id: str) -> RowMapping | None:
+    """The credential that takes the place of this one, signed or not yet."""
+    statement = f"SELECT {_COLUMNS} FROM credentials WHERE renews = :id AND state <> 'abandoned'"  # noqa: S608
+    return await tx.row(text(statement).columns(holding=JSONB()), {"id": credential_id})
 
 
 async def credentials_named(tx: Transaction, ids: Sequence[str]) -> Sequence[RowMapping]:

@@ -120,6 +120,7 @@ async def _intend(
             names.credential_id(fact.award),
             Profile.model_validate_json(profile),
             status_entries(deps, tenant, place, achievement),
+            names.refresh_url(deps.settings.public_url, names.credential_id(fact.award)),
         ),
         StackFacts(
             fact.qualification,

@@ -91,7 +91,7 @@ async def record(
             [refusal.to_json() for refusal in refused],
             accepted,
         )
-        await tx.publish(*(_recorded(tenant, row, now) for row in rows if row["id"] in added))
+        await tx.publish(*(recorded(tenant, row, now) for row in rows if row["id"] in added))
         await idempotency.save(tx, answer_of(outcome))
         await tx.commit()
     return outcome
@@ -185,7 +185,7 @@ def _unknown_learner(ref: LearnerRef) -> Fault:
     return Fault(field, "No such learner is registered.", "Register the learner first: POST /v1/learners.")
 
 
-def _recorded(tenant: str, row: Mapping[str, Any], now: datetime) -> Event:
+def recorded(tenant: str, row: Mapping[str, Any], now: datetime) -> Event:
     said = row["facts"]
     fact = CompletionRecorded(
         learner=said["learner"],

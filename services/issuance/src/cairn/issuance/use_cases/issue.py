@@ -7,6 +7,7 @@ nothing else. A crash between them is harmless: the intent is found again, and E
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,14 +18,14 @@ from sqlalchemy import RowMapping
 
 from cairn.common.db import EVERY_TENANT, Transaction
 from cairn.common.events import Event, stable_id
-from cairn.common.events.models import CredentialIssued, CredentialStatusChanged, Holding
+from cairn.common.events.models import CredentialIssued, CredentialRenewed, CredentialStatusChanged, Holding
 from cairn.common.instants import parse_instant
 from cairn.common.vault import Vault
 from cairn.credentials import PreparedProof, Signer, prepare
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain import names
 from cairn.issuance.domain.compose import Issuer, Subject, credential_for_completion
-from cairn.issuance.domain.model import Achievement, Institution, Profile
+from cairn.issuance.domain.model import Achievement, Evidence, Institution, Profile
 from cairn.issuance.store import completions, credentials, status_lists
 from cairn.issuance.store.credentials import Intent
 from cairn.issuance.use_cases.learners import profile_place
@@ -87,9 +88,11 @@ def _intend(deps: Deps, tenant: str, signer: Signer, row: RowMapping, place: tup
             credential_id,
             Profile.model_validate_json(deps.vault.open(row["key"], row["profile"], profile_place(row["learner_id"]))),
             status_entries(deps, tenant, place, achievement),
+            names.refresh_url(deps.settings.public_url, credential_id),
         ),
         row["facts"],
         now,
+        _fresh_evidence(deps.vault, row),
     )
     return intend(
         deps,
@@ -101,7 +104,16 @@ def _intend(deps: Deps, tenant: str, signer: Signer, row: RowMapping, place: tup
         holding=holding,
         grounds={"completion": row["id"], "award": None, "trace": row["traceparent"]},
         now=now,
+        renews=row["facts"].get("renews"),
     )
+
+
+def _fresh_evidence(vault: Vault, row: RowMapping) -> list[Evidence]:
+    sealed = row["facts"].get("evidence")
+    if sealed is None:
+        return []
+    opened = vault.open(row["key"], base64.b64decode(sealed), evidence_place(row["facts"]["renews"]))
+    return [Evidence.model_validate(one) for one in orjson.loads(opened)]
 
 
 def status_entries(
@@ -125,6 +137,7 @@ def intend(
     holding: Holding,
     grounds: Mapping[str, Any],
     now: datetime,
+    renews: str | None = None,
 ) -> Intent:
     """Lint the document by preparing its proof, which refuses whatever would go unsigned, and seal what was decided."""
     prepared = prepare(
@@ -145,6 +158,7 @@ def intend(
         digest=prepared.hash_data,
         body=deps.vault.seal(key, body, body_place(holding.id)),
         trace=grounds["trace"],
+        renews=renews,
     )
 
 
@@ -165,6 +179,8 @@ async def sign(deps: Deps) -> int:
         for row in living:
             if row["id"] in signed:
                 await tx.publish(*await _announce(tx, row, now))
+                if row["renews"] is not None:
+                    await _supersede(tx, row, now)
         await tx.commit()
     return len(rows)
 
@@ -234,6 +250,31 @@ async def _announce(tx: Transaction, row: RowMapping, now: datetime) -> list[Eve
     return events
 
 
+async def _supersede(tx: Transaction, row: RowMapping, now: datetime) -> None:
+    """The old credential's place is taken at the instant at which the new one is signed.
+
+    One that was revoked or suspended meanwhile stays so, as its status list says.
+    """
+    old = await credentials.credential(tx, row["renews"], lock=True)
+    if old is not None and old["status"] == "valid":
+        reason = f"renewed by {row['id']}"
+        await credentials.set_status(tx, old, "superseded", reason=reason, principal="issuance", at=now)
+    fact = CredentialRenewed(learner=row["learner_id"], credential=row["id"], supersedes=row["renews"], at=now)
+    await tx.publish(
+        Event(
+            type="credential.renewed.v1",
+            source="/issuance",
+            subject=row["id"],
+            tenant=row["tenant_id"],
+            key=row["learner_id"],
+            data=fact.to_json(),
+            time=now,
+            id=str(stable_id("credential.renewed.v1", row["id"])),
+            traceparent=row["traceparent"],
+        )
+    )
+
+
 def status_event(tenant: str, learner: str, credential: str, status: str, at: datetime) -> Event:
     """What is announced when a status changes. The reason stays here: it may name somebody."""
     fact = CredentialStatusChanged(learner=learner, credential=credential, at=at)
@@ -246,6 +287,11 @@ def status_event(tenant: str, learner: str, credential: str, status: str, at: da
         data=fact.to_json(),
         time=at,
     )
+
+
+def evidence_place(credential_id: str) -> str:
+    """What the sealed evidence of a renewal is bound to."""
+    return f"completions.evidence:{credential_id}"
 
 
 def body_place(credential_id: str) -> str:
