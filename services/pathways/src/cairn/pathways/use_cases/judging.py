@@ -120,7 +120,7 @@ class Verdict:
     awards: list[NewAward] = field(default_factory=list[NewAward])
     said: list[Saying] = field(default_factory=list["Saying"])
     due: list[Due] = field(default_factory=list[Due])
-    made: int = 0
+    made: int = field(default=0, compare=False)
     """How many audits led to this."""
 
     def add(self, other: Verdict) -> None:
