@@ -65,9 +65,13 @@ class Log:
         fact = AchievementPublished(
             achievement=achievement(code, tenant),
             issuer=f"did:web:{tenant}.example",
-            name={"ml": "Machine Learning"}.get(code, code),
             at=MARCH,
-            **{"credits": {"value": "5", "unit": "ECTS"}, "tag": ("data",), **more},
+            **{
+                "name": {"ml": "Machine Learning"}.get(code, code),
+                "credits": {"value": "5", "unit": "ECTS"},
+                "tag": ("data",),
+                **more,
+            },
         )
         return self._say(event("achievement.published.v1", tenant, fact.achievement, fact.achievement, fact, MARCH))
 

@@ -10,7 +10,7 @@ from cairn.common.app import closing, create_app
 from cairn.common.dead_letters_http import dead_letter_router
 from cairn.pathways import consumers
 from cairn.pathways.deps import Deps
-from cairn.pathways.http import audits, decisions, frameworks, impacts, learners, reviews
+from cairn.pathways.http import achievements, audits, decisions, frameworks, impacts, learners, reviews, statements
 from cairn.pathways.http.shared import MAX_BODY
 from cairn.pathways.problems import PROBLEMS
 from cairn.pathways.settings import PathwaysSettings
@@ -27,6 +27,8 @@ def pathways_app(settings: PathwaysSettings, deps: Deps | None = None) -> FastAP
         routers=[
             frameworks.router,
             impacts.router,
+            statements.router,
+            achievements.router,
             learners.router,
             audits.router,
             decisions.router,

@@ -199,7 +199,7 @@ def _nested(framework: Framework, leaf: Leaf, qualification: str, catalogue: Cat
 
 
 def _fillable(framework: Framework, leaf: Leaf, offers: Sequence[Holding]) -> bool:
-    fitting = [offer for offer in offers if _may(leaf.selector, offer)[0]]
+    fitting = [offer for offer in offers if may_fit(leaf.selector, offer)[0]]
     classes = attempt_classes(fitting, framework.equivalents)
     most: dict[str, Fraction] = {}
     for offer in fitting:
@@ -214,17 +214,17 @@ def _fillable(framework: Framework, leaf: Leaf, offers: Sequence[Holding]) -> bo
     return sum(most.values()) >= leaf.min
 
 
-def _may(criterion: Criterion, offer: Holding) -> tuple[bool, bool]:
+def may_fit(criterion: Criterion, offer: Holding) -> tuple[bool, bool]:
     """Whether a learner's copy of what is on offer may fit, and whether it must."""
     match criterion:
         case Selector(criteria=parts):
-            each = [_may(part, offer) for part in parts]
+            each = [may_fit(part, offer) for part in parts]
             return all(may for may, _ in each), all(must for _, must in each)
         case AnyOf(selectors=parts):
-            each = [_may(part, offer) for part in parts]
+            each = [may_fit(part, offer) for part in parts]
             return any(may for may, _ in each), any(must for _, must in each)
         case Not(selector=inner):
-            may, must = _may(inner, offer)
+            may, must = may_fit(inner, offer)
             return not must, not may
         case GradeAtLeast() | Assessed() | EarnedWhen():
             return True, False

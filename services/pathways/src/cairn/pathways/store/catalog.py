@@ -63,6 +63,15 @@ async def names(tx: Transaction, ids: Collection[str]) -> dict[str, str]:
     return {row["id"]: row["name"] for row in rows}
 
 
+async def body(tx: Transaction, achievement: str) -> Mapping[str, Any] | None:
+    """An achievement as it was published, anywhere; None where it was never heard of."""
+    row = await tx.row(
+        text("SELECT body FROM achievements WHERE id = :id AND body IS NOT NULL LIMIT 1").columns(body=JSONB()),
+        {"id": achievement},
+    )
+    return None if row is None else row["body"]
+
+
 async def achievements(tx: Transaction) -> Sequence[RowMapping]:
     """Everything on offer anywhere, retired ones included: who holds one keeps it."""
     return await tx.rows(

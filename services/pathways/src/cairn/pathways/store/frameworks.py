@@ -66,6 +66,18 @@ async def named(tx: Transaction, qualification: str, version: str) -> RowMapping
     return await tx.row(text(statement).columns(body=JSONB()), {"qualification": qualification, "version": version})
 
 
+async def titles(tx: Transaction, qualifications: Collection[str]) -> dict[str, str]:
+    """What published qualifications are called; those that there are none of are left out."""
+    rows = await tx.rows(
+        text("""
+            SELECT DISTINCT ON (qualification) qualification, title FROM frameworks
+             WHERE qualification = ANY (:names) AND state = 'active' ORDER BY qualification, activated_at DESC
+        """),
+        {"names": sorted(qualifications)},
+    )
+    return {row["qualification"]: row["title"] for row in rows}
+
+
 async def documents(tx: Transaction, tenant: str, qualification: str) -> list[Mapping[str, Any]]:
     """Every published version of a qualification, as JSON."""
     rows = await tx.rows(
@@ -145,10 +157,12 @@ async def touched(
     keys: Mapping[str, Collection[str]],
     qualifications: Mapping[str, Collection[str]],
     now: datetime,
+    *,
+    coming: bool = False,
 ) -> dict[str, Life]:
     """By id, the published frameworks in force that a credential with any of the `keys` can touch, by tenant, and those
     of the `qualifications`: every version of a qualification of which one can be touched, because the best of those
-    allowed decides. One query for a batch."""
+    allowed decides. Those that are yet to come into force too, where `coming` is asked for. One query for a batch."""
     pairs = [(tenant, key) for tenant, some in sorted(keys.items()) for key in sorted(some)]
     named = [(tenant, name) for tenant, some in sorted(qualifications.items()) for name in sorted(some)]
     if not pairs and not named:
@@ -163,9 +177,10 @@ async def touched(
                      UNION
                     SELECT * FROM unnest(cast(:owners AS text[]), cast(:names AS text[]))) q (tenant, qualification)
               JOIN frameworks f ON f.tenant_id = q.tenant AND f.qualification = q.qualification
-             WHERE f.state = 'active' AND (f.effective_from IS NULL OR f.effective_from <= :now)
+             WHERE f.state = 'active' AND (:coming OR f.effective_from IS NULL OR f.effective_from <= :now)
         """),
         {
+            "coming": coming,
             "tenants": [tenant for tenant, _ in pairs],
             "keys": [key for _, key in pairs],
             "owners": [tenant for tenant, _ in named],

@@ -134,13 +134,13 @@ async def _lint(tx: Transaction, tenant: str, framework: Framework) -> list[Prob
             Problem("catalogue", "unknown-award", "/award/achievement", "It is no achievement of yours.", fix)
         )
     # The award itself fills nothing: it would hold itself up.
-    offers = [_offer(row["body"]) for row in rows if row["id"] != framework.award]
+    offers = [offer_of(row["body"]) for row in rows if row["id"] != framework.award]
     units = {offer.credits.unit for offer in offers if offer.credits is not None}
     known = Catalogue(offers, await frameworks.nesting(tx), units)
     return findings + lint_catalogue(framework, known)
 
 
-def _offer(body: Mapping[str, Any]) -> Holding:
+def offer_of(body: Mapping[str, Any]) -> Holding:
     """An achievement as a holding of it would be. What differs from learner to learner is left out."""
     keys = ("achievement", "issuer", "type", "credits", "level", "area", "tag", "skill")
     named = {key: body[key] for key in keys if key in body}
