@@ -194,3 +194,88 @@ def test_alike_credentials_in_graphs_of_their_own_are_told_apart_with_little_eff
     assert canonical == canonical_nquads(quads[::-1])
     if statements == 5:  # others try the 120 equal orders one by one
         assert canonical == _oxigraph(quads)
+
+
+def _slow(text: str | bytes) -> object:
+    """The value as Python's own parser reads it, or the code of the refusal."""
+    pairs: list[list[str]] = []
+
+    def seen(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        pairs.append([key for key, _ in members])
+        return dict(members)
+
+    try:
+        value = json.loads(text, object_pairs_hook=seen)
+    except (ValueError, RecursionError):
+        return "refused"
+    if any(len(set(keys)) < len(keys) for keys in pairs):
+        return "refused"
+    return value
+
+
+_TOKENS = st.sampled_from(
+    [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        " ",
+        "\n",
+        '"a"',
+        '"b"',
+        '"a":',
+        '"b" :',
+        '"a\\":"',
+        '"\\u0061":',
+        '"x:y"',
+        '" :"',
+        "1",
+        "1.0",
+        "-0",
+        "1e5",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "true",
+        "null",
+        '""',
+        '"\\\\":',
+    ]
+)
+
+
+@settings(max_examples=500)
+@given(st.lists(_TOKENS, max_size=12).map("".join) | st.builds(json.dumps, _json))
+def test_json_is_read_as_by_a_parser_that_sees_every_key(text: str) -> None:
+    expected = _slow(text)
+    for given_ in (text, text.encode()):
+        try:
+            found = parse_json(given_)
+        except JsonRefused:
+            assert expected == "refused"
+        else:
+            assert repr(found) == repr(expected)
+
+
+@pytest.mark.parametrize("layout", [{"separators": (",", ":")}, {}, {"indent": 2}, {"separators": (" , ", " : ")}])
+def test_a_key_that_appears_twice_is_refused_in_every_layout(layout: dict[str, Any]) -> None:
+    text = json.dumps({"a": [{"k1": 'x:"y', "k2": 2}], "b": {"c": 1.5}}, **layout)
+    assert parse_json(text) == json.loads(text)
+    with pytest.raises(JsonRefused) as refusal:
+        parse_json(text.replace("k2", "k1"))
+    assert refusal.value.code == "duplicate-key"
+
+
+@pytest.mark.parametrize("depth", [63, 64, 65, 300, 2000])
+@pytest.mark.parametrize("innermost", ["", "1"])
+def test_depth_is_counted_alike_in_every_layout(depth: int, innermost: str) -> None:
+    compact = "[" * depth + innermost + "]" * depth
+    levels = depth + (1 if innermost else 0)
+    for text in (compact, compact.replace("[", "[ ")):
+        if levels <= 64:
+            parse_json(text)
+        else:
+            with pytest.raises(JsonRefused) as refusal:
+                parse_json(text)
+            assert refusal.value.code == "too-deep"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 _STAMP: Final = re.compile(r"(\d{4}-\d{2}-\d{2}T)(\d{2}:\d{2}:\d{2})(\.\d+)?(Z|[+-](?:0\d|1[0-3]):[0-5]\d|[+-]14:00)")
@@ -18,7 +19,14 @@ def format_instant(instant: datetime) -> str:
 
 def parse_instant(value: Any) -> datetime | None:
     """The instant, or None where `value` is no dateTimeStamp of the calendar."""
-    if not isinstance(value, str) or len(value) > 64 or not (match := _STAMP.fullmatch(value)):
+    return _instant(value) if isinstance(value, str) and len(value) <= 64 else None
+
+
+@lru_cache(maxsize=1024)
+def _instant(value: str) -> datetime | None:
+    """Of a text of bounded length: every check of a credential reads the same few."""
+    match = _STAMP.fullmatch(value)
+    if match is None:
         return None
     day, time, fraction, zone = match.groups()
     midnight_after = time == "24:00:00"  # XML Schema allows it; Python does not.

@@ -66,13 +66,14 @@ def names_in(value: Any) -> tuple[set[str], list[Any]]:
     while level:
         below: list[Any] = []
         for item in level:
-            if is_list(item):
+            kind: object = item.__class__
+            if kind is list or is_list(item):
                 below.extend(item)
-            elif is_object(item):
+            elif kind is dict or is_object(item):
                 keys.update(item)
                 if "@context" in item:
                     contexts.append(item["@context"])
-                    below.extend(item[key] for key in item if key != "@context")
+                    below.extend([item[key] for key in item if key != "@context"])
                 else:
                     below.extend(item.values())
         level = [member for member in below if member.__class__ not in _SCALARS]

@@ -51,24 +51,33 @@ _ODD_COLONS: Final = (b'\\":', b" :", b"\t:", b"\n:", b"\r:")
 def _parse_plain(data: bytes | str, max_depth: int) -> Any:
     """By orjson, or `_ODD` where that might not do. Raises JsonRefused for what is too deep.
 
-    Of a key that appears twice orjson keeps one, so the members are counted in the value and in the text: where no
-    space stands before a colon and no quotation mark of a text before one, each has its own `":`. Integers that it
-    cannot hold it reads as floats. NaN and lone surrogates it does not know. Each value takes a byte at least, so that
-    the text's length bounds their number.
+    What it writes back byte for byte it has read as any other reader does: a key that appears twice it would have
+    written once, an integer that it cannot hold as a float. NaN and lone surrogates it does not know. Each value takes
+    a byte at least, so that the text's length bounds their number, and its brackets their depth.
     """
     try:
         raw = data if isinstance(data, bytes) else data.encode()
         value = orjson.loads(raw)
-    except ValueError:
+        if orjson.dumps(value) != raw and not _is_plain(value, raw):
+            return _ODD
+    except (TypeError, ValueError):
         return _ODD
+    if raw.count(b"{") + raw.count(b"[") >= max_depth:
+        _check_depth(value, max_depth)
+    return value
+
+
+def _is_plain(value: Any, raw: bytes) -> bool:
+    """Whether a text that is not laid out as orjson would has no key twice, and no integer that orjson cannot hold.
+
+    The members are counted in the value and in the text: where no space stands before a colon and no quotation mark of
+    a text before one, each has its own `":`.
+    """
     if any(odd in raw for odd in _ODD_COLONS):
-        return _ODD
+        return False
+    members = 0
     level: list[Any] = [value]
-    depth = members = 0
     while level:
-        depth += 1
-        if depth > max_depth:
-            raise JsonRefused(f"nested deeper than {max_depth} levels", code="too-deep")
         below: list[Any] = []
         for item in level:
             kind: object = item.__class__
@@ -80,9 +89,25 @@ def _parse_plain(data: bytes | str, max_depth: int) -> Any:
             elif kind is list:
                 below.extend(item)
             elif kind is float and abs(item) >= _MAX_WHOLE:
-                return _ODD
+                return False
         level = below
-    return value if members == raw.count(b'":') else _ODD
+    return members == raw.count(b'":')
+
+
+def _check_depth(value: Any, limit: int) -> None:
+    """As `check_json` counts: an empty object or array is a level like any other value."""
+    level: list[Any] = [value]
+    depth = 0
+    while level:
+        depth += 1
+        if depth > limit:
+            raise JsonRefused(f"nested deeper than {limit} levels", code="too-deep")
+        level = [
+            member
+            for item in level
+            if item and (item.__class__ is dict or item.__class__ is list)
+            for member in (item.values() if item.__class__ is dict else item)
+        ]
 
 
 def check_json(value: Any, *, max_depth: int = 64, max_nodes: int = _MAX_NODES) -> None:

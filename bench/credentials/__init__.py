@@ -1,0 +1,1 @@
+"""How fast credentials are issued and verified, beside the reference on Node and two libraries for Python."""

@@ -1,0 +1,102 @@
+"""The others: what is done by them, as callables of which each call is one whole operation."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import openvc
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from openbadgeslib.ob3 import OB3LdpVerifier, add_data_integrity_proof
+from openvc.proof.data_integrity import DataIntegrityProofSuite
+from openvc.proof.di_jcs import EddsaJcsProofSuite
+
+from bench.credentials.sample import CREATED
+from cairn.credentials.bundle import context_document, context_urls
+
+CONTEXTS: Final = {url: context_document(url) for url in context_urls()}
+_NODE: Final = Path(__file__).parent / "node"
+
+
+class Node:
+    """`@digitalbazaar/vc` in a process of its own, installed from the registry into the user's cache once."""
+
+    def __init__(self, seed: bytes, document: str, signed: Mapping[str, str]) -> None:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cairn-bench-credentials"
+        cache.mkdir(parents=True, exist_ok=True)
+        wanted = (_NODE / "package.json").read_text("utf-8")
+        installed = cache / "package.json"
+        if not (cache / "node_modules").is_dir() or installed.read_text("utf-8") != wanted:
+            installed.write_text(wanted, "utf-8")
+            subprocess.run(
+                ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
+                cwd=cache,
+                check=True,
+            )
+        shutil.copy(_NODE / "reference.mjs", cache)
+        self._process = subprocess.Popen(
+            ["node", "reference.mjs"], cwd=cache, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        task = {"document": document, "signed": signed, "contexts": CONTEXTS, "seed": seed.hex()}
+        self._ask({"prepare": task})
+
+    def times(self, operation: str, suite: str, count: int) -> list[float]:
+        """Microseconds of each of `count` operations."""
+        return self._ask({"operation": operation, "suite": suite, "count": count})["times"]
+
+    def issue(self, suite: str) -> dict[str, Any]:
+        return json.loads(self._ask({"operation": "issue", "suite": suite, "count": 1})["text"])
+
+    def close(self) -> None:
+        self._process.communicate()
+
+    def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        streams = self._process.stdin, self._process.stdout
+        assert streams[0] is not None
+        assert streams[1] is not None
+        streams[0].write(json.dumps(question) + "\n")
+        streams[0].flush()
+        return json.loads(streams[1].readline())
+
+
+def openvc_issue(seed: bytes, method: str, suite: str) -> Callable[[str], str]:
+    key = openvc.Ed25519SigningKey(ed25519.Ed25519PrivateKey.from_private_bytes(seed), method)
+    maker = DataIntegrityProofSuite() if suite == "eddsa-rdfc-2022" else EddsaJcsProofSuite()
+    contexts: dict[str, Any] = {"extra_contexts": CONTEXTS} if suite == "eddsa-rdfc-2022" else {}
+
+    def issue(text: str) -> str:
+        secured: Any = maker.add_proof(
+            json.loads(text), signing_key=key, verification_method=method, created=CREATED, **contexts
+        )
+        return json.dumps(secured)
+
+    return issue
+
+
+def openvc_verify(text: str) -> None:
+    openvc.verify_credential(json.loads(text), extra_contexts=CONTEXTS)
+
+
+def badgeslib_issue(seed: bytes, method: str) -> Callable[[str], str]:
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(seed).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+    def issue(text: str) -> str:
+        secured: Any = add_data_integrity_proof(json.loads(text), key, method, created=CREATED)
+        return json.dumps(secured)
+
+    return issue
+
+
+def badgeslib_verify(did: str) -> Callable[[str], None]:
+    def verify(text: str) -> None:
+        OB3LdpVerifier.for_issuer_did(did).verify(text)
+
+    return verify
