@@ -94,11 +94,10 @@ def audit(
     found, proven = certain.complete()
     status: Status = "complete"
     if found is None:
-        hopeful = Timeline(case, trusting=True)
         possible = None
-        if hopeful.periods != certain.timeline.periods:
+        if any(holding.doubtful for holding in case.usable):
             # Valid throughout is the most that the unknown can turn out to be: what is not enough then never is.
-            possible, sure = _Search(case, hopeful, steps).complete()
+            possible, sure = _Search(case, Timeline(case, trusting=True), steps).complete()
             proven = sure and (proven or possible is None)
         status = "undetermined" if possible is not None or not proven else "incomplete"
     at, since, allocation = found or (case.as_of, None, certain.best())

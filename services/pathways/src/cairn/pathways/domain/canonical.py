@@ -2,15 +2,36 @@
 
 import json
 from hashlib import sha256
-from typing import cast
+from typing import Final, cast
+
+import orjson
 
 from cairn.pathways.domain.reading import JsonObject
+
+# From here on the order of UTF-16 code units is another than that of code points.
+_ASTRAL: Final = "\ud800"
 
 
 def canonical(value: object) -> bytes:
     """RFC 8785 of a document of objects, lists, strings, whole numbers below 2^53, booleans and nulls. Raises TypeError
     for anything else."""
+    if _plain(value):
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     return _text(value).encode()
+
+
+def _plain(value: object) -> bool:
+    """Whether orjson writes it the same way: it sorts keys by code points, and takes more than these documents hold."""
+    if value is None or isinstance(value, str):
+        return True
+    if isinstance(value, int):
+        return abs(value) < 2**53
+    if isinstance(value, dict):
+        members = cast("JsonObject", value)
+        return all(map(_plain, members.values())) and all(max(key, default="") < _ASTRAL for key in members)
+    if isinstance(value, list | tuple):
+        return all(map(_plain, cast("list[object]", value)))
+    return False
 
 
 def digest(parts: dict[str, bytes]) -> str:

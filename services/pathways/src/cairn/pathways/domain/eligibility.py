@@ -1,6 +1,6 @@
 """Eligibility: which holdings could fill which leaves, and when. What is left for the allocation is who gets what."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -17,6 +17,7 @@ from cairn.pathways.domain.reading import NO_INSTANT
 from cairn.pathways.domain.selector import AnyOf, Criterion, EarnedWhen, Moment, Not, Selector, add_months
 
 BEGINNING: Final = NO_INSTANT
+_NONE: Final = Fraction(0)
 _TICK: Final = timedelta(microseconds=1)
 
 
@@ -99,6 +100,7 @@ class Case:
     _worths: dict[tuple[int, str], Mapping[str, Amount]] = field(
         default_factory=dict[tuple[int, str], Mapping[str, Amount]]
     )
+    _credits: dict[str, Fraction | None] = field(default_factory=dict[str, Fraction | None])
 
     @cached_property
     def standings(self) -> Mapping[str, Standing]:
@@ -121,17 +123,18 @@ class Case:
         return tuple(h for h in self.holdings if h.earned <= self.as_of and self.standings[h.id].state not in lost)
 
     @cached_property
-    def timed_leaves(self) -> tuple[Leaf, ...]:
-        """Leaves whose selector counts months back from the instant at which the rules are to hold."""
-        return tuple(leaf for leaf in self.framework.leaves if leaf.selector.timed)
-
-    @cached_property
     def timed(self) -> tuple[Selector, ...]:
         """All selectors that do so, those of limits included."""
         limits = (limit.of for limit in self.framework.limits if limit.of.timed)
-        return (*(leaf.selector for leaf in self.timed_leaves), *limits)
+        return (*(leaf.selector for leaf in self.framework.timed_leaves), *limits)
+
+    @cached_property
+    def _only_regime(self) -> Regime | None:
+        return None if self.decisions else Regime(self.framework, ())
 
     def regime(self, at: datetime) -> Regime:
+        if self._only_regime is not None:
+            return self._only_regime
         acting = tuple(decision.acts(at) for decision in self.decisions)
         found = self._regimes.get(acting)
         if found is None:
@@ -148,15 +151,23 @@ class Case:
         known = self._worths.get((id(regime), holding.id))
         if known is None:
             moment = self.moment(at)
-            untimed = (leaf for leaf in regime.leaves if not leaf.selector.timed)
-            known = self._worths[id(regime), holding.id] = dict(self._fits(holding, untimed, moment, regime))
-        if not self.timed_leaves:
+            known = self._worths[id(regime), holding.id] = dict(
+                self._fits(holding, self._likely(holding, regime), moment, regime)
+            )
+        if not self.framework.timed_leaves:
             return known
-        timed = (leaf for leaf in self.timed_leaves if leaf.id in regime.below[None])
+        timed = (leaf for leaf in self.framework.timed_leaves if leaf.id in regime.below[None])
         return {**known, **dict(self._fits(holding, timed, self.moment(at), regime))}
 
+    def _likely(self, holding: Holding, regime: Regime) -> Iterable[Leaf]:
+        """The leaves that a holding may fit, those that look at the time left out."""
+        if regime.decisions:
+            return (leaf for leaf in regime.leaves if not leaf.selector.timed)
+        by_achievement = self.framework.leaves_by_achievement
+        return (*by_achievement.get(holding.achievement, ()), *by_achievement[None])
+
     def _fits(
-        self, holding: Holding, leaves: Iterator[Leaf], moment: Moment, regime: Regime
+        self, holding: Holding, leaves: Iterable[Leaf], moment: Moment, regime: Regime
     ) -> Iterator[tuple[str, Amount]]:
         for leaf in leaves:
             if self.fits(holding, leaf, moment, regime):
@@ -178,9 +189,12 @@ class Case:
     def credits_of(self, holding: Holding) -> Fraction | None:
         """Its credits in the framework's unit; None without a conversion."""
         if holding.credits is None:
-            return Fraction(0)
-        factor = self.framework.factor(holding.credits.unit)
-        return None if factor is None else Fraction(holding.credits.value) * factor
+            return _NONE
+        if holding.id not in self._credits:
+            factor = self.framework.factor(holding.credits.unit)
+            value = None if factor is None else Fraction(holding.credits.value)
+            self._credits[holding.id] = value if value is None or factor is None or factor == 1 else value * factor
+        return self._credits[holding.id]
 
     def amount(self, holding: Holding, leaf: Leaf, regime: Regime) -> Amount | None:
         """What a holding would add to a leaf: one, or its credits; None where its unit keeps it out."""
@@ -210,9 +224,10 @@ class Timeline:
     def __init__(self, case: Case, *, trusting: bool) -> None:
         self._case = case
         self.periods: dict[str, tuple[Period, ...]] = {}
+        self._candidates: dict[datetime, list[Candidate]] = {}
         start, end = case.framework.effective_from, case.as_of
         forgiving = case.framework.validity == "never"
-        plain = not case.decisions and not case.timed_leaves
+        plain = not case.decisions and not case.framework.timed_leaves
         for holding in case.usable:
             if plain and not case.worth(holding, end):
                 continue
@@ -233,11 +248,12 @@ class Timeline:
 
     def candidates(self, at: datetime) -> list[Candidate]:
         """The holdings that may be allocated if the rules are to hold at an instant, and those that were spent."""
-        found: list[Candidate] = []
+        if at in self._candidates:
+            return self._candidates[at]
+        found = self._candidates[at] = list[Candidate]()
         case = self._case
         for holding in case.usable:
-            period = next((p for p in self.periods.get(holding.id, ()) if p.covers(at)), None)
-            if period is not None and (worth := case.worth(holding, at)):
+            if any(p.covers(at) for p in self.periods.get(holding.id, ())) and (worth := case.worth(holding, at)):
                 found.append(
                     Candidate(
                         holding,
@@ -289,17 +305,17 @@ class Timeline:
         regime = case.regime(case.as_of)
         timed = node.selector.timed
         total: Amount = 0
-        for instant, holding in self._starts:
-            amount = case.amount(holding, node, regime) if timed else case.worth(holding, case.as_of).get(node.id)
-            total += amount or 0
+        for instant, holding, worth in self._starts:
+            total += (case.amount(holding, node, regime) if timed else worth.get(node.id)) or 0
             if total >= node.min:
                 return instant
         return None
 
     @cached_property
-    def _starts(self) -> list[tuple[datetime, Holding]]:
-        held = [(self.periods[h.id][0].start, h) for h in self._case.usable if h.id in self.periods]
-        return sorted(held, key=lambda entry: entry[0])
+    def _starts(self) -> list[tuple[datetime, Holding, Mapping[str, Amount]]]:
+        case = self._case
+        held = [(self.periods[h.id][0].start, h) for h in case.usable if h.id in self.periods]
+        return [(start, h, case.worth(h, case.as_of)) for start, h in sorted(held, key=lambda entry: entry[0])]
 
 
 def _months(criterion: Criterion) -> Iterator[int]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from math import ceil
 from typing import Final
 
-from cairn.pathways.domain.allocation import Allocation, Effort, allocate, counted_for, meets
+from cairn.pathways.domain.allocation import Allocation, Effort, allocate, counted, judge
 from cairn.pathways.domain.eligibility import Case, Regime
 from cairn.pathways.domain.framework import Group, Leaf, Node, walk
 from cairn.pathways.domain.holding import LOST, Holding, Standing, State, plain_fraction
@@ -129,26 +129,29 @@ class Findings:
         return self.case.problem(self.at, self.candidates)
 
     def _measure(self, limit: Limit) -> LimitResult:
-        if limit.id in self._regime.waived or self._regime.below[limit.scope].isdisjoint(self.allocation.counting):
-            nothing = limit.judge((), self._problem.moment)
-            return LimitResult(limit.id, True, None, nothing.need)
-        judged = limit.judge(counted_for(limit, self._problem, self.allocation), self._problem.moment)
+        judged = self.allocation.judged.get(limit.id)
+        if judged is None:
+            # Waived: there is nothing to meet.
+            return LimitResult(limit.id, True, None, limit.judge((), self._problem.moment).need)
         return LimitResult(limit.id, judged.met, judged.have, judged.need)
 
     def _shortage(self, limit: Limit) -> JsonMembers:
         """How much more of what a limit asks for would meet it, where that is enough."""
-        counted = counted_for(limit, self._problem, self.allocation)
         moment = self._problem.moment
+        held = [
+            c.counted([leaf.id for leaf in self._leaves_of[c.id]]) for c in self.candidates if c.id in self._leaves_of
+        ]
+        looked_at = counted(limit, self._problem, held)
         if isinstance(limit, Distinct):
-            have = {value for each in counted for value in limit.values(each.holding, moment)}
+            have = {value for each in looked_at for value in limit.values(each.holding, moment)}
             missing = limit.bounds.min - len(have)
             return {"count": int(missing)} if missing > 0 else {}
         if not isinstance(limit, Share | AmountLimit):
             return {}
-        part = sum((c.amount(limit.measure) for c in counted if limit.of.fits(c.holding, moment)), Fraction(0))
+        part = sum((c.amount(limit.measure) for c in looked_at if limit.of.fits(c.holding, moment)), Fraction(0))
         missing = limit.bounds.min - part
         if isinstance(limit, Share):
-            total = sum((c.amount(limit.measure) for c in counted), Fraction(0))
+            total = sum((c.amount(limit.measure) for c in looked_at), Fraction(0))
             least = limit.bounds.min
             # x more of it raise both the part and the whole: part + x ≥ least · (total + x).
             missing = (least * total - part) / (1 - least) if least < 1 else Fraction(0)
@@ -341,14 +344,18 @@ class Findings:
         return "branch", f"{name} fits only {', '.join(leaf.id for leaf in fitting)}, and another branch counts."
 
     def _broken_by(self, holding: Holding, leaf: Leaf) -> Limit | None:
-        """A limit that is met, and would not be if a holding were given to a leaf as well."""
+        """A hard limit that would be broken if a holding were given to a leaf as well."""
+        hard = [limit for limit in self._problem.limits if not limit.judged]
+        if not hard:
+            return None
         held = self.allocation.by_leaf.get(leaf.id, ())
         more = replace(
             self.allocation,
             by_leaf={**self.allocation.by_leaf, leaf.id: (*held, holding.id)},
             counting=self.allocation.counting | {leaf.id},
         )
-        return next((limit for limit in self._problem.limits if not meets(limit, self._problem, more)), None)
+        judged = judge(replace(self._problem, limits=hard), more)
+        return next((limit for limit in hard if not judged[limit.id].met), None)
 
     def _misfit(self, holding: Holding) -> tuple[str, str]:
         """The one thing that kept a holding out of the leaf it came closest to."""

@@ -120,6 +120,22 @@ class Framework:
         """Every leaf, in the order written."""
         return tuple(node for node in walk(self.root) if isinstance(node, Leaf))
 
+    @cached_property
+    def timed_leaves(self) -> tuple[Leaf, ...]:
+        """Leaves whose selector counts months back from the instant at which the rules are to hold."""
+        return tuple(leaf for leaf in self.leaves if leaf.selector.timed)
+
+    @cached_property
+    def leaves_by_achievement(self) -> Mapping[str | None, tuple[Leaf, ...]]:
+        """For an achievement the leaves that name it, and under None those that name none, the timed ones left out."""
+        found: dict[str | None, list[Leaf]] = {None: []}
+        for leaf in self.leaves:
+            if not leaf.selector.timed:
+                named = leaf.selector.achievements() if leaf.qualification is None else None
+                for name in (None,) if named is None else named:
+                    found.setdefault(name, []).append(leaf)
+        return {name: tuple(some) for name, some in found.items()}
+
     def factor(self, unit: str) -> Fraction | None:
         """What one credit of a unit is worth in the framework's own, or None without a declared conversion."""
         return Fraction(1) if unit == self.credit_unit else self.conversions.get(unit)

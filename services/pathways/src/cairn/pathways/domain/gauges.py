@@ -111,14 +111,12 @@ class _Rules:
         if limit.judged:
             rule.active = self._activity(leaves)
         match limit:
-            case Share() | Amount():
-                for start, add in _sums(limit, self._moment):
-                    rule.gauges.append(lay_gauge(self._plan, below, start, lambda o, add=add: add(_counted(o))))
             case _ if limit.looks_at_all:
                 fitting = [c.counted(()) for c in self._problem.held if not leaves.isdisjoint(c.worth)]
                 rule.verdict = limit.judge(fitting, self._moment).met
-            case Gpa():
-                rule.gauges.append(lay_gauge(self._plan, below, Fraction(0), self._above_mean(limit)))
+            case Share() | Amount() | Gpa():
+                for start, add in sums(limit, self._moment):
+                    rule.gauges.append(lay_gauge(self._plan, below, start, lambda o, add=add: add(_counted(o))))
             case Distinct():
                 self._mark_values(rule, limit, below)
             case Exclude():
@@ -141,15 +139,6 @@ class _Rules:
         for guard in guards:
             guard[-1].marks |= bit
         return bit
-
-    def _above_mean(self, limit: Gpa) -> Callable[[Option], Fraction]:
-        least = Fraction(limit.min)
-
-        def add(option: Option) -> Fraction:
-            points = limit.points(option.candidate.holding, self._moment)
-            return Fraction(0) if points is None else (points - least) * _counted(option).amount(limit.measure)
-
-        return add
 
     def _mark_values(self, rule: Rule, limit: Distinct, below: Sequence[Option]) -> None:
         values = {o.candidate.id: limit.values(o.candidate.holding, self._moment) for o in below}
@@ -197,13 +186,22 @@ def _counted(option: Option) -> Counted:
     return option.candidate.counted((option.slot.leaf.id,))
 
 
-def _sums(limit: Share | Amount, moment: Moment) -> list[tuple[Fraction, Callable[[Counted], Fraction]]]:
+def sums(limit: Share | Amount | Gpa, moment: Moment) -> list[tuple[Fraction, Callable[[Counted], Fraction]]]:
     """The sums that must not end below zero: where each starts, and what a holding adds."""
+    none, one = Fraction(0), Fraction(1)
+    if isinstance(limit, Gpa):
+        floor = Fraction(limit.min)
+
+        def above_mean(each: Counted) -> Fraction:
+            points = limit.points(each.holding, moment)
+            return none if points is None else (points - floor) * each.amount(limit.measure)
+
+        return [(none, above_mean)]
 
     def weigh(inside: Fraction, outside: Fraction) -> Callable[[Counted], Fraction]:
         return lambda each: each.amount(limit.measure) * (inside if limit.of.fits(each.holding, moment) else outside)
 
-    least, most, one, none = limit.bounds.min, limit.bounds.max, Fraction(1), Fraction(0)
+    least, most = limit.bounds.min, limit.bounds.max
     found: list[tuple[Fraction, Callable[[Counted], Fraction]]] = []
     if isinstance(limit, Share):
         if least:

@@ -9,6 +9,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Final
 
+import orjson
+
 from cairn.common.instants import format_instant
 from cairn.pathways.domain.canonical import canonical
 from cairn.pathways.domain.reading import NO_INSTANT, Reader, step
@@ -98,12 +100,31 @@ class Holding:
     @cached_property
     def canonical(self) -> bytes:
         """The normal form in RFC 8785, for digests."""
-        return canonical(self.to_json())
+        document = self.to_json()
+        if all(map(str.isascii, self.level)):
+            # Its other keys are known, and its values are text.
+            return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        return canonical(document)
+
+    @cached_property
+    def doubtful(self) -> bool:
+        """Whether its state is unknown at any time, so that more trust could make a difference."""
+        first = min((entry.at for entry in self.status), default=None)
+        return first is None or any(
+            entry.state is State.UNKNOWN or (entry.at == first and entry.state is not State.VALID)
+            for entry in self.status
+        )
+
+    @cached_property
+    def _plainly_valid(self) -> bool:
+        return len(self.status) == 1 and self.status[0].state is State.VALID
 
     def standing(self, at: datetime, *, expiring: bool = True) -> Standing:
         """The state at an instant: the last entry up to then, the more severe of a tie. A first entry `valid` reaches
         back to `earned`; revoked is final; from `validUntil` on it is expired, unless something worse. Not `expiring`,
         it is valid where it would be expired by an entry, and `validUntil` means nothing."""
+        if self._plainly_valid and (self.valid_until is None or at < self.valid_until or not expiring):
+            return Standing(State.VALID)
         entries = sorted(self.status, key=lambda entry: (entry.at, -_RANK[entry.state]))
         current = Standing(State.UNKNOWN)
         if entries and all(e.state is State.VALID for e in entries if e.at == entries[0].at):
@@ -123,6 +144,8 @@ class Holding:
 
     def valid_periods(self, *, trusting: bool, expiring: bool = True) -> tuple[Period, ...]:
         """When it is earned and valid, in order of time. `trusting` takes unknown for valid."""
+        if self._plainly_valid and (self.valid_until is None or not expiring):
+            return (Period(self.earned, None),)
         good = (State.VALID, State.UNKNOWN) if trusting else (State.VALID,)
         turns = {entry.at for entry in self.status if entry.at > self.earned}
         if self.valid_until is not None and self.valid_until > self.earned:
@@ -143,32 +166,39 @@ class Holding:
     def to_json(self) -> dict[str, object]:
         """The normal form: as in STACKING.md without what is empty, lists sorted, decimals without trailing zeros.
         Two holdings mean the same if and only if their normal forms are equal."""
-        assessment = {"supervised": self.supervised, "identityVerified": self.identity_verified}
         whole: dict[str, object] = {
             "id": self.id,
             "achievement": self.achievement,
             "issuer": self.issuer,
             "earned": format_instant(self.earned),
-            "type": sorted(set(self.type)),
+        }
+        for key, values in (
+            ("type", self.type),
+            ("area", self.area),
+            ("tag", self.tag),
+            ("skill", self.skill),
+            ("accreditedBy", self.accredited_by),
+            ("components", self.components),
+        ):
+            if values:
+                whole[key] = sorted(set(values)) if len(values) > 1 else list(values)
+        if self.supervised is not None or self.identity_verified is not None:
+            assessment = {"supervised": self.supervised, "identityVerified": self.identity_verified}
+            whole["assessment"] = {key: value for key, value in assessment.items() if value is not None}
+        if self.status:
+            entries = sorted({(entry.at, entry.state) for entry in self.status})
+            whole["status"] = [{"at": format_instant(at), "state": str(state)} for at, state in entries]
+        rest = {
             "credits": self.credits and {"value": plain(self.credits.value), "unit": self.credits.unit},
-            "level": dict(self.level),
+            "level": self.level and dict(self.level),
             "grade": self.grade and _grade_to_json(self.grade),
-            "area": sorted(set(self.area)),
-            "tag": sorted(set(self.tag)),
-            "skill": sorted(set(self.skill)),
-            "assessment": {key: value for key, value in assessment.items() if value is not None},
             "mode": self.mode,
             "source": self.source,
-            "accreditedBy": sorted(set(self.accredited_by)),
             "validUntil": self.valid_until and format_instant(self.valid_until),
             "attemptOf": self.attempt_of,
-            "components": sorted(set(self.components)),
-            "status": [
-                {"at": format_instant(at), "state": str(state)}
-                for at, state in sorted({(entry.at, entry.state) for entry in self.status})
-            ],
         }
-        return {key: value for key, value in whole.items() if value not in (None, [], {})}
+        whole.update((key, value) for key, value in rest.items() if value)
+        return whole
 
 
 def plain(value: Decimal) -> str:

@@ -105,6 +105,8 @@ class Slot:
     shift: int = 0
     mask: int = 0
     unit: int = 0
+    share: Fraction = Fraction(0)
+    """The progress that one credential gives, where each counts for one."""
     supply: int = 0
     items: "list[Item]" = field(default_factory=list["Item"])
 
@@ -137,6 +139,16 @@ class Item:
     rank: int
     slots: list[Slot]
     done: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """Leaves tied to each other by classes or choices, with what may fill them. `asks` is how many credentials each
+    leaf takes at most: what it needs."""
+
+    slots: list[Slot]
+    items: list[Item]
+    asks: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class Ranks:
@@ -355,6 +367,14 @@ class Plan:
                 slot.items.append(item)
                 slot.supply += max(option.inc for option in item.options if option.slot is slot)
         self.items = kept
+
+    def leave_out(self, some: Iterable[Part]) -> None:
+        """Parts that are done otherwise."""
+        for part in some:
+            gone = {id(branch) for slot in part.slots for branch in slot.guard}
+            self.branches = [branch for branch in self.branches if id(branch) not in gone]
+            for slot in part.slots:
+                del self.slots[slot.leaf.id]
 
     def reachable(self, node: Node) -> bool:
         """Whether a node could be met if nothing else competed for what fits it: a quick and certain no."""
