@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from cairn.credentials import checks, sd_jwt_vc
 from cairn.credentials.did import (
@@ -11,11 +12,14 @@ from cairn.credentials.did import (
     is_did,
     is_self_contained,
     read_did_document,
+    read_issuer_metadata,
     resolve_self_contained,
 )
-from cairn.credentials.errors import DidRefused
+from cairn.credentials.errors import DidRefused, JsonRefused
 from cairn.credentials.findings import Check
 from cairn.credentials.resolver import Resolver, Unreachable
+from cairn.credentials.shape import is_object
+from cairn.credentials.strict_json import parse_json
 
 
 @dataclass(slots=True)
@@ -48,11 +52,20 @@ class Keyring:
 
     async def _metadata(self, issuer: str) -> DidDocument:
         """SD-JWT VC §4: JWT VC Issuer Metadata, and the JWK Set that it may point to."""
-        url = sd_jwt_vc.issuer_metadata_url(issuer)
-        found = sd_jwt_vc.read_issuer_metadata(await self.resolver.did_document(issuer, url), issuer)
-        if isinstance(found, DidDocument):
-            return found
-        return sd_jwt_vc.read_jwks(await self.resolver.did_document(issuer, found), issuer)
+        metadata = await self._json(issuer, sd_jwt_vc.issuer_metadata_url(issuer))
+        elsewhere = sd_jwt_vc.jwks_uri(metadata, issuer)
+        if elsewhere is not None:
+            metadata = {"issuer": issuer, "jwks": await self._json(issuer, elsewhere)}
+        return read_issuer_metadata(metadata, issuer)
+
+    async def _json(self, issuer: str, url: str) -> dict[str, Any]:
+        try:
+            value = parse_json(await self.resolver.did_document(issuer, url))
+        except JsonRefused as refusal:
+            raise DidRefused(f"the issuer's metadata is {refusal.detail}", code="did-document-malformed") from None
+        if not is_object(value):
+            raise DidRefused("the issuer's metadata is not a JSON object", code="did-document-malformed")
+        return value
 
 
 def local_keys(did: str) -> DidDocument | Check:

@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256, sha384, sha512
 from typing import Any, Final
 
+from cairn.credentials import base64url
 from cairn.credentials.errors import DocumentRefused, JsonRefused, KeyRefused, TokenRefused
 from cairn.credentials.findings import Finding
-from cairn.credentials.jws import Jws, b64url, b64url_decoded, instant_claim, read_jws, sign_jws, verify_jws
+from cairn.credentials.jws import Jws, b64url_decoded, instant_claim, read_jws, sign_jws, verify_jws
 from cairn.credentials.keys import PublicKey, Signer, public_key_from_jwk
 from cairn.credentials.shape import is_list, is_object, listed
 from cairn.credentials.strict_json import parse_json
@@ -71,8 +72,8 @@ def issue_sd_jwt(
     for pointer in sorted(set(disclosable), key=lambda one: (-one.count("/"), one)):
         holder, key = _resolve(concealed, pointer)
         named = [key] if is_object(holder) else []
-        disclosure = b64url(json.dumps([salt(), *named, holder[key]], ensure_ascii=False).encode())
-        digest = b64url(sha256(disclosure.encode()).digest())
+        disclosure = base64url.encode(json.dumps([salt(), *named, holder[key]], ensure_ascii=False).encode())
+        digest = base64url.encode(sha256(disclosure.encode()).digest())
         if is_object(holder):
             del holder[key]
             holder["_sd"] = sorted([*holder.get("_sd", []), digest])  # in an order that betrays nothing (§4.2.4.1)
@@ -193,7 +194,7 @@ class _Revealing:
         self.disclosed: dict[str, str] = {}
         self.seen: set[str] = set()
         for disclosure in disclosures:
-            digest = b64url(_HASHES[name](disclosure.encode()).digest())
+            digest = base64url.encode(_HASHES[name](disclosure.encode()).digest())
             if digest in self.pending:
                 raise TokenRefused("two disclosures are the same", code="disclosure-repeated")
             self.pending[digest] = disclosure
@@ -264,7 +265,7 @@ def _content(disclosure: str, length: int) -> list[Any]:
 
 
 def _hash_of(jws: Jws, shown: str) -> str:
-    return b64url(_HASHES[jws.payload.get("_sd_alg", "sha-256")](shown.encode()).digest())
+    return base64url.encode(_HASHES[jws.payload.get("_sd_alg", "sha-256")](shown.encode()).digest())
 
 
 def _resolve(document: dict[str, Any], pointer: str) -> tuple[Any, Any]:

@@ -6,13 +6,11 @@ from collections.abc import Collection, Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from cairn.credentials.did import DidDocument, VerificationMethod, is_did
-from cairn.credentials.errors import DidRefused, DocumentRefused, JsonRefused, KeyRefused, TokenRefused
+from cairn.credentials.did import is_did
+from cairn.credentials.errors import DidRefused, DocumentRefused, TokenRefused
 from cairn.credentials.findings import Finding
-from cairn.credentials.keys import PublicKey, Signer, public_key_from_jwk
+from cairn.credentials.keys import PublicKey, Signer
 from cairn.credentials.sd_jwt import SdJwt, issue_sd_jwt
-from cairn.credentials.shape import is_list, is_object, text_of
-from cairn.credentials.strict_json import parse_json
 from cairn.credentials.structure import check_signs_for, check_unsigned
 
 FORM: Final = "dc+sd-jwt"
@@ -20,7 +18,6 @@ _KINDS: Final = frozenset({"dc+sd-jwt", "vc+sd-jwt"})
 """The second is what drafts before -06 called it; VC-JOSE-COSE gave that name to something else."""
 _NEVER_DISCLOSED: Final = ("iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "status")
 _WELL_KNOWN: Final = "/.well-known/jwt-vc-issuer"
-_MAX_KEYS: Final = 100
 
 
 def issue_sd_jwt_vc(
@@ -88,50 +85,15 @@ def issuer_metadata_url(issuer: str) -> str:
     return f"https://{parts.netloc}{_WELL_KNOWN}{parts.path.rstrip('/')}"
 
 
-def read_issuer_metadata(body: bytes, issuer: str) -> str | DidDocument:
-    """The keys in JWT VC Issuer Metadata (§4.2), or the https URL where it says that they are. Raises DidRefused."""
-    metadata = _json(body)
+def jwks_uri(metadata: dict[str, Any], issuer: str) -> str | None:
+    """Where the issuer's metadata says that its keys are; None where they are in it (§4.2). Raises DidRefused."""
+    elsewhere = metadata.get("jwks_uri")
     if metadata.get("issuer") != issuer:
         raise DidRefused(f"the metadata found for {issuer[:120]} is another issuer's", code="did-document-other")
-    elsewhere = metadata.get("jwks_uri")
     if (elsewhere is None) is ("jwks" not in metadata):
         raise DidRefused("the issuer's metadata has not one of jwks and jwks_uri", code="did-document-malformed")
     if elsewhere is None:
-        return _keys(metadata["jwks"], issuer)
+        return None
     if not isinstance(elsewhere, str) or not elsewhere.startswith("https://") or len(elsewhere) > 2_000:
         raise DidRefused("the issuer's jwks_uri is not an https URL", code="did-document-malformed")
     return elsewhere
-
-
-def read_jwks(body: bytes, issuer: str) -> DidDocument:
-    """The keys of a JWK Set that the issuer's metadata points to. Raises DidRefused."""
-    return _keys(_json(body), issuer)
-
-
-def _keys(jwks: Any, issuer: str) -> DidDocument:
-    entries = jwks.get("keys") if is_object(jwks) else None
-    if not is_list(entries) or len(entries) > _MAX_KEYS:
-        raise DidRefused("the issuer's jwks has no keys, or too many", code="did-document-malformed")
-    methods: list[VerificationMethod] = []
-    for entry in entries:
-        try:
-            key = public_key_from_jwk(entry)
-        except KeyRefused:
-            continue  # of another type, or for another use
-        if entry.get("use", "sig") == "sig":
-            name = text_of(entry.get("kid")) or ""
-            methods.append(VerificationMethod(f"{issuer}#{name}", issuer, key, frozenset({"assertionMethod"})))
-    names = [method.id for method in methods]
-    if len(set(names)) != len(names):
-        raise DidRefused("two keys of the issuer have one kid", code="did-document-malformed")
-    return DidDocument(issuer, tuple(methods))
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        value = parse_json(body)
-    except JsonRefused as refusal:
-        raise DidRefused(f"the issuer's metadata is {refusal.detail}", code="did-document-malformed") from None
-    if not is_object(value):
-        raise DidRefused("the issuer's metadata is not a JSON object", code="did-document-malformed")
-    return value
