@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from cairn.common.events import models as events
+from cairn.common.events import stable_id
 from cairn.common.instants import parse_instant
 from cairn.credentials import (
     Achievement as BadgeAchievement,
 )
 from cairn.credentials import Alignment as BadgeAlignment
 from cairn.credentials import (
+    ClrDraft,
     Component,
     CredentialDraft,
     Criteria,
@@ -32,7 +34,10 @@ from cairn.credentials import (
     ResultDescription,
     Stack,
     StatusEntry,
+    build_clr,
     build_credential,
+    read_facts,
+    stack_associations,
 )
 from cairn.credentials import Evidence as BadgeEvidence
 from cairn.credentials import Image as BadgeImage
@@ -183,6 +188,29 @@ def credential_for_award(
     holding = _holding(issuer, achievement_id, achievement, subject, {}, stack.earned_at, valid_until)
     components = tuple(credential for credential, _, _ in stack.components)
     return build_credential(draft), holding.model_copy(update={"components": components})
+
+
+def learner_record(
+    issuer: Issuer, whole: dict[str, Any], parts: Sequence[dict[str, Any]], *, partial: bool, now: datetime
+) -> dict[str, Any]:
+    """The unsigned CLR 2.0 of a qualification and of the parts of its stack, all of them signed.
+
+    It has the qualification's own status entries: it stands and falls with it.
+    """
+    told = read_facts(whole)
+    achievements = [read_facts(part).achievement for part in parts]
+    draft = ClrDraft(
+        id=f"urn:uuid:{stable_id('clr', told.id or '')}",
+        issuer=_profile(issuer),
+        name=told.name or "Learner record",
+        identifiers=told.identifiers,
+        credentials=(whole, *parts),
+        associations=stack_associations(told.achievement or "", sorted({one for one in achievements if one})),
+        partial=partial,
+        valid_from=now,
+        valid_until=parse_instant(told.valid_until) if told.valid_until else None,
+    )
+    return build_clr(draft) | {"credentialStatus": whole["credentialStatus"]}
 
 
 def _draft(

@@ -14,7 +14,7 @@ from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import LongText, Model, Renewal
 from cairn.issuance.domain.rules import Action, Status
 from cairn.issuance.http.shared import After, Limit, deps_of
-from cairn.issuance.use_cases import credentials, renewals
+from cairn.issuance.use_cases import credentials, records, renewals
 
 router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
 
@@ -122,6 +122,16 @@ async def renewal(
 ) -> dict[str, Any]:
     """The `refreshService` of a credential that ends: its newest signed successor, or 404 while there is none."""
     return await renewals.successor(deps, principal, credential)
+
+
+@router.get("/{credential}/clr", summary="Read a qualification with its stack, as a CLR 2.0")
+async def learner_record(
+    credential: CredentialPath,
+    deps: Annotated[Deps, Depends(deps_of)],
+    principal: Annotated[Principal, Depends(requires("credentials:read"))],
+) -> dict[str, Any]:
+    """The qualification and the credentials that it rests on, whole, in one signed record. It is signed once."""
+    return await records.show(deps, principal, credential)
 
 
 def _status_route(action: Action, summary: str, description: str) -> None:
