@@ -25,6 +25,7 @@ from cairn.credentials import (
     verify,
 )
 from cairn.credentials.bundle import context_bytes
+from cairn.credentials.jws import sign_jws
 
 pytestmark = pytest.mark.unit
 
@@ -309,3 +310,41 @@ async def test_what_is_no_digest_is_refused(text: Any) -> None:
 @pytest.mark.parametrize("text", ["", "x123", "u!!!!", "z0OIl", "uAAAA", "u" + "A" * 200, 7], ids=str)
 async def test_what_is_no_multibase_digest_is_refused(text: Any) -> None:
     await refused("digest-malformed", relatedResource={"id": V2, "digestMultibase": text})
+
+
+# §4.13.1 Enveloped verifiable credentials
+
+
+def in_a_claim(name: str, document: dict[str, Any], kind: str = "JWT", **claims: Any) -> str:
+    header = {"typ": kind, "kid": SIGNER.verification_method}
+    return sign_jws(header, {"iss": SIGNER.did, name: document} | claims, SIGNER)
+
+
+def envelope(token: str) -> dict[str, Any]:
+    return {"@context": V2, "type": "EnvelopedVerifiableCredential", "id": f"data:application/jwt,{token}"}
+
+
+async def test_an_envelope_may_hold_the_jwt_of_data_model_1_1() -> None:
+    """§4.13.1: any "enveloping security scheme, such as" VC-JOSE-COSE; data model 1.1 §6.3.1 is the older one."""
+    found = await verify(envelope(in_a_claim("vc", GOOD, sub="did:example:subject")), Nobody(), Policy(at=NOW))
+    assert found.verified, found.to_json()
+    assert found.credential == GOOD
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        (in_a_claim("vc", GOOD, "vc+jwt"), "vc-claim"),
+        (in_a_claim("vc", GOOD, vp=GOOD), "vc-claim"),
+        (in_a_claim("vp", GOOD), "vc-claim"),
+        (in_a_claim("vc", GOOD | {"type": ["VerifiablePresentation"]}), "vc-claim"),
+        (in_a_claim("vc", "text"), "vc-claim"),  # pyright: ignore[reportArgumentType]
+        (in_a_claim("vc", GOOD, iss="did:example:other"), "claims-mismatch"),
+        (in_a_claim("vc", GOOD, sub="did:example:other"), "claims-mismatch"),
+        (in_a_claim("vc", GOOD, jti="urn:x:other"), "claims-mismatch"),
+    ],
+)
+async def test_s4_the_older_jwt_says_one_thing_only(token: str, code: str) -> None:
+    found = await verify(token, Nobody(), Policy(at=NOW))
+    assert found.checks[CheckName.PROOF].code == code
+    assert not found.verified

@@ -36,7 +36,7 @@ class Token:
 
     @property
     def is_presentation(self) -> bool:
-        return _presents(self.jws)
+        return _presents(self.jws.kind, self.document)
 
 
 def sign_jwt(document: dict[str, Any], signer: Signer) -> str:
@@ -94,16 +94,31 @@ def token_of(jws: Jws, kinds: frozenset[str]) -> Token:
     if jws.kind not in kinds or jws.content not in _CONTENT:
         detail = f"the token's type {jws.kind[:40]} is not that of a credential or a presentation"
         raise TokenRefused(detail, code="unsupported")
-    for name in ("vc", "vp"):
-        if name in jws.payload:
-            raise TokenRefused(f"the payload is the credential: a {name} claim must not be present", code="vc-claim")
+    wrapped = [name for name in ("vc", "vp") if name in jws.payload]
+    if wrapped:
+        return _of_model_1(jws, wrapped)
     # `nonce` is the challenge of a presentation; in a credential it would be a term like any other.
-    own = _CLAIMS | {"nonce"} if _presents(jws) else _CLAIMS
+    own = _CLAIMS | {"nonce"} if _presents(jws.kind, jws.payload) else _CLAIMS
     return Token(
         jws,
         claims={name: jws.payload[name] for name in own if name in jws.payload},
         document={name: value for name, value in jws.payload.items() if name not in own},
     )
+
+
+def _of_model_1(jws: Jws, wrapped: list[str]) -> Token:
+    """The JWT form of data model 1.1 (§6.3.1): the document is one claim of a plain `JWT`, and repeats the others.
+
+    VC-JOSE-COSE 1.0 forbids that claim in its own types. Raises TokenRefused.
+    """
+    name = wrapped[0]
+    document = jws.payload[name]
+    if jws.kind != "jwt" or len(wrapped) > 1 or not is_object(document):
+        raise TokenRefused(f"the payload is the credential: a {name} claim must not be present", code="vc-claim")
+    if _presents(jws.kind, document) is not (name == "vp"):
+        raise TokenRefused(f"the {name} claim holds something else", code="vc-claim")
+    own = {one: jws.payload[one] for one in _CLAIMS | {"nonce"} if one in jws.payload}
+    return Token(jws, claims=own, document=document)
 
 
 def claim_mismatches(token: Token) -> list[str]:
@@ -128,9 +143,9 @@ def claim_mismatches(token: Token) -> list[str]:
     return wrong
 
 
-def _presents(jws: Jws) -> bool:
-    return jws.kind in (*PRESENTATION_KINDS, "vp+sd-jwt") or (
-        jws.kind == "jwt" and "VerifiablePresentation" in types_of(jws.payload)
+def _presents(kind: str, document: dict[str, Any]) -> bool:
+    return kind in (*PRESENTATION_KINDS, "vp+sd-jwt") or (
+        kind == "jwt" and "VerifiablePresentation" in types_of(document)
     )
 
 
