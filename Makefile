@@ -73,6 +73,11 @@ integration: install ## tests that need PostgreSQL or Kafka
 e2e: install ## journeys across all services, and faults
 	$(PYTEST) -m e2e
 
+# A million inputs in ten nights of CI, each night others: the seed is the day.
+INPUTS ?= 100000
+fuzz: install ## what strangers hand in, mutated: no reader raises, hangs or swells (INPUTS=100000)
+	$(BIN)/python -m tests.fuzz $(INPUTS)
+
 ##@ Measuring it
 bench-%: install ## one benchmark, as in docs/benchmarks.md: make bench-system
 	$(BIN)/python -m bench.$*
@@ -82,4 +87,4 @@ compose: ## write .env with fresh secrets for docker compose, unless there is on
 	@sh deploy/compose/env.sh
 
 .PHONY: help run story status clean distclean install install-run format lock openapi test lint types walls events-check unit \
-  integration e2e compose
+  integration e2e fuzz compose

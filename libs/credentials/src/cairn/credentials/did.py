@@ -246,10 +246,11 @@ def _method(entry: dict[str, Any], method_id: str, did: str, purposes: set[str])
     # Two ways of writing the key could say two different keys (Controlled Identifiers §2.2.1).
     if did not in controllers or {"publicKeyMultibase", "publicKeyJwk"} <= entry.keys():
         return None
+    kind = text_of(entry.get("type"))
     try:
-        if entry.get("type") in _MULTIKEY_TYPES:
+        if kind in _MULTIKEY_TYPES:
             key = public_key_from_multikey(text_of(entry.get("publicKeyMultibase")) or "")
-        elif entry.get("type") in _JWK_TYPES:
+        elif kind in _JWK_TYPES:
             key = public_key_from_jwk(entry.get("publicKeyJwk"))
         else:
             return None

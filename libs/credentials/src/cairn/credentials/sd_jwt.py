@@ -120,6 +120,8 @@ def present_sd_jwt(
 
 def read_sd_jwt(text: str) -> SdJwt:
     """Parses an SD-JWT, with or without key binding, and reveals what it discloses (§7.1). Raises TokenRefused."""
+    if not text.isascii():
+        raise TokenRefused("an SD-JWT is written in base64url")
     issued, *disclosures, binding = text.split("~")
     if len(disclosures) > _MAX_DISCLOSURES:
         raise TokenRefused(f"more than {_MAX_DISCLOSURES} disclosures", code="too-large")
@@ -188,7 +190,7 @@ class _Revealing:
 
     def __init__(self, payload: dict[str, Any], disclosures: Sequence[str]) -> None:
         name = payload.get("_sd_alg", "sha-256")
-        if name not in _HASHES:
+        if not isinstance(name, str) or name not in _HASHES:
             raise TokenRefused(f"digests of {str(name)[:40]} are not implemented here", code="unsupported")
         self.pending: dict[str, str] = {}
         self.disclosed: dict[str, str] = {}

@@ -38,6 +38,9 @@ def walk(document: dict[str, Any]) -> Forest:
     scope = _root_scope(document.get("@context"))
     body = document.copy()
     del body["@context"]
+    if len(body) < 2:
+        # A node that is nothing but its id is no statement, and the full processor drops it.
+        raise HandOver
     writer.node(body, scope, is_root=True)
     return writer.forest
 
