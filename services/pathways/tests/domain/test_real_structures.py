@@ -7,15 +7,12 @@ MITX = "https://mitx.example/a/"
 
 @pytest.fixture
 def scm(make):
-    """MITx MicroMasters in Supply Chain Management: five courses and the comprehensive exam.
-
-    The courses are a group of their own, so that the limit `order` (courses before exam) has something to name once
-    there are limits. Until then the exam counts whenever it was taken; it completes nothing without all five courses.
-    """
+    """MITx MicroMasters in Supply Chain Management: five courses, and only then the comprehensive exam counts."""
     courses = [make.leaf(f"SC{n}x", f"{MITX}SC{n}x") for n in range(5)]
     return make.framework(
         {"id": "micromasters", "all": [{"id": "courses", "all": courses}, make.leaf("exam", f"{MITX}CFx")]},
         title="MicroMasters in Supply Chain Management",
+        limits=[{"id": "courses first", "order": {"before": "courses", "after": "exam"}}],
     )
 
 
@@ -25,6 +22,33 @@ def test_scm_is_complete_with_five_courses_and_the_exam(make, scm):
     assert answer.status == "complete"
     assert answer.earned_at.isoformat() == "2026-09-15T00:00:00+00:00"
     assert answer.allocation == {**{f"SC{n}x": (f"h{n}",) for n in range(5)}, "exam": ("x",)}
+
+
+def test_scm_exam_taken_before_the_last_course_does_not_count(make, scm):
+    held = [make.holding(f"h{n}", f"{MITX}SC{n}x", earned=f"2026-0{n + 1}-01") for n in range(5)]
+    early = make.holding("early", f"{MITX}CFx", earned="2026-04-15")
+    answer = make.run(scm, [*held, early])
+    assert answer.status == "incomplete"
+    # Either may be kept, not both; the exam is the larger part of what is asked for.
+    assert [(each.holding, each.reason) for each in answer.unused] == [("h4", "limit")]
+    assert make.run(scm, [*held, early, make.holding("again", f"{MITX}CFx", earned="2026-05-01")]).status == "complete"
+
+
+def test_the_scm_credential_counts_for_credit_in_a_masters(make):
+    """It fills a leaf of the master's, with its own credits; its courses do not count there a second time."""
+    leaves = [{"id": "micromasters", "qualification": "q/scm"}]
+    leaves.append({"id": "campus", "credits": {"min": "12"}, "from": {"not": {"tag": ["remedial"]}}})
+    third = {"id": "transfer", "share": {"max": "0.5"}, "of": {"achievement": [f"{MITX}scm"]}}
+    rules = make.framework({"id": "masters", "all": leaves}, creditUnit="US", limits=[third])
+
+    def us(name, achievement, value, **more):
+        return make.holding(name, achievement, **more) | {"credits": {"value": value, "unit": "US"}}
+
+    award = us("award", f"{MITX}scm", "12", components=["course"])
+    course = us("course", f"{MITX}SC0x", "12")
+    awards = {"q/scm": [f"{MITX}scm"]}
+    assert make.run(rules, [award, course], awards=awards).status == "incomplete"
+    assert make.run(rules, [award, us("campus", "c", "12")], awards=awards).status == "complete"
 
 
 def test_scm_without_one_course_says_which(make, scm):
@@ -60,6 +84,20 @@ def test_statistics_core_and_both_electives_without_the_capstone_is_no(make, sta
 def test_statistics_is_complete_with_either_elective(make, statistics, elective):
     names = ("probability", "statistics", "learning", elective, "capstone")
     assert make.run(statistics, [make.holding(name) for name in names]).status == "complete"
+
+
+def test_findlay_asks_for_half_of_the_hours_from_the_university(make):
+    hours = {"id": "hours", "credits": {"min": "6", "max": "12"}, "from": {"tag": ["graduate"]}}
+    half = {"id": "residency", "share": {"min": "0.5"}, "of": {"issuer": ["did:web:uni.example"]}}
+    rules = make.framework(hours, creditUnit="US", limits=[half])
+
+    def course(name, **more):
+        return make.holding(name, tag=["graduate"], **more) | {"credits": {"value": "3", "unit": "US"}}
+
+    away = [course("a", issuer="elsewhere"), course("b", issuer="elsewhere")]
+    assert make.run(rules, away).status == "incomplete"
+    answer = make.run(rules, [*away, course("c")])
+    assert (answer.status, answer.limits[0].have) == ("complete", "0.5")
 
 
 def test_findlay_asks_for_grade_b_in_each(make):

@@ -13,7 +13,7 @@ MARCH, APRIL, JUNE = (datetime(2026, month, 1, tzinfo=UTC) for month in (3, 4, 6
 WHO = {"tenant": "north", "learner": "lrn_1"}
 
 
-def audited(status="complete", components=("h1",), as_of=JUNE, on_loss="review", grace=0, **states):
+def audited(status="complete", components=("h1",), as_of=JUNE, on_loss="review", grace=0, validity="award", **states):
     """An audit of which only what a transition looks at is filled in. `states` are those of holdings since April."""
     return Audit(
         status=status,
@@ -30,6 +30,7 @@ def audited(status="complete", components=("h1",), as_of=JUNE, on_loss="review",
         standings={"h1": Standing(State.VALID), "h2": Standing(State.VALID)}
         | {name: Standing(state, APRIL) for name, state in states.items()},
         loss=LossPolicy(on_loss, grace),
+        validity=validity,
     )
 
 
@@ -106,6 +107,22 @@ def test_on_loss_suspend_waits_for_the_grace_period_from_the_loss():
     assert (award.state, award.due) == ("active", None)
     assert follow(audited(), before, audited())[0] == ["award", "hold", "hold"]
     assert follow(audited(), lost(JUNE))[0] == ["award", "lapse"]
+
+
+def test_expiry_of_a_component_is_a_loss_where_the_award_lives_only_while_it_does():
+    def expired(on_loss, as_of=JUNE):
+        return audited("incomplete", as_of=as_of, on_loss=on_loss, grace=30, validity="always", h1=State.EXPIRED)
+
+    assert follow(audited(), expired("revoke"), audited(components=("h2",)))[0] == ["award", "lapse", "award"]
+    within = expired("suspend", APRIL + timedelta(days=29))
+    changes, award = follow(audited(), within)
+    assert (changes, award.state, award.due) == (["award", "hold"], "grace", APRIL + timedelta(days=30))
+    assert follow(expired("suspend"), award=award)[1].state == "suspended"
+
+
+def test_one_that_serves_two_leaves_is_one_component():
+    shared = replace(audited(), allocation={"one": ("h1",), "two": ("h1", "h2")})
+    assert follow(shared)[1].components == ("h1", "h2")
 
 
 def test_grace_that_has_begun_is_not_extended():

@@ -1,6 +1,6 @@
 """An audit in words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from cairn.pathways.domain.audit import Audit
@@ -34,7 +34,13 @@ class _Teller:
         start = self._framework.effective_from
         if start is not None and start > self._audit.as_of:
             return f"{name}: not complete. These rules apply from {start.date()}."
-        return " ".join((f"{name}: not complete. You still need: {self._node(self._framework.root, top=True)}.", *lost))
+        needs = "; ".join(filter(None, (self._node(self._framework.root, top=True), *self._limits())))
+        return " ".join((f"{name}: not complete. You still need: {needs}.", *lost))
+
+    def _limits(self) -> Iterator[str]:
+        for limit in self._audit.limits:
+            if not limit.met:
+                yield f"{self._name(limit.id)} ({limit.have or 'nothing'} instead of {limit.need})"
 
     def _name(self, identifier: str) -> str:
         return self._titles.get(identifier) or label(identifier)

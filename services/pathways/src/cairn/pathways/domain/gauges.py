@@ -234,17 +234,19 @@ def lay_gauge(plan: Plan, options: Sequence[Option], start: Fraction, add: Calla
 def _pairs(plan: Plan, problem: Problem) -> list[Rule]:
     """What each pair of leaves may share, in credits. The walk adds to these gauges itself, as it alone knows what one
     credential is given to."""
-    rules: list[Rule] = []
+    caps: dict[frozenset[str], Fraction] = {}
     for pair in problem.reuse.pairs:
-        if pair.max_credits is None:
-            continue
-        both = {c.id: c.credits for c in plan.candidates if set(pair.leaves) <= c.worth.keys()}
-        scale = lcm(pair.max_credits.denominator, *(value.denominator for value in both.values()))
+        if pair.max_credits is not None:
+            leaves = frozenset(pair.leaves)
+            caps[leaves] = min(pair.max_credits, caps.get(leaves, pair.max_credits))
+    rules: list[Rule] = []
+    for leaves, cap in caps.items():
+        both = {c.id: c.credits for c in plan.candidates if leaves <= c.worth.keys()}
+        scale = lcm(cap.denominator, *(value.denominator for value in both.values()))
         amounts = {name: int(value * scale) for name, value in both.items()}
-        span = int(pair.max_credits * scale) + sum(amounts.values()) + 1
-        shift = plan.take_bits((2 * span).bit_length())
-        mask = (1 << (2 * span).bit_length()) - 1
-        gauge = Gauge(shift, mask, span, span + int(pair.max_credits * scale))
-        plan.sharing[frozenset(pair.leaves)] = (shift, {name: -amount for name, amount in amounts.items()})
-        rules.append(Rule(hard=True, gauges=[gauge]))
+        span = int(cap * scale) + sum(amounts.values()) + 1
+        bits = (2 * span).bit_length()
+        shift = plan.take_bits(bits)
+        plan.sharing[leaves] = (shift, {name: -amount for name, amount in amounts.items()})
+        rules.append(Rule(hard=True, gauges=[Gauge(shift, (1 << bits) - 1, span, span + int(cap * scale))]))
     return rules

@@ -19,7 +19,7 @@ _NAMESPACE: Final = UUID("6b9f6bb0-7a0e-5c7e-9d0a-2f3a51f0c4d7")
 class Award:
     """One learner's qualification, awarded. `id` follows from tenant, learner, qualification and `ordinal`; `replaces`
     is the revoked award in whose place it was issued. `version` and `earned_at` never change. `components` are the
-    holdings it rests on, and `digest` that of the audit that put it on them.
+    holdings it rests on, recognised prior learning included, and `digest` that of the audit that put it on them.
 
     `active`, `grace` (until `due`) and `review` (until a registrar decides) stand; `suspended` and `revoked` do not.
     """
@@ -85,7 +85,8 @@ def _to(previous: Award | None, award: Award | None, change: Change, reason: str
 
 
 def _complete(previous: Award | None, audit: Audit, tenant: str, learner: str) -> Transition:
-    components = tuple(sorted(name for names in audit.allocation.values() for name in names))
+    # One that serves several leaves is one component.
+    components = tuple(sorted({name for names in audit.allocation.values() for name in names}))
     if previous is None or previous.state == "revoked":
         ordinal = 1 if previous is None else previous.ordinal + 1
         award = Award(
@@ -112,10 +113,12 @@ def _complete(previous: Award | None, audit: Audit, tenant: str, learner: str) -
 
 
 def _incomplete(award: Award, audit: Audit) -> Transition:
+    # An award that lives only while its components do loses those that expire, too.
+    losing = LOST | {State.EXPIRED} if audit.validity == "always" else LOST
     lost = [audit.standings.get(name, Standing(State.REVOKED)) for name in award.components]
-    lost = [standing for standing in lost if standing.state in LOST]
+    lost = [standing for standing in lost if standing.state in losing]
     # What was only suspended or superseded may come back, so that such a loss never revokes.
-    for_good = not lost or any(standing.state is State.REVOKED for standing in lost)
+    for_good = not lost or any(standing.state in (State.REVOKED, State.EXPIRED) for standing in lost)
     policy = audit.loss
     if award.state == "revoked":
         return _to(award, award, "nothing", "revoked")
