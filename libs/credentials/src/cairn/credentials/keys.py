@@ -1,7 +1,7 @@
 """Typed keys: one algorithm each, so that no header can make a key do what it is not for (S4).
 
-Sources: Controlled Identifiers 1.0 §2.2.2 (Multikey), RFC 8032 (Ed25519), RFC 7518 §3.4 (ES256, ES384), RFC 7517 and
-8037 (JWK).
+Sources: Controlled Identifiers 1.0 §2.2.2 (Multikey), RFC 8032 (Ed25519), RFC 7518 §3.4 (ES256, ES384, ES512), RFC 7517
+and 8037 (JWK).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from nacl.exceptions import BadSignatureError
 from cairn.credentials import base58, base64url
 from cairn.credentials.errors import KeyRefused
 
-Algorithm: TypeAlias = Literal["EdDSA", "ES256", "ES384", "RS256"]
-"""RS256 is verified in JWTs, for badges of others; nothing is signed with it here."""
+Algorithm: TypeAlias = Literal["EdDSA", "ES256", "ES384", "ES512", "RS256"]
+"""ES512 is for tokens only. RS256 is verified in JWTs, for badges of others; nothing is signed with it here."""
 
 _ED25519_PREFIX: Final = b"\xed\x01"
 _MULTIKEY_LIMIT: Final = 200
@@ -38,7 +38,7 @@ class Signer(Protocol):
         ...
 
     def sign(self, data: bytes) -> bytes:
-        """The raw signature over `data`: 64 bytes for EdDSA, r‖s for ES256 (64 bytes) and ES384 (96)."""
+        """The raw signature over `data`: 64 bytes for EdDSA, r‖s for ES256 (64 bytes), ES384 (96) and ES512 (132)."""
         ...
 
 
@@ -76,7 +76,7 @@ class _Curve:
     """A curve of NIST, with the one algorithm and hash that its keys are used with."""
 
     name: str
-    algorithm: Literal["ES256", "ES384"]
+    algorithm: Literal["ES256", "ES384", "ES512"]
     size: int
     """Bytes of a coordinate, and of each half of a signature."""
     prefix: bytes
@@ -87,6 +87,7 @@ class _Curve:
 
 P256: Final = _Curve("P-256", "ES256", 32, b"\x80\x24", ec.SECP256R1(), hashes.SHA256())
 P384: Final = _Curve("P-384", "ES384", 48, b"\x81\x24", ec.SECP384R1(), hashes.SHA384())
+P521: Final = _Curve("P-521", "ES512", 66, b"\x82\x24", ec.SECP521R1(), hashes.SHA512())
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class _EcPublicKey:
         object.__setattr__(self, "_key", key)
 
     @property
-    def algorithm(self) -> Literal["ES256", "ES384"]:
+    def algorithm(self) -> Literal["ES256", "ES384", "ES512"]:
         return self.CURVE.algorithm
 
     @property
@@ -148,6 +149,12 @@ class P384PublicKey(_EcPublicKey):
     """A public key on P-384; verifies ES384 only."""
 
     CURVE = P384
+
+
+class P521PublicKey(_EcPublicKey):
+    """A public key on P-521; verifies ES512 only."""
+
+    CURVE = P521
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +202,12 @@ class RsaPublicKey:
         return {"kty": "RSA"} | {name: base64url.encode(n.to_bytes((n.bit_length() + 7) // 8)) for name, n in numbers}
 
 
-EcPublicKey: TypeAlias = P256PublicKey | P384PublicKey
-_EC_PUBLIC_KEYS: Final[dict[str, type[EcPublicKey]]] = {"P-256": P256PublicKey, "P-384": P384PublicKey}
+EcPublicKey: TypeAlias = P256PublicKey | P384PublicKey | P521PublicKey
+_EC_PUBLIC_KEYS: Final[dict[str, type[EcPublicKey]]] = {
+    "P-256": P256PublicKey,
+    "P-384": P384PublicKey,
+    "P-521": P521PublicKey,
+}
 PublicKey: TypeAlias = Ed25519PublicKey | EcPublicKey | RsaPublicKey
 
 
@@ -228,7 +239,7 @@ def public_key_from_jwk(jwk: object) -> PublicKey:
     match members.get("kty"), members.get("crv"):
         case "OKP", "Ed25519":
             return Ed25519PublicKey(_coordinate(members, "x", 32))
-        case "EC", "P-256" | "P-384" as name:
+        case "EC", "P-256" | "P-384" | "P-521" as name:
             kind = _EC_PUBLIC_KEYS[name]
             x, y = (_coordinate(members, axis, kind.CURVE.size) for axis in ("x", "y"))
             return kind(b"\x04" + x + y)
@@ -279,7 +290,7 @@ class _EcSigner:
         self.public_key = _EC_PUBLIC_KEYS[curve.name](_compressed(self._key.public_key()))
         multikey = self.public_key.multikey
         self.verification_method = verification_method or f"did:key:{multikey}#{multikey}"
-        self.algorithm: Literal["ES256", "ES384"] = curve.algorithm
+        self.algorithm: Literal["ES256", "ES384", "ES512"] = curve.algorithm
 
     @property
     def did(self) -> str:
@@ -306,11 +317,18 @@ class P384Signer(_EcSigner):
     CURVE = P384
 
 
-LocalSigner: TypeAlias = Ed25519Signer | P256Signer | P384Signer
+class P521Signer(_EcSigner):
+    """Signs ES512 with a key in memory."""
+
+    CURVE = P521
+
+
+LocalSigner: TypeAlias = Ed25519Signer | P256Signer | P384Signer | P521Signer
 _LOCAL_SIGNERS: Final[dict[Algorithm, type[LocalSigner]]] = {
     "EdDSA": Ed25519Signer,
     "ES256": P256Signer,
     "ES384": P384Signer,
+    "ES512": P521Signer,
 }
 
 
@@ -320,15 +338,17 @@ def local_signer(algorithm: Algorithm, secret: bytes, verification_method: str |
 
 
 def new_secret(algorithm: Algorithm) -> bytes:
-    """A fresh private key, as `local_signer` takes it."""
+    """A fresh private key, as `local_signer` takes it. Raises KeyRefused for an algorithm that is only verified."""
     if algorithm == "EdDSA":
         return secrets.token_bytes(32)
-    curve = P256 if algorithm == "ES256" else P384
+    curve = next((one for one in (P256, P384, P521) if one.algorithm == algorithm), None)
+    if curve is None:
+        raise _unsupported()
     return ec.generate_private_key(curve.curve).private_numbers().private_value.to_bytes(curve.size)
 
 
 def _unsupported() -> KeyRefused:
-    return KeyRefused("the key type is not supported: Ed25519, P-256 and P-384 are", code="unsupported")
+    return KeyRefused("the key type is not supported: Ed25519, P-256, P-384 and P-521 are", code="unsupported")
 
 
 def _compressed(key: ec.EllipticCurvePublicKey) -> bytes:
