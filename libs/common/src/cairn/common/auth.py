@@ -37,6 +37,8 @@ SCOPES: Final = {
     "platform:admin": "register institutions; see what belongs to no tenant",
     "achievements:read": "read achievements",
     "achievements:write": "publish and retire achievements",
+    "keys:read": "list the keys of an institution",
+    "keys:write": "rotate and revoke the keys of an institution",
     "learners:read": "read learners and their identifiers",
     "learners:write": "register, link, merge and erase learners",
     "completions:read": "read receipts",

@@ -24,5 +24,6 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "credential-refused": Problem(400, "The credential cannot be issued as it is"),
     "issuer-foreign": Problem(400, "The caller does not sign for this issuer"),
     "renewal-refused": Problem(409, "The credential cannot be renewed"),
+    "key-refused": Problem(409, "The institution's keys do not allow this"),
     "status-refused": Problem(409, "The credential's status does not allow this"),
 }

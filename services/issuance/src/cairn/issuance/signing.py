@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
 from sqlalchemy import RowMapping, text
 
@@ -28,7 +28,8 @@ from cairn.credentials import (
     public_key_from_multikey,
 )
 
-ALGORITHMS: Final[tuple[Algorithm, ...]] = ("EdDSA", "ES256", "ES384")
+SignatureAlgorithm: TypeAlias = Literal["EdDSA", "ES256", "ES384"]
+ALGORITHMS: Final[tuple[SignatureAlgorithm, ...]] = get_args(SignatureAlgorithm)
 """An issuer has one current key for each: Ed25519, P-256 and P-384."""
 
 

@@ -109,3 +109,8 @@ async def publish(
         """),
         row,
     )
+
+
+async def withdraw(tx: Transaction, tenant: str) -> None:
+    """Forget the signed documents of the tenant's lists; the bits stay."""
+    await tx.execute(text("DELETE FROM status_list_credentials WHERE tenant_id = :tenant"), {"tenant": tenant})
