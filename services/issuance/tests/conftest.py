@@ -141,5 +141,5 @@ async def service(settings: IssuanceSettings, migrated: ServiceDatabase, signing
             answer = await made.post("/v1/achievements", STATISTICS, tenant)
             assert answer.status_code == 201, answer.text
         yield made
-    await deps.database.close()
-    await worker.database.close()
+    await deps.close()
+    await worker.close()

@@ -37,7 +37,7 @@ def issuance_app(settings: IssuanceSettings, deps: Deps | None = None) -> FastAP
         description="Register achievements and learners, post completions, and get signed Open Badges 3.0 credentials.",
         routers=[*ROUTERS, dead_letter_router(deps.vault, {GROUP: partial(handle, deps)})],
         problems=PROBLEMS,
-        lifespan=closing(deps.database.close),
+        lifespan=closing(deps.close),
     )
     app.state.deps = deps
     return app

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from cairn.common.db import Database
+from cairn.common.fetch import Fetcher
 from cairn.common.instants import utc_now
 from cairn.common.vault import Vault
 from cairn.issuance.settings import IssuanceSettings
@@ -23,6 +24,8 @@ class Deps:
     database: Database
     vault: Vault
     keys: KeyHolder
+    fetcher: Fetcher
+    """For the pictures of achievements, whose addresses institutions choose."""
     now: Callable[[], datetime] = utc_now
 
     @classmethod
@@ -31,4 +34,8 @@ class Deps:
         vault = Vault(settings.kek)
         url = settings.database_url.get_secret_value()
         database = Database(url, pool=settings.database_pool, worker=worker)
-        return cls(settings, database, vault, LocalKeyHolder(vault))
+        return cls(settings, database, vault, LocalKeyHolder(vault), Fetcher())
+
+    async def close(self) -> None:
+        await self.fetcher.close()
+        await self.database.close()

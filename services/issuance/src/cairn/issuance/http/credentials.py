@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
@@ -14,7 +14,7 @@ from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import LongText, Model, Renewal
 from cairn.issuance.domain.rules import Action, Status
 from cairn.issuance.http.shared import After, Limit, deps_of
-from cairn.issuance.use_cases import credentials, records, renewals
+from cairn.issuance.use_cases import badges, credentials, records, renewals
 
 router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
 
@@ -132,6 +132,36 @@ async def learner_record(
 ) -> dict[str, Any]:
     """The qualification and the credentials that it rests on, whole, in one signed record. It is signed once."""
     return await records.show(deps, principal, credential)
+
+
+def _badge_route(form: badges.Form, media_type: str) -> None:
+    @router.get(
+        f"/{{credential}}/badge.{form}",
+        summary=f"Read a credential baked into a {form.upper()}",
+        name=f"badge-{form}",
+        response_class=Response,
+        responses={200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}},
+    )
+    async def badge(
+        credential: CredentialPath,
+        deps: Annotated[Deps, Depends(deps_of)],
+        principal: Annotated[Principal, Depends(requires("credentials:read"))],
+    ) -> Response:
+        """The picture of its achievement, made anew, or a drawn one; every Open Badges verifier reads it."""
+        image = await badges.baked(deps, principal, credential, form)
+        # An SVG that is opened by itself is a page: it may show what is in it and nothing else (S19).
+        headers = {
+            "Content-Disposition": f'attachment; filename="badge.{form}"',
+            "Content-Security-Policy": "default-src 'none'; img-src data:; sandbox",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(image, 200, headers, media_type)
+
+    assert badge  # FastAPI holds it
+
+
+_badge_route("png", "image/png")
+_badge_route("svg", "image/svg+xml")
 
 
 def _status_route(action: Action, summary: str, description: str) -> None:
