@@ -27,7 +27,7 @@ async def main() -> None:
                     return
                 reason = "not migrated yet"
             except (OSError, asyncpg.PostgresError) as error:
-                reason = str(error)
+                reason = str(error) or type(error).__name__
             sys.stderr.write(f"waiting: {reason}\n")
             await asyncio.sleep(2)
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
-import base58
-
+from cairn.credentials import base58
 from cairn.credentials.bundle import context_bytes, context_urls
 from cairn.credentials.findings import Finding
 from cairn.credentials.shape import is_list, is_object, is_url, listed
@@ -82,7 +81,7 @@ def _read_multibase(text: Any) -> bytes | None:
         if text.startswith("u"):
             data = base64.b64decode(text[1:] + "=" * (-len(text[1:]) % 4), altchars=b"-_", validate=True)
         elif text.startswith("z"):
-            data = base58.b58decode(text[1:])
+            data = base58.decode(text[1:])
         else:
             return None
     except ValueError:
