@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from cairn.common.db import EVERY_TENANT
+from cairn.credentials.canonicalize.outline import Outline
 from cairn.issuance.use_cases import issue
 
 
@@ -33,6 +34,34 @@ async def test_s26_a_document_that_differs_from_its_intent_is_not_signed(service
         await issue.sign(service.worker)
     assert await service.sql("SELECT state FROM credentials") == [{"state": "intended"}]
     assert await service.said("credential.issued.v1") == []
+
+
+async def test_s26_a_template_that_goes_wrong_is_found_out_before_anything_is_signed(service, monkeypatch):
+    """The intent of a batch comes of a template, and is compared with what the long way makes of the document."""
+    for user in ("ada", "ben", "cyd"):
+        await service.learner(user)
+        await service.complete(user)
+    plain, templated = Outline.canonical, []
+
+    def wrong(outline, values):
+        templated.append(values)
+        return plain(outline, values).replace("_:c14n0", "_:c14n00")
+
+    monkeypatch.setattr(Outline, "canonical", wrong)
+    await issue.draft(service.worker)
+    assert templated
+    with pytest.raises(issue.WrongBytes):
+        await issue.sign(service.worker)
+    assert await service.said("credential.issued.v1") == []
+
+
+async def test_credentials_by_template_are_those_of_the_long_way(service):
+    for number in range(6):
+        await service.learner(f"learner-{number}")
+        await service.complete(f"learner-{number}")
+    await issue.draft(service.worker)
+    assert await issue.sign(service.worker) == 6
+    assert len(await service.said("credential.issued.v1")) == 6
 
 
 async def test_r1_a_crash_between_signing_and_commit_signs_the_same_bytes_again(service, monkeypatch):

@@ -97,7 +97,7 @@ from cairn.credentials.status import (
 )
 from cairn.credentials.strict_json import parse_json
 from cairn.credentials.structure import check_unsigned
-from cairn.credentials.template import CredentialTemplate
+from cairn.credentials.template import CredentialTemplate, Templates
 from cairn.credentials.verify import Policy, verify
 
 __all__ = [
@@ -163,6 +163,7 @@ __all__ = [
     "Stack",
     "StatusEntry",
     "StatusListRefused",
+    "Templates",
     "TermsOfUse",
     "TokenRefused",
     "Trust",

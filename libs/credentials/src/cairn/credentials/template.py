@@ -10,15 +10,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+
 from cairn.credentials.canonicalize.outline import Outline, Path, fill, plan_of
 from cairn.credentials.canonicalize.walk import HandOver
 from cairn.credentials.instants import parse_instant
-from cairn.credentials.proofs import PreparedProof, eddsa_rdfc_2022, prepare
+from cairn.credentials.proofs import Cryptosuite, PreparedProof, eddsa_rdfc_2022, prepare
 from cairn.credentials.shape import is_url
 from cairn.credentials.structure import check_unsigned
 
 _SHARED: Final = frozenset({"@context", "type", "issuer"})
 """What all credentials of a template must have alike."""
+_KEPT: Final = _SHARED | {"achievement", "credentialSchema", "identityType", "statusPurpose", "statusListCredential"}
+"""What the credentials of one template in `Templates` have alike, wherever it stands."""
+_MAX_SHAPE: Final = 65_536
 _DATES: Final = (("validFrom",), ("validUntil",))
 _FREE: Final = frozenset({"id", "name", "description", "awardedDate", "credentialSubject"})
 """Members in which the structure check looks at ids and nothing else."""
@@ -55,7 +60,14 @@ class CredentialTemplate:
 
         Raises as `prepare` does.
         """
-        document = self.document(values)
+        return self.prepare_document(
+            self.document(values), values, verification_method=verification_method, created=created
+        )
+
+    def prepare_document(
+        self, document: dict[str, Any], values: Sequence[str], *, verification_method: str, created: datetime
+    ) -> PreparedProof:
+        """The same, where the document is at hand already."""
         if self._outline is not None:
             self._check(values, document)
             try:
@@ -81,6 +93,66 @@ class CredentialTemplate:
             configuration = eddsa_rdfc_2022.proof_configuration(self._document, sample.proof)
             last = self._last = (verification_method, created), sample, configuration
         return last[1], last[2]
+
+
+class Templates:
+    """Prepares proofs as `prepare` does, and remembers a template for what it meets again.
+
+    What documents must have in common is all but the texts outside of the achievement and the issuer. The memory is
+    bounded: a full one is emptied.
+    """
+
+    def __init__(self, size: int = 128) -> None:
+        self._size = size
+        self._known: dict[bytes, CredentialTemplate | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def prepare(
+        self,
+        document: dict[str, Any],
+        *,
+        verification_method: str,
+        created: datetime,
+        cryptosuite: Cryptosuite = "eddsa-rdfc-2022",
+    ) -> PreparedProof:
+        """Quickly with eddsa-rdfc-2022, and with others as ever. Raises as `prepare` does."""
+        if cryptosuite != eddsa_rdfc_2022.NAME:
+            return prepare(document, verification_method=verification_method, created=created, cryptosuite=cryptosuite)
+        paths: list[Path] = []
+        values: list[str] = []
+        outline = {
+            key: value if key in _KEPT else _emptied(value, (key,), paths, values) for key, value in document.items()
+        }
+        shape = orjson.dumps(outline)
+        known = self._known.get(shape)
+        if known is None:
+            prepared = prepare(document, verification_method=verification_method, created=created)
+            if len(shape) <= _MAX_SHAPE:
+                if len(self._known) >= self._size:
+                    self._known.clear()
+                # Worth its while from the second time on.
+                self._known[shape] = CredentialTemplate(document, paths) if shape in self._known else None
+            return prepared
+        return known.prepare_document(document, values, verification_method=verification_method, created=created)
+
+
+def _emptied(value: Any, path: Path, paths: list[Path], values: list[str]) -> Any:
+    """The value with its texts left out, which are noted with their places."""
+    kind: object = value.__class__
+    if kind is str and path[-1] not in _KEPT:
+        paths.append(path)
+        values.append(value)
+        return ""
+    if kind is dict:
+        return {
+            key: member if key in _KEPT else _emptied(member, (*path, key), paths, values)
+            for key, member in value.items()
+        }
+    if kind is list:
+        return [_emptied(member, (*path, position), paths, values) for position, member in enumerate(value)]
+    return value
 
 
 def _text_at(document: Any, path: Path) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +11,7 @@ from cairn.common.db import Database
 from cairn.common.fetch import Fetcher
 from cairn.common.instants import utc_now
 from cairn.common.vault import Vault
+from cairn.credentials import Templates
 from cairn.issuance.settings import IssuanceSettings
 from cairn.issuance.signing import KeyHolder, LocalKeyHolder
 
@@ -27,6 +28,8 @@ class Deps:
     fetcher: Fetcher
     """For the pictures of achievements, whose addresses institutions choose."""
     now: Callable[[], datetime] = utc_now
+    templates: Templates = field(default_factory=Templates)
+    """What the last credentials had in common, of every achievement."""
 
     @classmethod
     def wire(cls, settings: IssuanceSettings, *, worker: bool = False) -> Deps:

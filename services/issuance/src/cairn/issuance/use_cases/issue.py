@@ -140,7 +140,7 @@ def intend(
     renews: str | None = None,
 ) -> Intent:
     """Lint the document by preparing its proof, which refuses whatever would go unsigned, and seal what was decided."""
-    prepared = prepare(
+    prepared = deps.templates.prepare(
         document, verification_method=signer.verification_method, created=now, cryptosuite=deps.settings.cryptosuite
     )
     learner_id, key = learner
@@ -217,6 +217,7 @@ def sign_intended(intended: Mapping[str, Any], digest: bytes, signer: Signer) ->
 def check_intended(intended: Mapping[str, Any], digest: bytes) -> PreparedProof:
     """The document and its proof, if they still are what was recorded. Raises WrongBytes."""
     document, proof = intended["document"], intended["proof"]
+    # By the long way, which shares nothing with the template that the intent may have been made by.
     again = prepare(
         document,
         verification_method=proof["verificationMethod"],
