@@ -310,6 +310,14 @@ class TestOpenBadgesJwt:
         assert (await look(token(claims, typ="JWT", cty=None))).verified is verified
 
 
+@pytest.mark.parametrize("pointer", ["/validUntil", "/issuer/name", "/type/1", "/credentialStatus", "/@context/0"])
+def test_what_a_verifier_needs_is_not_left_to_the_holder(pointer: str) -> None:
+    """§3.2.1: properties necessary to judge the credential "SHOULD be disclosed"."""
+    with pytest.raises(DocumentRefused) as refusal:
+        sign_sd_jwt(DOCUMENT, ANY, disclosable=(pointer,))
+    assert refusal.value.code == "claim-disclosed"
+
+
 def test_a_key_of_another_does_not_sign() -> None:
     """§4.1.1, and S7."""
     for sign in (sign_jwt, sign_sd_jwt):

@@ -17,6 +17,11 @@ FORM: Final = "dc+sd-jwt"
 _KINDS: Final = frozenset({"dc+sd-jwt", "vc+sd-jwt"})
 """The second is what drafts before -06 called it; VC-JOSE-COSE gave that name to something else."""
 _NEVER_DISCLOSED: Final = ("iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "status")
+_NEVER_WITHHELD: Final = (
+    *("@context", "type", "issuer", "validFrom", "validUntil", "credentialStatus", "credentialSchema"),
+    *("iss", "nbf", "exp", "cnf"),
+)
+"""What a verifier needs in order to judge a credential (VC-JOSE-COSE §3.2.1)."""
 _WELL_KNOWN: Final = "/.well-known/jwt-vc-issuer"
 
 
@@ -30,9 +35,7 @@ def issue_sd_jwt_vc(
     payload = claims | ({"cnf": {"jwk": holder.to_jwk()}} if holder else {})
     for finding in sd_jwt_vc_findings(payload):
         raise DocumentRefused(finding.detail, code=finding.code, pointer=finding.pointer)
-    for pointer in disclosable:
-        if pointer.split("/")[1:2] and pointer.split("/")[1] in _NEVER_DISCLOSED:
-            raise DocumentRefused("that claim is never left to the holder", code="claim-disclosed", pointer=pointer)
+    _check_disclosable(disclosable, _NEVER_DISCLOSED)
     check_signs_for(payload, signer.verification_method, "iss")
     key_id = signer.verification_method
     # Within JWT VC Issuer Metadata a key is known by its own name, not by a URL.
@@ -45,10 +48,17 @@ def sign_sd_jwt(
 ) -> str:
     """The credential as a `vc+sd-jwt` (VC-JOSE-COSE §3.2.1), parts of it left to the holder. Raises DocumentRefused."""
     check_unsigned(document)
+    _check_disclosable(disclosable, _NEVER_WITHHELD)
     check_signs_for(document, signer.verification_method, "issuer")
     payload = document | ({"cnf": {"jwk": holder.to_jwk()}} if holder else {})
     header = {"typ": "vc+sd-jwt", "cty": "vc", "kid": signer.verification_method}
     return issue_sd_jwt(header, payload, signer, disclosable)
+
+
+def _check_disclosable(disclosable: Collection[str], never: tuple[str, ...]) -> None:
+    for pointer in disclosable:
+        if pointer.split("/")[1:2] and pointer.split("/")[1] in never:
+            raise DocumentRefused("that is never left to the holder", code="claim-disclosed", pointer=pointer)
 
 
 def is_sd_jwt_vc(sd_jwt: SdJwt) -> bool:
