@@ -9,8 +9,11 @@ import pytest
 
 from cairn.credentials import (
     Ed25519Signer,
+    P256Signer,
     build_presentation,
     enveloped,
+    issue_sd_jwt_vc,
+    present_sd_jwt,
     sign_presentation,
     sign_presentation_jwt,
 )
@@ -162,3 +165,41 @@ class TestV1:
         forged = shown(north.credential()) | {"holder": "did:web:cairn.localhost:somebody"}
         assert (await self.ask(client, forged, **ASKED))["verdict"] == "refused"
         assert set(web.hits) <= {north.did_path, north.list_path}
+
+
+class TestSdJwt:
+    """An SD-JWT VC of an https issuer, shown by its holder."""
+
+    ISSUER = "https://cairn.localhost/sd"
+    METADATA = "/.well-known/jwt-vc-issuer/sd"
+
+    @pytest.fixture
+    def text(self, web) -> str:
+        signer = P256Signer(bytes([3] * 32), f"{self.ISSUER}#k1")
+        keys = [signer.public_key.to_jwk() | {"kid": "k1"}]
+        web.serve(self.METADATA, {"issuer": self.ISSUER, "jwks": {"keys": keys}})
+        claims = {"iss": self.ISSUER, "vct": "urn:x:badge", "given_name": "Ada", "email": "ada@learner.example"}
+        issued = issue_sd_jwt_vc(claims, signer, disclosable=("/given_name", "/email"), holder=HOLDER.public_key)
+        return present_sd_jwt(issued, ["/given_name"], HOLDER, issued=NOW, **ASKED)
+
+    async def test_it_is_verified_at_every_door(self, client, text, web) -> None:
+        assert (await post(client, text, **ASKED)).status_code == 200
+        assert (await post(client, text, challenge="other")).status_code == 400
+        for body in ({"credential": text}, {"credential": text, **ASKED}, {"presentation": text, **ASKED}):
+            found = (await client.post("/v1/verifications", json=body)).json()
+            assert (found["verified"], found["form"], found["issuer"]) == (True, "dc+sd-jwt", self.ISSUER), found
+            assert found["checks"]["holder"]["outcome"] == "passed"
+        answer = await client.post("/v1/verifications", content=text, headers={"content-type": "application/dc+sd-jwt"})
+        assert answer.json()["verdict"] == "verified"
+        assert web.hits == [self.METADATA]
+
+    async def test_s36_nothing_of_what_was_disclosed_is_kept(self, client, text) -> None:
+        found = (await client.post("/v1/verifications", json={"credential": text, **ASKED})).json()
+        kept = (await client.get(f"/v1/verifications/{found['id']}")).text
+        assert "Ada" not in kept
+        assert "holder-bound" in kept
+
+    async def test_what_was_changed_is_refused(self, client, text) -> None:
+        for changed in (text.replace("~", "~WyJhIiwiYiIsImMiXQ~", 1), text[:-6] + "AAAAAA", text.split("~")[0] + "~"):
+            found = (await client.post("/v1/verifications", json={"credential": changed, **ASKED})).json()
+            assert found["verdict"] == "refused", found
