@@ -25,7 +25,8 @@ from cairn.credentials.verify import Policy, Run, verify
 
 PURPOSE: Final = "authentication"
 _OWN: Final = (CheckName.PROOF, CheckName.HOLDER, CheckName.VALIDITY, CheckName.SCHEMA)
-_MAX_CREDENTIALS: Final = 50
+_MAX_CREDENTIALS: Final = 20
+"""Each costs some tens of milliseconds, in which nobody else is served."""
 
 
 def build_presentation(
