@@ -125,7 +125,7 @@ class Fetcher:
         """What stands for `url` in the offline map. Raises Unreachable."""
         file = (self._offline or {}).get(url)
         if file is None:
-            raise Unreachable("offline", "is not in the offline map, in place of which nothing is fetched")
+            raise Unreachable("offline", f"{url[:200]} is not in the offline map")
         with file.open("rb") as stream:
             body = stream.read(self._max_bytes + 1)
         if len(body) > self._max_bytes:

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from cairn.common.errors import DomainError
 from cairn.credentials import Algorithm, Cryptosuite, resolve_did_key
-from cairn.credentials.shape import id_of, is_object, listed
+from cairn.credentials.jose import read_token
+from cairn.credentials.shape import id_of, is_object, listed, types_of
 
 KeyType: TypeAlias = Literal["Ed25519", "P-256", "P-384"]
 Purpose: TypeAlias = Literal["revocation", "suspension"]
@@ -116,8 +117,10 @@ def status_entry(list_url: str, purpose: Purpose, index: int) -> Document:
     }
 
 
-def has_status(document: Document, list_url: str) -> bool:
-    """Whether the document has an entry in that list."""
+def has_status(issued: Document, list_url: str) -> bool:
+    """Whether what was issued, in an envelope or not, has an entry in that list."""
+    token = (id_of(issued) or "").partition(",")[2] if "EnvelopedVerifiableCredential" in types_of(issued) else ""
+    document = read_token(token).document if token else issued
     entries = listed(document.get("credentialStatus"))
     return any(is_object(entry) and entry.get("statusListCredential") == list_url for entry in entries)
 

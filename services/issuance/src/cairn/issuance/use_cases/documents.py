@@ -99,12 +99,11 @@ async def derive(credential: Document, pointers: Sequence[str]) -> Document:
 
 async def show(deps: Deps, principal: Principal, credential_id: str) -> Document:
     """The newest credential with that id, as it was issued. Raises DomainError `not-found`."""
-    for tenant in _tenants(deps, principal):
-        async with deps.database.transaction(tenant) as tx:
-            for row in await credentials.documents(tx, credential_id):
-                document = await document_of(tx, deps.vault, row)
-                if document is not None:
-                    return document
+    async with deps.database.transaction(_tenants(deps, principal)) as tx:
+        for row in await credentials.documents(tx, credential_id):
+            document = await document_of(tx, deps.vault, row)
+            if document is not None:
+                return document
     raise _not_found()
 
 
@@ -113,21 +112,18 @@ async def change_status(deps: Deps, principal: Principal, credential_id: str, pu
 
     Raises DomainError `not-found`, `status-refused`.
     """
-    for tenant in _tenants(deps, principal):
-        async with deps.database.transaction(tenant) as tx:
-            rows = await credentials.documents(tx, credential_id, lock=True)
-            changed = [await _change(deps, tx, principal, row, purpose, value=value) for row in rows]
-            if any(changed):
-                await tx.commit()
-                return
-            if changed:
-                raise DomainError(
-                    f"The credential has no entry for {purpose}.",
-                    code="status-refused",
-                    field="/credentialStatus/statusPurpose",
-                    fix="Issue it with such an entry.",
-                )
-    raise _not_found()
+    async with deps.database.transaction(_tenants(deps, principal)) as tx:
+        rows = await credentials.documents(tx, credential_id, lock=True)
+        if not rows:
+            raise _not_found()
+        if not any([await _change(deps, tx, principal, row, purpose, value=value) for row in rows]):
+            raise DomainError(
+                f"The credential has no entry for {purpose}.",
+                code="status-refused",
+                field="/credentialStatus/statusPurpose",
+                fix="Issue it with such an entry.",
+            )
+        await tx.commit()
 
 
 async def _change(
