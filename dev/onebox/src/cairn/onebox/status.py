@@ -76,10 +76,16 @@ def quantile(before: Mapping[float, float], after: Mapping[float, float], share:
 
 def table(first: Mapping[str, Look | None], second: Mapping[str, Look | None], seconds: float) -> Table:
     """A row for each process that was looked at twice, and one for each that did not answer."""
-    shown = Table(title=f"Cairn, over {seconds:.1f} s", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown = Table(
+        title=f"Cairn, over {seconds:.1f} s",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for head in ("part", "state"):
         shown.add_column(head, no_wrap=True)
-    for head in ("requests/s", "5xx/s", "p99", "events/s", "behind", "jobs/s", "to send", "oldest", "dead"):
+    for head in ("req/s", "5xx/s", "p99", "events/s", "behind", "jobs/s", "to send", "oldest", "dead"):
         shown.add_column(head, justify="right", no_wrap=True)
     for name, now in second.items():
         before = first.get(name)
@@ -207,7 +213,8 @@ async def _pods(namespace: str) -> dict[str, Read]:
         port = {"api": 8000, "worker": 9000}.get(pod["metadata"]["labels"].get("app.kubernetes.io/component"))
         if port and pod["status"]["phase"] == "Running":
             name: str = pod["metadata"]["name"]
-            found[name] = _over_kubectl(f"/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy/metrics")
+            part, _, own = name.rsplit("-", 2)
+            found[f"{part}-{own}"] = _over_kubectl(f"/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy/metrics")
     if not found:
         raise NothingToSee(f"no pod of Cairn runs in the namespace {namespace}")
     return found
