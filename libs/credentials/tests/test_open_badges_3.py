@@ -37,6 +37,7 @@ from cairn.credentials import (
     StatusEntry,
     TermsOfUse,
     Trust,
+    bake,
     build_credential,
     build_endorsement,
     build_status_list,
@@ -340,6 +341,23 @@ async def test_endorsements_are_verified_where_they_lie(
         assert found.verified
 
 
+@pytest.mark.parametrize("token", ["https://evil.example/a.b.c", 7, None, "x", {"a": 1}])
+async def test_s9_what_is_no_endorsement_token_is_not_asked_for(
+    signer: Ed25519Signer, policy: Policy, token: Any
+) -> None:
+    document = build_credential(make_draft(signer.did)) | {"endorsementJwt": ["a.b.c"]}
+    signed = sign(document, signer, created=CREATED)
+    signed["endorsementJwt"] = [token]
+    files = Files()
+    found = await verify(signed, files, policy)
+    assert not found.verified
+    assert not [asked for asked in files.asked if not asked.startswith("trust")]
+    unsigned = document | {"endorsementJwt": ["https://evil.example/a.b.c"]}
+    found = await verify(sign(unsigned, signer, created=CREATED), files, policy)
+    assert found.checks[CheckName.EVIDENCE].outcome is Outcome.FAILED
+    assert not [asked for asked in files.asked if not asked.startswith("trust")]
+
+
 async def test_an_endorser_who_takes_a_word_back_takes_nothing_from_the_badge(
     issue: Issue, signer: Ed25519Signer, policy: Policy
 ) -> None:
@@ -411,6 +429,8 @@ async def test_what_lies_at_a_cited_address_must_be_what_was_cited(issue: Issue,
     inner = issue(by=Ed25519Signer(b"o" * 32), id=CITED, evidence=())
     for body, code in (
         (issue(id="urn:uuid:other"), "evidence-other"),
+        (bake(b'<svg xmlns="http://www.w3.org/2000/svg"/>', inner), "evidence-verified"),
+        (bake(b'<svg xmlns="http://www.w3.org/2000/svg"/>', inner | {"name": "Forged"}), "evidence-signature-invalid"),
         (inner | {"name": "Forged"}, "evidence-signature-invalid"),
         (b"<html>", "evidence-other"),
     ):

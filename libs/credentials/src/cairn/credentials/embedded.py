@@ -57,8 +57,9 @@ def _endorsements(node: dict[str, Any], place: str) -> Iterator[Embedded]:
     tokens = node.get("endorsementJwt")
     for position, token in enumerate(listed(tokens)):
         where = f"{place}/endorsementJwt/{position}" if is_list(tokens) else f"{place}/endorsementJwt"
-        if isinstance(token, str):
-            yield Embedded(where, token, is_endorsement=True)
+        # Only a token: other text, such as an address, would be read as something to fetch.
+        plain = isinstance(token, str) and ":" not in token
+        yield Embedded(where, token if plain else {}, is_endorsement=True)
 
 
 def _each(node: dict[str, Any], name: str, place: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from cairn.credentials import checks
+from cairn.credentials.baking import is_image, unbake
 from cairn.credentials.embedded import Cited, cited_in, embedded_in
 from cairn.credentials.errors import CredentialError
 from cairn.credentials.findings import Check, CheckName, Finding, Outcome, Verification
@@ -102,5 +103,6 @@ def _same(one: Cited, credential: dict[str, Any] | str | bytes) -> Check:
 def _parsed(credential: dict[str, Any] | str | bytes) -> dict[str, Any] | str:
     """An object as an object, so that its layout does not matter; a JWT as its text."""
     if isinstance(credential, bytes):
-        credential = credential.decode().strip()
+        text = unbake(credential) if is_image(credential) else credential.decode(errors="replace")
+        credential = text.strip()
     return parse_json(credential) if isinstance(credential, str) and credential.startswith("{") else credential

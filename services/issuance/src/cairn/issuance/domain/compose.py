@@ -18,8 +18,8 @@ from cairn.common.instants import parse_instant
 from cairn.credentials import (
     Achievement as BadgeAchievement,
 )
-from cairn.credentials import Alignment as BadgeAlignment
 from cairn.credentials import (
+    Address,
     ClrDraft,
     Component,
     CredentialDraft,
@@ -39,6 +39,7 @@ from cairn.credentials import (
     read_facts,
     stack_associations,
 )
+from cairn.credentials import Alignment as BadgeAlignment
 from cairn.credentials import Evidence as BadgeEvidence
 from cairn.credentials import Image as BadgeImage
 from cairn.credentials import Profile as BadgeProfile
@@ -253,6 +254,7 @@ def _profile(issuer: Issuer) -> BadgeProfile:
         url=str(institution.url),
         email=institution.email,
         description=institution.description,
+        address=Address(address_country_code=institution.country) if institution.country else None,
     )
 
 
