@@ -321,17 +321,26 @@ async def candidates(
     """The tenant's next learners in the order of ids, and whether each holds, or has by consent, anything that a
     framework of the qualification with these `keys` can take; or was awarded it, or decided about. A window of learners
     rather than of matches, so that the cost of a step is bounded."""
+    # Looked up in a hash: `keys && …` compares each key of each holding with every one that is wanted.
     return await tx.rows(
         text("""
-            SELECT l.id,
-                   EXISTS (SELECT FROM holdings h WHERE h.learner_id = l.id AND h.keys && cast(:keys AS text[]))
-                   OR EXISTS (SELECT FROM aliases a JOIN holdings h ON h.learner_id = a.alias_id
-                               WHERE a.learner_id = l.id AND a.active AND h.keys && cast(:keys AS text[]))
-                   OR EXISTS (SELECT FROM awards w WHERE w.learner_id = l.id AND w.qualification = :name)
-                   OR EXISTS (SELECT FROM decisions d
-                               WHERE d.tenant_id = l.tenant_id AND d.learner_id = l.id
-                                 AND (d.qualification = :name OR d.qualification IS NULL)) AS holds
-              FROM learners l WHERE l.tenant_id = :tenant AND l.id > :after ORDER BY l.id LIMIT :window
+            WITH wanted AS MATERIALIZED (SELECT unnest(cast(:keys AS text[])) AS key),
+            page AS MATERIALIZED (
+                SELECT l.tenant_id, l.id FROM learners l
+                 WHERE l.tenant_id = :tenant AND l.id > :after ORDER BY l.id LIMIT :window),
+            who AS (
+                SELECT p.id, p.id AS holder FROM page p
+                 UNION ALL
+                SELECT p.id, a.alias_id FROM page p JOIN aliases a ON a.learner_id = p.id AND a.active),
+            found AS (
+                SELECT w.id FROM who w JOIN holdings h ON h.learner_id = w.holder
+                 CROSS JOIN LATERAL unnest(h.keys) AS k (key) JOIN wanted ON wanted.key = k.key
+                 UNION
+                SELECT p.id FROM page p JOIN awards w ON w.learner_id = p.id AND w.qualification = :name
+                 UNION
+                SELECT p.id FROM page p JOIN decisions d ON d.tenant_id = p.tenant_id AND d.learner_id = p.id
+                 WHERE d.qualification = :name OR d.qualification IS NULL)
+            SELECT p.id, f.id IS NOT NULL AS holds FROM page p LEFT JOIN found f ON f.id = p.id ORDER BY p.id
         """),
         {"tenant": tenant, "keys": sorted(keys), "after": after, "window": window, "name": qualification},
     )
@@ -341,8 +350,10 @@ async def count_candidates(tx: Transaction, keys: Collection[str], most: int) ->
     """How many learners hold anything that a framework with these `keys` can take; counted up to `most`."""
     row = await tx.row(
         text("""
+            WITH wanted AS MATERIALIZED (SELECT unnest(cast(:keys AS text[])) AS key)
             SELECT count(*) AS n FROM (
-                SELECT DISTINCT learner_id FROM holdings WHERE keys && cast(:keys AS text[]) LIMIT :most) AS found
+                SELECT DISTINCT h.learner_id FROM holdings h
+                 CROSS JOIN LATERAL unnest(h.keys) AS k (key) JOIN wanted ON wanted.key = k.key LIMIT :most) AS found
         """),
         {"keys": sorted(keys), "most": most},
     )
