@@ -43,6 +43,7 @@ class Service:
 
     deps: Deps
     owner: Database
+    owner_url: str
     statements: int = 0
 
     async def frameworks(self, documents: Sequence[dict[str, Any]]) -> None:
@@ -97,7 +98,8 @@ class Service:
 _LEARNERS: Final = (
     """
     INSERT INTO learners (tenant_id, id)
-    SELECT cast(:home AS text), 'lrn_' || lpad(n::text, 8, '0') FROM generate_series(cast(:first AS int), cast(:last AS int)) n
+    SELECT cast(:home AS text), 'lrn_' || lpad(n::text, 8, '0')
+      FROM generate_series(cast(:first AS int), cast(:last AS int)) n
     """,
     """
     INSERT INTO holdings (tenant_id, id, learner_id, achievement, body, keys)
@@ -134,7 +136,9 @@ async def service(**settings: Any) -> AsyncGenerator[Service]:
         told = PathwaysSettings.model_validate(
             {"environment": "test", "database_url": database.url, "kek": _KEK, "auth_jwks": '{"keys": []}', **settings}
         )
-        made = Service(Deps.wire(told, worker=True), Database(database.owner_url, pool=2, worker=True))
+        made = Service(
+            Deps.wire(told, worker=True), Database(database.owner_url, pool=2, worker=True), database.owner_url
+        )
         event.listen(made.deps.database.engine.sync_engine, "before_cursor_execute", _counter(made))
         yield made
     finally:

@@ -1,10 +1,12 @@
-"""`python -m cairn.pathways api | worker | migrate | openapi | replay | state`"""
+"""`python -m cairn.pathways api | worker | migrate | openapi | replay | state | progress`"""
 
 import sys
 
 from cairn.common.command import main
 from cairn.pathways.app import pathways_app
 from cairn.pathways.settings import PathwaysSettings
-from cairn.pathways.worker import replay, run, state
+from cairn.pathways.worker import progress, replay, run, state
 
-sys.exit(main(PathwaysSettings, app=pathways_app, worker=run, more={"replay": replay, "state": state}))
+sys.exit(
+    main(PathwaysSettings, app=pathways_app, worker=run, more={"replay": replay, "state": state, "progress": progress})
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from functools import partial
@@ -13,6 +14,7 @@ from cairn.pathways import consumers
 from cairn.pathways.deps import Deps
 from cairn.pathways.jobs import jobs
 from cairn.pathways.settings import PathwaysSettings
+from cairn.pathways.store import frameworks
 from cairn.pathways.store.state import state_hash
 from cairn.pathways.use_cases import replay as replaying
 
@@ -49,6 +51,29 @@ async def replay(settings: PathwaysSettings) -> int:
         f"{found.awards:,} awards differ from what the audits say; none was changed\n"
     )
     return 0 if same and not found.awards else 1
+
+
+async def progress(settings: PathwaysSettings) -> int:
+    """`progress`: show the backfills and impact reports that are under way, until there are none."""
+    deps = Deps.wire(settings, worker=True)
+    try:
+        while True:
+            async with deps.database.transaction(EVERY_TENANT) as tx:
+                rows = await frameworks.under_way(tx)
+            for row in rows:
+                done = row["looked_at"] / row["of"] if row["of"] else 1
+                bar = "#" * int(done * 30)
+                sys.stdout.write(
+                    f"{row['what']:8} {bar:30} {done:4.0%}  {row['looked_at']:,} of {row['of']:,} learners,"
+                    f" {row['awarded']:,} awards  {row['title']} {row['version']}"
+                    f"{' (paused)' if row['paused'] else ''}\n"
+                )
+            sys.stdout.flush()
+            if not rows:
+                return 0
+            await asyncio.sleep(1)
+    finally:
+        await deps.database.close()
 
 
 async def state(settings: PathwaysSettings) -> int:

@@ -295,6 +295,21 @@ async def backfill(tx: Transaction, framework_id: str) -> RowMapping | None:
     )
 
 
+async def under_way(tx: Transaction) -> Sequence[RowMapping]:
+    """Backfills and impact reports that are not finished: how many learners they have looked at, of how many."""
+    return await tx.rows(
+        text("""
+            SELECT 'backfill' AS what, f.title, f.version, b.looked_at, b.awarded, b.paused_at IS NOT NULL AS paused,
+                   (SELECT count(*) FROM learners l WHERE l.tenant_id = b.tenant_id) AS "of"
+              FROM backfills b JOIN frameworks f ON f.id = b.framework_id WHERE b.finished_at IS NULL
+             UNION ALL
+            SELECT 'impact', f.title, f.version, i.looked_at, i.new_awards, false, i.learners
+              FROM impacts i JOIN frameworks f ON f.id = i.framework_id WHERE i.finished_at IS NULL
+             ORDER BY 2, 3, 1
+        """)
+    )
+
+
 async def pause_backfill(tx: Transaction, framework_id: str, at: datetime | None) -> None:
     """At an instant, or (None) let it go on."""
     await tx.execute(
