@@ -79,6 +79,18 @@ async def test_the_rules_read_as_a_tree_of_sentences(campus: Service, log: Log) 
     assert text.startswith("Certificate in Data (2026)\n\n- All of these:\n  - stats\n  - Machine Learning\n")
 
 
+async def test_the_page_calls_missing_only_what_is_asked_for(campus: Service, log: Log) -> None:
+    rules = framework("stats", "ml")
+    rules["requirement"] = {"id": "root", "any": rules["requirement"]["all"]}
+    id_ = await campus.publish(rules)
+    await campus.hear(*log.issued(ADA, "stats"))
+    headers = {**campus.auth(HOME), "Accept": "text/html"}
+    path = f"/v1/frameworks/{id_}/statement"
+    page = (await campus.http.get(path, params={"learner": ADA}, headers=headers)).text
+    assert (page.count(">Done<"), page.count(">Missing<")) == (2, 0)
+    assert ">Done<" not in (await campus.http.get(path, headers=headers)).text
+
+
 async def test_s19_the_page_runs_nothing_and_shows_markup_as_text(campus: Service, log: Log) -> None:
     await campus.hear(*log.published("nasty", name=NASTY))
     id_ = (await campus.post("/v1/frameworks", framework("nasty", title=NASTY, version=NASTY))).json()["id"]

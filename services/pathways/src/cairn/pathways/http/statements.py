@@ -97,10 +97,13 @@ def _page(read: Read) -> str:
     )
 
 
-def _item(line: Line, read: Read) -> str:
+def _item(line: Line, read: Read, *, wanted: bool = True) -> str:
+    """`wanted` false: what it is a part of is met without it, so that it is not missing."""
     met = read.met.get(line.id)
+    if not wanted and not met:
+        met = None
     mark = "" if met is None else f'<b class="{"met" if met else "open"}">{"Done" if met else "Missing"}</b> '
-    below = "".join(f"<li>{_item(child, read)}</li>" for child in line.children)
+    below = "".join(f"<li>{_item(child, read, wanted=wanted and not met)}</li>" for child in line.children)
     return f"{mark}{escape(line.text)}" + (f"<ul>{below}</ul>" if below else "")
 
 
