@@ -24,6 +24,7 @@ from cairn.credentials import (
     CheckName,
     ContextUnknown,
     CredentialError,
+    Cryptosuite,
     DocumentRefused,
     Ed25519Signer,
     Outcome,
@@ -147,6 +148,19 @@ def test_s01_what_would_be_dropped_is_not_signed(signer: Ed25519Signer, change: 
     with pytest.raises(DocumentRefused) as refusal:
         sign(document, signer, created=CREATED)
     assert refusal.value.code == code
+
+
+@pytest.mark.parametrize("cryptosuite", ["eddsa-rdfc-2022", "eddsa-jcs-2022"])
+@pytest.mark.parametrize("nested", [True, False])
+def test_s02_a_context_in_the_document_renames_nothing(
+    signer: Ed25519Signer, cryptosuite: Cryptosuite, nested: bool
+) -> None:
+    context = {"ends": "https://www.w3.org/2018/credentials#validUntil"}
+    document = build_credential(make_draft(signer.did)) | {"ends": "2020-01-01T00:00:00Z"}
+    document["@context"] = [VC2, {"@context": context} if nested else context]
+    with pytest.raises(DocumentRefused) as refusal:
+        sign(document, signer, created=CREATED, cryptosuite=cryptosuite)
+    assert refusal.value.code == "term-rekeyed"
 
 
 @pytest.mark.parametrize(

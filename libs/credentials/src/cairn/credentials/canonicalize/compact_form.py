@@ -114,17 +114,23 @@ def _walk(value: Any, pointer: str, *, strict: bool) -> None:
 
 def _check_contexts(node: dict[str, Any]) -> None:
     """Contexts written into the document may not give another name to a known term, nor to a keyword."""
-    contexts = node.get("@context")
+    for context in _inline_contexts(node.get("@context")):
+        for term, target in _definitions(context):
+            if term.startswith("@"):
+                if term not in ("@vocab", "@protected", "@version", "@language"):
+                    raise DocumentRefused(f"a context in the document sets {term}", code="context-refused")
+                if term == "@vocab" and any(iri.startswith(str(target)) for iri in _known_iris()):
+                    raise DocumentRefused("a context in the document renames known terms", code="term-rekeyed")
+            elif _renames(term, target):
+                raise DocumentRefused(f"a context in the document renames {target}", code="term-rekeyed")
+
+
+def _inline_contexts(contexts: Any) -> Iterator[dict[str, Any]]:
+    """Those written out, also within a context: JSON-LD reads `{"@context": {…}}` there as what is in it."""
     for context in listed(contexts):
         if is_object(context):
-            for term, target in _definitions(context):
-                if term.startswith("@"):
-                    if term not in ("@vocab", "@protected", "@version", "@language"):
-                        raise DocumentRefused(f"a context in the document sets {term}", code="context-refused")
-                    if term == "@vocab" and any(iri.startswith(str(target)) for iri in _known_iris()):
-                        raise DocumentRefused("a context in the document renames known terms", code="term-rekeyed")
-                elif _renames(term, target):
-                    raise DocumentRefused(f"a context in the document renames {target}", code="term-rekeyed")
+            yield context
+            yield from _inline_contexts(context.get("@context"))
 
 
 def _renames(term: str, target: str) -> bool:
