@@ -105,7 +105,7 @@ class Brute:
     def usable(self, s, trusting):
         good = ("valid", "unknown") if trusting else ("valid",)
         for h in self.holdings:
-            lost = self.validity != "always" and self.state(h, self.as_of) in LOST
+            lost = self.state(h, self.as_of) in (("revoked",) if self.validity == "always" else LOST)
             if instant(h["earned"]) <= s and self.state(h, s) in good and not lost:
                 yield h
 

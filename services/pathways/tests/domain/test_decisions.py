@@ -164,6 +164,9 @@ def test_always_is_earned_since_the_unbroken_run_up_to_now(make, run):
     bridge = make.holding("bridge", "a", earned="2026-02-01", validUntil="2026-06-01")
     answer = run(rules, [held, bridge])
     assert (answer.earned_at, answer.allocation) == (datetime(2026, 1, 1, tzinfo=UTC), {"a": ("a",)})
+    # A revocation is retroactive: what was revoked later never bridged anything.
+    bridge["status"].append({"at": "2026-09-01", "state": "revoked"})
+    assert run(rules, [held, bridge]).earned_at == datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def test_never_ignores_expiry_and_not_revocation(make, run, both):

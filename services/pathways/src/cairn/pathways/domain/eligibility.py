@@ -10,7 +10,7 @@ from typing import Final
 from cairn.pathways.domain.classes import attempt_classes
 from cairn.pathways.domain.decisions import Decision, Equivalence, Rpl, Substitution, Waiver
 from cairn.pathways.domain.framework import Framework, Group, Leaf, Node, walk
-from cairn.pathways.domain.holding import LOST, Holding, Period, Standing
+from cairn.pathways.domain.holding import LOST, Holding, Period, Standing, State
 from cairn.pathways.domain.limits import Limit
 from cairn.pathways.domain.plan import Amount, Candidate, Problem
 from cairn.pathways.domain.reading import NO_INSTANT
@@ -117,9 +117,9 @@ class Case:
 
     @cached_property
     def usable(self) -> tuple[Holding, ...]:
-        """Holdings that may count at some instant. Loss is retroactive: unless an award lives only while its components
-        do, a holding that is lost at `as_of` counts at no earlier instant."""
-        lost = LOST if self.framework.validity != "always" else frozenset[object]()
+        """Holdings that may count at some instant. Loss is retroactive: what is lost at `as_of` counts at no earlier
+        instant. Where an award lives only while its components do, only a revocation is."""
+        lost = LOST if self.framework.validity != "always" else {State.REVOKED}
         return tuple(h for h in self.holdings if h.earned <= self.as_of and self.standings[h.id].state not in lost)
 
     @cached_property
