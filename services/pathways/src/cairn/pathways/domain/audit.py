@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final, Literal
 
 from cairn.common.instants import format_instant
-from cairn.pathways.domain.allocation import Allocation, Effort, allocate
+from cairn.pathways.domain.allocation import allocate
 from cairn.pathways.domain.canonical import array, canonical, digest
 from cairn.pathways.domain.decisions import Decision, Rpl, merge_decisions
 from cairn.pathways.domain.eligibility import BEGINNING, Case, Timeline
@@ -18,6 +18,7 @@ from cairn.pathways.domain.framework import Framework, LossPolicy, Validity
 from cairn.pathways.domain.holding import Holding, Standing, merge_duplicates
 from cairn.pathways.domain.plan import Candidate
 from cairn.pathways.domain.request import Spent
+from cairn.pathways.domain.walk import Allocation, Effort
 
 # About a third of a second; see the tests for what fits well within it.
 DEFAULT_STEPS: Final = 200_000

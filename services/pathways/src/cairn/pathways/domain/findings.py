@@ -8,13 +8,14 @@ from functools import cached_property
 from math import ceil
 from typing import Final
 
-from cairn.pathways.domain.allocation import Allocation, Effort, allocate, counted, judge
+from cairn.pathways.domain.allocation import allocate, counted, judge
 from cairn.pathways.domain.eligibility import Case, Regime
 from cairn.pathways.domain.framework import Group, Leaf, Node, walk
 from cairn.pathways.domain.holding import LOST, Holding, Standing, State, plain_fraction
 from cairn.pathways.domain.limits import Amount as AmountLimit
 from cairn.pathways.domain.limits import Distinct, Limit, Share
 from cairn.pathways.domain.plan import Amount, Candidate, Problem
+from cairn.pathways.domain.walk import Allocation, Effort
 
 JsonMembers = Mapping[str, object]
 # What a suggestion is worth in steps: past it, it starts from nothing instead of from what is held.

@@ -1,0 +1,440 @@
+"""The walk: an exact dynamic programme over a plan.
+
+The plan lists classes of credentials, branches and leaves in the order in which to decide them. The walk carries
+*states*: a state is what it must remember, namely how far each leaf in progress is, which branches count, which
+credentials may no longer be used, and how limits stand, as bit fields of one number. Of all the ways that lead to a
+state only the best is kept, since whatever follows is the same for each. Leaves that share no credential are never open
+together, so independent parts are solved apart, and a leaf that many credentials compete for costs as many states as it
+has levels, not as they have subsets.
+
+That works because everything the objective compares (STACKING, "Objective, in turn") adds up over the credentials
+allocated: progress, and below it one whole number (`plan.Ranks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from heapq import nsmallest
+from typing import Final
+
+from cairn.pathways.domain.gauges import Rule
+from cairn.pathways.domain.limits import Judgement
+from cairn.pathways.domain.plan import Branch, Item, Option, Plan, Slot
+
+# How many states live on once the effort is spent: enough for a sensible allocation, though not to prove it best.
+_NARROW: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """The holdings given to each leaf that got any, sorted, and how far that goes (1 is complete). `judged` says how it
+    stands with each limit, and `unmet` which it does not meet."""
+
+    by_leaf: Mapping[str, tuple[str, ...]]
+    progress: Fraction
+    counting: frozenset[str] = frozenset()
+    """The leaves that count: those of which each branch above does."""
+    unmet: frozenset[str] = frozenset()
+    judged: Mapping[str, Judgement] = field(default_factory=dict[str, Judgement])
+
+
+@dataclass(slots=True)
+class Effort:
+    """A bound on the work, in steps (a state extended in one way). Past it only a narrow search goes on."""
+
+    limit: int
+    spent: int = 0
+
+    def part(self, steps: int) -> Effort:
+        """A bound on the next so many steps, which are spent for both."""
+        self.spent = min(self.spent + steps, self.limit)
+        return Effort(self.spent, self.spent - steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`allocation` is None if none completes; unless `exact`, that is not proven, nor is an allocation the best."""
+
+    allocation: Allocation | None
+    exact: bool
+
+
+# What was decided on the way to a state: a holding given to leaves, or a branch that counts.
+_Link = tuple["_Link", str, "tuple[str, ...] | Branch"] | None
+_States = dict[int, tuple[int, _Link]]
+
+
+class Walk:
+    """One walk over the turns of a plan. A state's value is its cost so far less its progress, which stands above
+    it."""
+
+    def __init__(self, plan: Plan, rules: Sequence[Rule], effort: Effort) -> None:
+        self._plan = plan
+        self._effort = effort
+        self._complete = plan.complete
+        self._rules = rules
+        # Between the costs and the progress: how many limits are not met.
+        self._above = plan.ranks.above + len(rules).bit_length()
+        self._exact = True
+
+    def run(self) -> Outcome:
+        plan = self._plan
+        start = sum(gauge.start << gauge.shift for rule in self._rules for gauge in rule.gauges)
+        states: _States = {start: (-(plan.given << self._above), None)}
+        turns = plan.order()
+        later = self._supplies(turns)
+        clears = _clears(turns, sum(rule.bits for rule in self._rules))
+        bounds = self._bounds(turns)
+        for turn, clear, supply, bound in zip(turns, clears, later, bounds, strict=True):
+            match turn:
+                case Item() if plan.shared:
+                    states = self._share(states, turn)
+                case Item():
+                    states = self._take(self._narrowed(states, len(turn.options) + 1), turn, supply)
+                case Branch():
+                    states = self._decide(self._narrowed(states, 2), turn, supply)
+                case Slot():
+                    states = self._close(states, turn)
+            if isinstance(turn, Item) and self._rules:
+                states = self._clamp(states, bound)
+            if clear:
+                states = _without(states, clear)
+        return Outcome(self._best(states), self._exact)
+
+    def _best(self, states: _States) -> Allocation | None:
+        best: tuple[int, _Link] | None = None
+        for state, (value, link) in states.items():
+            unmet = [rule for rule in self._rules if not rule.met(state)]
+            if any(rule.hard or self._complete for rule in unmet):
+                continue
+            worth = value + (len(unmet) << self._plan.ranks.above)
+            if best is None or worth < best[0]:
+                best = worth, link
+        if best is None:
+            return None
+        value, link = best
+        by_leaf: dict[str, list[str]] = {}
+        counting: set[Branch] = set()
+        while link is not None:
+            link, holding, given = link
+            if isinstance(given, Branch):
+                counting.add(given)
+            for leaf in given if isinstance(given, tuple) else ():
+                by_leaf.setdefault(leaf, []).append(holding)
+        progress = -((value + (1 << (self._above - 1))) >> self._above)
+        return Allocation(
+            {leaf: tuple(sorted(by_leaf[leaf])) for leaf in self._plan.slots if leaf in by_leaf},
+            Fraction(progress, self._plan.whole),
+            frozenset(name for name, guard in self._plan.guards.items() if counting.issuperset(guard)),
+        )
+
+    def _supplies(self, turns: Sequence[Slot | Item | Branch]) -> list[list[int]]:
+        """For an item, what can still come to each of its leaves after it; for a branch, how many siblings follow."""
+        left = dict.fromkeys(self._plan.slots, 0)
+        siblings: dict[int, int] = {}
+        supplies: list[list[int]] = []
+        for turn in reversed(turns):
+            supply: list[int] = []
+            if isinstance(turn, Item):
+                supply = [left[slot.leaf.id] for slot in turn.slots]
+                for slot in turn.slots:
+                    left[slot.leaf.id] += max(option.inc for option in turn.options if option.slot is slot)
+            elif isinstance(turn, Branch):
+                supply = [siblings.get(id(turn.choice), 0)]
+                siblings[id(turn.choice)] = supply[0] + 1
+            supplies.append(supply)
+        return supplies[::-1]
+
+    def _narrowed(self, states: _States, ways: int) -> _States:
+        """Account for extending every state in so many ways. When that is more than the effort allows, only the best
+        few go on: what they find is legal, what they do not find may exist."""
+        if self._effort.spent + len(states) * ways > self._effort.limit and len(states) > _NARROW:
+            self._exact = False
+            states = dict(nsmallest(_NARROW, states.items(), key=lambda entry: entry[1][0]))
+        self._effort.spent += len(states) * ways
+        return states
+
+    def _take(self, states: _States, item: Item, supply: Sequence[int]) -> _States:
+        """Allocate one member of a class to one leaf, or none."""
+        split, above = self._plan.split, self._above
+        ways = [
+            (
+                (o.slot, o.slot.shift, o.slot.mask, _bits(o.slot.guard), o.slot.need, o.slot.most, o.slot.exact),
+                (o.inc, o.helps, o.forbid, o.mark, o.delta, o.cost, o.slot.unit << above, _scores(o.slot.guard)),
+                (o.candidate.id, (o.slot.leaf.id,)),
+            )
+            for o in item.options
+        ]
+        touched = [
+            (slot, slot.shift, slot.mask, _bits(slot.guard), slot.need - rest)
+            for slot, rest in zip(item.slots, supply, strict=True)
+        ]
+        reached: _States = {}
+        for state, entry in states.items():
+            value, link = entry
+            forced: Slot | None = None
+            if self._complete:
+                short = [s for s, shift, mask, on, lack in touched if state >> shift & mask < lack and state & on == on]
+                if len(short) > 1:
+                    continue
+                forced = short[0] if short else None
+            if forced is None and (state not in reached or value < reached[state][0]):
+                reached[state] = entry
+            for where, what, (holding, leaf) in ways:
+                slot, shift, mask, on, need, most, exact = where
+                inc, helps, forbid, mark, delta, cost, unit, scores = what
+                if state & on != on or state & forbid or (forced is not None and slot is not forced):
+                    continue
+                have = state >> shift & mask
+                if have >= need and not helps:
+                    continue
+                if most is not None and have + inc > most:
+                    continue
+                gain = inc if have + inc <= need else max(need - have, 0)
+                after = (state | mark) + delta + ((inc if exact else gain) << shift)
+                worth = value + cost
+                if gain and (not split or state & scores == scores):
+                    worth -= unit * gain
+                if after not in reached or worth < reached[after][0]:
+                    reached[after] = (worth, (link, holding, leaf))
+        return reached
+
+    def _share(self, states: _States, item: Item) -> _States:
+        """Allocate one member of a class, or none, to any leaves that may share it.
+
+        Leaves are offered in the reverse order of their ids, so that what "leaf ids in that order" compares adds up:
+        of two sets of leaves the first in the order of sorted lists has the smaller number.
+        """
+        reached = dict(states)
+        by_member: dict[str, list[Option]] = {}
+        for option in item.options:
+            by_member.setdefault(option.candidate.id, []).append(option)
+        for name, options in by_member.items():
+            options.sort(key=lambda option: -self._plan.ranks.leaf_rank[option.slot.leaf.id])
+            offers = self._offers(options)
+            # Beside the state: which of its leaves it has, as far as it matters, and which gauges it has moved.
+            frontier = {(state, 0): (value, link, ()) for state, (value, link) in states.items()}
+            for option, offer in zip(options, offers, strict=True):
+                frontier = self._offer(frontier, option, *offer)
+            for (state, _), (value, link, leaves) in frontier.items():
+                if leaves and (state not in reached or value < reached[state][0]):
+                    reached[state] = (value, (link, name, leaves))
+        return reached
+
+    def _offers(self, options: Sequence[Option]) -> list[tuple[int, int, dict[int, int], dict[int, int]]]:
+        """For each leaf offered: the bit that notes it; those of the leaves that it may not be shared with; by the bit
+        of another, what sharing both adds to the state; and by the bit that notes it, what each gauge gets once."""
+        pairs = self._plan.reuse.pairs
+        may = {frozenset(pair.leaves) for pair in pairs}
+        shifts = sorted({shift for option in options for shift, _ in option.gauges})
+        found: list[tuple[int, int, dict[int, int], dict[int, int]]] = []
+        for place, option in enumerate(options):
+            own, apart, both = 1 if not pairs else 1 << place, 0, dict[int, int]()
+            for other, before in enumerate(options[:place]) if pairs else ():
+                pair = frozenset((option.slot.leaf.id, before.slot.leaf.id))
+                if pair not in may:
+                    apart |= 1 << other
+                elif pair in self._plan.sharing:
+                    shift, amounts = self._plan.sharing[pair]
+                    both[1 << other] = amounts[option.candidate.id] << shift
+            gauges = {1 << len(options) + shifts.index(shift): amount << shift for shift, amount in option.gauges}
+            found.append((own, apart, both, gauges))
+        return found
+
+    def _offer(
+        self,
+        frontier: Mapping[tuple[int, int], tuple[int, _Link, tuple[str, ...]]],
+        option: Option,
+        own: int,
+        apart: int,
+        both: Mapping[int, int],
+        gauges: Mapping[int, int],
+    ) -> dict[tuple[int, int], tuple[int, _Link, tuple[str, ...]]]:
+        slot, ranks = option.slot, self._plan.ranks
+        leaves = len(ranks.leaf_rank)
+        place = ranks.leaf_shift[option.candidate.id]
+        passed = 1 << place + leaves - 1 - ranks.leaf_rank[slot.leaf.id]
+        base = ranks.base(option.candidate)
+        on, scores, unit = _bits(slot.guard), _scores(slot.guard), slot.unit << self._above
+        if self._effort.spent + 2 * len(frontier) > self._effort.limit and len(frontier) > _NARROW:
+            self._exact = False
+            frontier = dict(nsmallest(_NARROW, frontier.items(), key=lambda entry: entry[1][0]))
+        self._effort.spent += 2 * len(frontier)
+        reached: dict[tuple[int, int], tuple[int, _Link, tuple[str, ...]]] = {}
+
+        def keep(key: tuple[int, int], entry: tuple[int, _Link, tuple[str, ...]]) -> None:
+            if key not in reached or entry[0] < reached[key][0]:
+                reached[key] = entry
+
+        for (state, note), (value, link, given) in frontier.items():
+            keep((state, note), (value + passed if given else value, link, given))
+            have = state >> slot.shift & slot.mask
+            if state & on != on or state & option.forbid or note & apart:
+                continue
+            if slot.most is not None and have + option.inc > slot.most:
+                continue
+            gain = option.inc if have + option.inc <= slot.need else max(slot.need - have, 0)
+            after = (state | option.mark) + ((option.inc if slot.exact else gain) << slot.shift)
+            after += sum(amount for bit, amount in both.items() if note & bit)
+            after += sum(amount for bit, amount in gauges.items() if not note & bit)
+            worth = value + (1 << place) + (0 if given else base)
+            if gain and state & scores == scores:
+                worth -= unit * gain
+            keep((after, note | own | sum(gauges)), (worth, link, (slot.leaf.id, *given)))
+        return reached
+
+    def _decide(self, states: _States, branch: Branch, supply: Sequence[int]) -> _States:
+        """Let a branch count or not, and be scored or not, so that in the end exactly `n` of its choice do. Where all
+        that matters is that the rules are met, more may count."""
+        choice, on, whole, siblings = branch.choice, _bits(branch.guard), self._plan.whole, supply[0]
+        split, more = self._plan.split, self._complete and self._plan.generous
+        bonus, idle = (int(share * whole) << self._above for share in (branch.bonus, branch.idle))
+        reached: _States = {}
+
+        def keep(state: int, value: int, link: _Link) -> None:
+            if state not in reached or value < reached[state][0]:
+                reached[state] = (value, link)
+
+        for state, (value, link) in states.items():
+            if state & on != on:
+                keep(state, value, link)
+                continue
+            chosen = state >> choice.shift & choice.mask
+            ways = [(state, value, link, False)] if choice.n - chosen <= siblings else []
+            if chosen < choice.n or more:
+                counts = (state | branch.bit | branch.marks) + (int(chosen < choice.n) << choice.shift)
+                ways.append((counts, value if split else value - bonus, (link, "", branch), True))
+            for after, worth, way, counted in ways:
+                if not split or state & _scores(branch.guard) != _scores(branch.guard):
+                    keep(after, worth, way)
+                    continue
+                scored = state >> choice.score_shift & choice.mask
+                if choice.n - scored <= siblings:
+                    keep(after, worth, way)
+                if scored < choice.n:
+                    keep((after | branch.score) + (1 << choice.score_shift), worth - (bonus if counted else idle), way)
+        return reached
+
+    def _close(self, states: _States, slot: Slot) -> _States:
+        """Nothing more can come to a leaf: where it must be met, drop the states in which it is not."""
+        if not self._complete:
+            return states
+        on = _bits(slot.guard)
+        return {
+            state: entry
+            for state, entry in states.items()
+            if state & on != on or state >> slot.shift & slot.mask >= slot.need
+        }
+
+    def _bounds(self, turns: Sequence[Slot | Item | Branch]) -> list[list[_Bound]]:
+        """After each item, how the rules are bounded by what can still come."""
+        ahead = {gauge.shift: (0, 0) for rule in self._rules for gauge in rule.gauges}
+        values = 0
+        found: list[list[_Bound]] = []
+        for turn in reversed(turns):
+            if not isinstance(turn, Item) or not self._rules:
+                found.append([])
+                continue
+            found.append([_Bound(rule, ahead, values, complete=self._complete) for rule in self._rules])
+            moves: dict[int, list[int]] = {}
+            for option in turn.options:
+                values |= option.mark
+                for shift, amount in option.gauges:
+                    moves.setdefault(shift, []).append(amount)
+                for shift, amounts in self._plan.sharing.values():
+                    moves.setdefault(shift, []).append(amounts.get(option.candidate.id, 0))
+            for shift, amounts in moves.items():
+                worst, best = ahead[shift]
+                ahead[shift] = worst + min(0, *amounts), best + max(0, *amounts)
+        return found[::-1]
+
+    def _clamp(self, states: _States, bounds: Sequence[_Bound]) -> _States:
+        """Drop states in which a rule can no longer be met though it must; make those alike in which what still comes
+        makes no difference to it."""
+        reached: _States = {}
+        for state, entry in states.items():
+            after: int | None = state
+            for bound in bounds:
+                after = bound.clamped(after)
+                if after is None:
+                    break
+            if after is not None and (after not in reached or entry[0] < reached[after][0]):
+                reached[after] = entry
+        return reached
+
+
+class _Bound:
+    """A rule between two turns. A sum beyond `high` stays at or above zero whatever comes, one below `low` does not
+    reach it any more."""
+
+    __slots__ = ("_fields", "_lost", "_marks", "_possible")
+
+    def __init__(self, rule: Rule, ahead: Mapping[int, tuple[int, int]], values: int, *, complete: bool) -> None:
+        self._fields = [
+            (gauge.shift, gauge.mask, gauge.zero - ahead[gauge.shift][1], gauge.zero - ahead[gauge.shift][0])
+            for gauge in rule.gauges
+        ]
+        self._lost = rule.hard or (complete and not rule.active)
+        self._marks = rule.marks
+        self._possible = 0 if rule.marks is None else values & rule.marks.bits
+
+    def clamped(self, state: int) -> int | None:
+        for shift, mask, low, high in self._fields:
+            value = state >> shift & mask
+            if value < low:
+                if self._lost:
+                    return None
+                state += (low - 1 - value) << shift
+            elif value > high:
+                state -= (value - high) << shift
+        marks = self._marks
+        if marks is not None:
+            count = (state & marks.bits).bit_count()
+            if self._lost and marks.max is not None and count > marks.max:
+                return None
+            if marks.max is None and count >= marks.min:
+                return state | marks.bits
+            if self._lost and ((state | self._possible) & marks.bits).bit_count() < marks.min:
+                return None
+        return state
+
+
+def _bits(branches: Sequence[Branch]) -> int:
+    return sum(branch.bit for branch in branches)
+
+
+def _scores(branches: Sequence[Branch]) -> int:
+    return sum(branch.score for branch in branches)
+
+
+def _clears(turns: Sequence[Slot | Item | Branch], kept: int) -> list[int]:
+    """After each turn, the bits of the state that nothing later looks at, but for those that are kept to the end."""
+    clears: list[int] = []
+    seen = kept
+    for turn in reversed(turns):
+        if isinstance(turn, Item):
+            looks = 0
+            for option in turn.options:
+                slot = option.slot
+                looks |= option.forbid | option.mark | _bits(slot.guard) | _scores(slot.guard) | slot.mask << slot.shift
+        elif isinstance(turn, Branch):
+            choice = turn.choice
+            looks = turn.bit | turn.score | _bits(turn.guard) | _scores(turn.guard)
+            looks |= choice.mask << choice.shift | choice.mask << choice.score_shift
+        else:
+            looks = _bits(turn.guard) | turn.mask << turn.shift
+        clears.append(looks & ~seen)
+        seen |= looks
+    return clears[::-1]
+
+
+def _without(states: _States, clear: int) -> _States:
+    """The states without some bits: those that become one keep the best."""
+    merged: _States = {}
+    for state, entry in states.items():
+        rest = state & ~clear
+        if rest not in merged or entry[0] < merged[rest][0]:
+            merged[rest] = entry
+    return merged
