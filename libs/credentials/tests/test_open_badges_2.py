@@ -13,8 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from cairn.credentials import CheckName, Outcome, Policy, Trust, Verification, bake, verify
-from cairn.credentials.jws import b64url
+from cairn.credentials import CheckName, Outcome, Policy, Trust, Verification, bake, base64url, verify
 
 from .conftest import NOW, Files
 
@@ -48,9 +47,9 @@ def assertion(**changes: Any) -> dict[str, Any]:
 
 def signed(key: rsa.RSAPrivateKey | None = None, header: dict[str, Any] | None = None, **changes: Any) -> str:
     said = assertion(id="urn:uuid:1", verification={"type": "SignedBadge", "creator": KEY}) | changes
-    parts = [b64url(json.dumps(part).encode()) for part in (header or {"alg": "RS256"}, said)]
+    parts = [base64url.encode(json.dumps(part).encode()) for part in (header or {"alg": "RS256"}, said)]
     mark = (key or _rsa()).sign(".".join(parts).encode(), padding.PKCS1v15(), hashes.SHA256())
-    return ".".join([*parts, b64url(mark)])
+    return ".".join([*parts, base64url.encode(mark)])
 
 
 def outside(trust: Trust = Trust.TRUSTED, **changes: Any) -> Files:
