@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 TAMPERED: Final = Counter("cairn_decisions_tampered_total", "Learners not audited since their decisions were altered.")
 _LOOKED_AT_AGAIN: Final = timedelta(hours=1)
+_AT_ONCE: Final = 25
+"""Learners who are judged between two words to the database."""
 
 AUDITS: Final = Counter("cairn_audits_total", "Audits made: of one learner against one version of a framework.")
 AWARD_SECONDS: Final = Histogram(
@@ -161,10 +163,10 @@ async def _judge_all(
     people = [who for subject in subjects for who in (subject.learner, *subject.same)]
     latest, awards = await audits.latest(tx, people), await audits.awards(tx, people)
 
-    def work() -> Verdict:
+    def work(some: Sequence[Subject]) -> Verdict:
         verdict = Verdict()
         shelves = {tenant: _Shelf(deps, tenant, read.values(), known.get(tenant, {}), keys[tenant]) for tenant in keys}
-        for subject in subjects:
+        for subject in some:
             for versions in shelves[subject.tenant].within(changed[subject.learner]):
                 verdict.add(
                     judge(
@@ -181,7 +183,12 @@ async def _judge_all(
         return verdict
 
     # Off the loop: a batch is some hundred audits, and health must answer meanwhile.
-    return await asyncio.to_thread(work)
+    verdict = Verdict()
+    for start in range(0, len(subjects), _AT_ONCE):
+        verdict.add(await asyncio.to_thread(work, subjects[start : start + _AT_ONCE]))
+        # PostgreSQL ends a transaction that says nothing for a minute, however much is being worked out meanwhile.
+        await deps.clock(tx)
+    return verdict
 
 
 class _Shelf:
