@@ -55,3 +55,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
         if not target.startswith(("http:", "https:", "mailto:")):
             assert (page.parent / target).exists(), target
+
+
+def test_each_decision_has_a_number_of_its_own_and_its_line_in_the_list() -> None:
+    """`ADR 7` in a comment must mean one page."""
+    folder = ROOT / "docs" / "decisions"
+    pages = [page for page in sorted(folder.glob("*.md")) if page.name != "README.md"]
+    headings = [page.read_text("utf-8").splitlines()[0].removeprefix("# ") for page in pages]
+    lines = [f"{heading.replace('. ', '. [', 1)}]({page.name})" for page, heading in zip(pages, headings, strict=True)]
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    assert [heading.split(".")[0] for heading in headings] == [str(int(page.name[:4])) for page in pages]
+    assert re.findall(r"^\d+\. .*$", (folder / "README.md").read_text("utf-8"), re.MULTILINE) == lines
+    cited = [hit for page in PAGES for hit in re.findall(r"ADR (\d+)\]\([^)]*?(\d{4})-", page.read_text("utf-8"))]
+    assert cited
+    assert all(int(number) == int(file) for number, file in cited)
