@@ -209,6 +209,24 @@ async def test_an_issuer_with_the_key_in_its_profile_is_read() -> None:
     assert files.asked[0] == ISSUER
 
 
+async def test_s7_a_fragment_gives_a_document_no_other_address_than_its_own() -> None:
+    """Otherwise whoever has a web site could serve there what says that it is another's."""
+    evil = "https://evil.example"
+    forged = assertion(
+        badge={"id": BADGE, "type": "BadgeClass", "name": "B", "description": "d", "criteria": "c", "issuer": ISSUER}
+    )
+    found = await verify(f"{evil}/a#x", Files().serve(f"{evil}/a", forged), POLICY)
+    assert said(found, CheckName.PROOF) == (Outcome.FAILED, "id-other")
+    assert not found.verified
+    profile = f"{evil}/profile"
+    token = signed(badge=forged["badge"], verification={"type": "SignedBadge", "creator": f"{evil}/key"})
+    files = Files().serve(f"{evil}/key", {"id": f"{evil}/key", "owner": f"{profile}#x", "publicKeyPem": pem(_rsa())})
+    files.serve(profile, {"id": ISSUER, "type": "Issuer", "name": "Org", "publicKey": f"{evil}/key"})
+    found = await verify(token, files, POLICY)
+    assert said(found, CheckName.PROOF) == (Outcome.FAILED, "id-other")
+    assert not found.verified
+
+
 @pytest.mark.parametrize("trust", [Trust.UNKNOWN, Trust.DISTRUSTED])
 async def test_s9_of_a_strangers_signed_assertion_only_key_and_profile_are_fetched(trust: Trust) -> None:
     files = outside(trust)

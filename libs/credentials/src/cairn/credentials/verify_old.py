@@ -186,20 +186,24 @@ class OldBadges:
         return checks.passed("evidence-named", f"pieces of evidence: {named}; none could be verified by itself")
 
     async def document(self, url: str | None, *, where: str, within: str | None = None) -> dict[str, Any]:
-        """The JSON object at `url`, which says that it is there; within an origin, where there is one. Raises _Told."""
+        """The JSON object at `url`, which says that it is there; within an origin, where there is one. Raises _Told.
+
+        What a fragment names lies within the object, or is it.
+        """
         if url is None or origin(url) is None:
             raise _failed("address-malformed", "the address is not an https URL", where)
         if within is not None and origin(url) != within:
             raise _failed("issuer-mismatch", "it lies elsewhere than its issuer", where)
+        address = url.partition("#")[0]
         try:
-            found = parse_json(await self.resolver.document(url.partition("#")[0]), max_nodes=_MAX_VALUES)
+            found = parse_json(await self.resolver.document(address), max_nodes=_MAX_VALUES)
         except Unreachable as reason:
             raise _Told(checks.undetermined("old-badge-unreachable", f"{url[:200]}: {reason}", where)) from None
         except CredentialError as refusal:
             raise _Told(checks.undetermined("old-badge-unreadable", f"{url[:200]}: {refusal.detail}", where)) from None
         if not is_object(found):
             raise _Told(checks.undetermined("old-badge-unreadable", f"{url[:200]} gives no JSON object", where))
-        if found.get("id") != url and "#" not in url:
+        if found.get("id") not in (url, address):
             raise _failed("id-other", "what lies at the address has another id", where)
         return found
 
