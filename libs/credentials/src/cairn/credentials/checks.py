@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -52,9 +53,21 @@ def refused(refusal: CredentialError, pointer: str | None = None) -> Check:
 
 def gravest(found: Sequence[Check]) -> Check:
     """One answer of several: failed before undetermined before passed, the others beside it."""
+    if len(found) == 1:
+        return found[0]
     first, *rest = sorted(found, key=lambda check: _GRAVITY[check.outcome])
     also = (*first.also, *(Finding(one.code, one.detail, one.pointer) for one in rest))
     return Check(first.outcome, first.code, first.detail, first.pointer, also)
+
+
+NOT_ASKED: Final = Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
+# What is said of nearly every credential is made once.
+_NOT_PRESENTED: Final = Check(Outcome.SKIPPED, "not-presented", "nobody shows the credential as its holder")
+_PROOF_VALID: Final = passed("proof-valid", "the signature fits the document")
+_TOKEN_VALID: Final = passed("proof-valid", "the signature fits the token")
+_ISSUER_SIGNED: Final = passed("issuer-signed", "the key that the proof names is the issuer's")
+_IN_FORCE: Final = passed("in-force", "it is within its period")
+_SCHEMA_VALID: Final = passed("schema-valid", "shaped as its data model asks")
 
 
 def proof_and_issuer(
@@ -87,8 +100,9 @@ def proof_and_issuer(
     # A witness may sign beside the issuer; that one proof which holds is the issuer's own is what binds.
     bound = [issuer for proof, issuer in counted if proof.outcome is issuer.outcome is Outcome.PASSED]
     issuer = bound[0] if bound else gravest([pair[1] for pair in counted])
-    also = (*proof.also, *left_aside)
-    return Check(proof.outcome, proof.code, proof.detail, proof.pointer, also), issuer
+    if left_aside:
+        proof = replace(proof, also=(*proof.also, *left_aside))
+    return proof, issuer
 
 
 def _one_proof(
@@ -124,7 +138,7 @@ def _one_proof(
         check_times(proof, at=at, tolerance=tolerance)
     except CredentialError as refusal:
         return refused(refusal, "/proof"), issuer
-    return passed("proof-valid", "the signature fits the document"), issuer
+    return _PROOF_VALID, issuer
 
 
 def _token(
@@ -155,7 +169,7 @@ def _token(
         if wrong:
             detail = f"the token's {', '.join(wrong)} say otherwise than the credential"
             return failed([Finding("claims-mismatch", detail)]), issuer
-        return passed("proof-valid", "the signature fits the token"), issuer
+        return _TOKEN_VALID, issuer
     return refused(refusal or ProofInvalid("no key fits")), _binding(secured, keys)
 
 
@@ -209,7 +223,7 @@ def _issuer_check(
         return failed([Finding("key-purpose", f"the issuer does not use that key for {purpose}", "/issuer")])
     if method.expires is not None and (created or at) >= method.expires:
         return failed([Finding("key-expired", "the issuer had retired the key before it signed", "/issuer")])
-    return passed("issuer-signed", "the key that the proof names is the issuer's")
+    return _ISSUER_SIGNED
 
 
 def validity(secured: Secured, *, at: datetime, tolerance: timedelta) -> Check:
@@ -233,7 +247,7 @@ def validity(secured: Secured, *, at: datetime, tolerance: timedelta) -> Check:
             findings.append(Finding("not-yet-valid", "the token's nbf is in the future"))
         if expires is not None and expires + tolerance <= at:
             findings.append(Finding("expired", "the token's exp is in the past"))
-    return failed(findings) if findings else passed("in-force", "it is within its period")
+    return failed(findings) if findings else _IN_FORCE
 
 
 def schema(secured: Secured) -> Check:
@@ -258,7 +272,7 @@ def schema(secured: Secured) -> Check:
     if unknown:
         detail = f"the schema {unknown[0][:120]} is not bundled, and schemas are never fetched"
         return undetermined("schema-unknown", detail, "/credentialSchema")
-    return passed("schema-valid", "shaped as its data model asks")
+    return _SCHEMA_VALID
 
 
 def holder(
@@ -273,7 +287,7 @@ def holder(
     """Whether who shows it holds the key that the issuer has bound it to (RFC 9901 §7.3)."""
     sd_jwt = secured.sd_jwt
     if challenge is None and domain is None and (sd_jwt is None or sd_jwt.binding is None):
-        return Check(Outcome.SKIPPED, "not-presented", "nobody shows the credential as its holder")
+        return _NOT_PRESENTED
     try:
         key = sd_jwt.holder_key if sd_jwt else None
     except CredentialError as refusal:

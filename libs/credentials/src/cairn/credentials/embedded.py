@@ -55,6 +55,8 @@ def _endorsements(node: dict[str, Any], place: str) -> Iterator[Embedded]:
     for where, credential in _each(node, "endorsement", place):
         yield Embedded(where, credential, is_endorsement=True)
     tokens = node.get("endorsementJwt")
+    if tokens is None:
+        return
     for position, token in enumerate(listed(tokens)):
         where = f"{place}/endorsementJwt/{position}" if is_list(tokens) else f"{place}/endorsementJwt"
         # Only a token: other text, such as an address, would be read as something to fetch.
@@ -64,6 +66,8 @@ def _endorsements(node: dict[str, Any], place: str) -> Iterator[Embedded]:
 
 def _each(node: dict[str, Any], name: str, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
     value = node.get(name)
+    if value is None:
+        return
     for position, entry in enumerate(listed(value)):
         if is_object(entry):
             yield (f"{place}/{name}/{position}" if is_list(value) else f"{place}/{name}"), entry

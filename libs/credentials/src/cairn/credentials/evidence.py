@@ -28,7 +28,7 @@ Fetch = Callable[[str], Awaitable[bytes | Check]]
 
 
 def has_evidence(document: dict[str, Any]) -> bool:
-    return bool(listed(document.get("evidence"))) or any(True for _ in embedded_in(document))
+    return bool(listed(document.get("evidence"))) or next(embedded_in(document), None) is not None
 
 
 def held_in(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

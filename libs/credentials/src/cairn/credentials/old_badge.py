@@ -9,13 +9,11 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from cairn.credentials.errors import JsonRefused
 from cairn.credentials.findings import Finding
 from cairn.credentials.instants import parse_instant
-from cairn.credentials.jws import Jws, b64url_decoded, read_jws
+from cairn.credentials.jws import Jws
 from cairn.credentials.openbadges.models import CredentialFacts, Evidence, Identifier
 from cairn.credentials.shape import id_of, is_object, is_url, listed, text_of, types_of
-from cairn.credentials.strict_json import parse_json
 
 OLD_FORM: Final = "open-badges-2"
 _CONTEXTS: Final = frozenset({"https://w3id.org/openbadges/v1", "https://w3id.org/openbadges/v2"})
@@ -34,18 +32,6 @@ class OldBadge:
 
 def is_old(document: dict[str, Any]) -> bool:
     return any(isinstance(name, str) and name in _CONTEXTS for name in listed(document.get("@context")))
-
-
-def signed_badge(text: str) -> OldBadge | None:
-    """A compact JWS over an old assertion, or None for one over anything else. Raises TokenRefused."""
-    parts = text.split(".")
-    try:
-        payload = parse_json(b64url_decoded(parts[1], "payload")) if len(parts) == 3 else None
-    except JsonRefused:
-        return None
-    if not is_object(payload) or not is_old(payload):
-        return None
-    return OldBadge(payload, read_jws(text))
 
 
 def verification_of(assertion: dict[str, Any]) -> tuple[str | None, str | None]:

@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
+import orjson
+
 from cairn.credentials import sd_jwt_vc
 from cairn.credentials.baking import is_image, unbake
 from cairn.credentials.bundle import context_sha256, context_urls
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
-from cairn.credentials.jose import SD_KINDS, Token, read_token, token_of
-from cairn.credentials.old_badge import OLD_FORM, OldBadge, is_old, signed_badge
+from cairn.credentials.jose import CREDENTIAL_KINDS, PRESENTATION_KINDS, SD_KINDS, Token, token_of
+from cairn.credentials.jws import read_jws
+from cairn.credentials.old_badge import OLD_FORM, OldBadge, is_old
 from cairn.credentials.sd_jwt import SdJwt, read_sd_jwt
 from cairn.credentials.shape import id_of, is_object, listed, names_in, text_of, types_of
 from cairn.credentials.strict_json import check_json, parse_json
@@ -42,7 +45,12 @@ class Secured:
     @cached_property
     def context_names(self) -> tuple[str, ...]:
         """Every context URL in the document, at any depth."""
-        _, contexts = names_in(self.document)
+        places = [node for node in (self.document, *self.proofs) if "@context" in node]
+        # Mostly there are no others, which counting tells sooner than looking everywhere.
+        if _contexts_written(self.document) == len(places):
+            contexts = [node["@context"] for node in places]
+        else:
+            _, contexts = names_in(self.document)
         return tuple(dict.fromkeys(name for one in contexts for name in listed(one) if isinstance(name, str)))
 
     @property
@@ -136,10 +144,10 @@ def used_contexts(secured: Secured) -> dict[str, str]:
 def _from_token(text: str) -> Secured:
     if "~" in text:
         return _from_sd_jwt(read_sd_jwt(text))
-    old = signed_badge(text)
-    if old is not None:
-        return Secured(old.assertion, OLD_FORM, old=old)
-    token = read_token(text)
+    jws = read_jws(text)
+    if is_old(jws.payload):
+        return Secured(jws.payload, OLD_FORM, old=OldBadge(jws.payload, jws))
+    token = token_of(jws, CREDENTIAL_KINDS | PRESENTATION_KINDS)
     return Secured(token.document, "vp+jwt" if token.is_presentation else "vc+jwt", token=token)
 
 
@@ -179,6 +187,14 @@ def _from_object(document: dict[str, Any]) -> Secured:
     if len(proofs) != len(entries):
         raise ProofInvalid("a proof is not an object", code="proof-malformed", pointer="/proof")
     return Secured(document, "data-integrity", proofs=proofs)
+
+
+def _contexts_written(document: dict[str, Any]) -> int | None:
+    """How many members are called so in its JSON, where orjson, which escapes no `@`, can write that."""
+    try:
+        return orjson.dumps(document).count(b'"@context":')
+    except TypeError:
+        return None
 
 
 def _is_absolute(key_id: str) -> bool:

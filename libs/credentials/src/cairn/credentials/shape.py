@@ -34,7 +34,10 @@ def id_of(value: Any) -> str | None:
 
 def types_of(value: Any) -> tuple[str, ...]:
     """The `type` of a node, as written."""
-    return tuple(kind for kind in listed(value.get("type")) if isinstance(kind, str)) if is_object(value) else ()
+    if not is_object(value):
+        return ()
+    kinds = value.get("type")
+    return (kinds,) if isinstance(kinds, str) else tuple([kind for kind in listed(kinds) if isinstance(kind, str)])
 
 
 def is_url(value: Any) -> TypeGuard[str]:

@@ -45,6 +45,7 @@ class Policy:
             raise ValueError("an instant needs a time zone")
 
 
+_NAMES = tuple(CheckName)
 _MAX_STATUS_ENTRIES = 8
 _MAX_DEPTH = 2
 """How deep credentials within credentials are looked into: the badges of a CLR, and what endorses those."""
@@ -59,8 +60,7 @@ async def verify(credential: dict[str, Any] | str | bytes, resolver: Resolver, p
 
 
 def _asked(answers: dict[CheckName, Check], policy: Policy) -> dict[CheckName, Check]:
-    skipped = Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
-    return {name: answers[name] if name in policy.checks else skipped for name in CheckName}
+    return {name: answers[name] if name in policy.checks else checks.NOT_ASKED for name in _NAMES}
 
 
 def _unreadable(refusal: CredentialError, policy: Policy) -> Verification:
@@ -94,15 +94,16 @@ class Run:
             return replace(found, checks=_asked(found.checks, policy))
         proof, issuer = await self.proof_and_issuer(secured, policy.purpose)
         holds = proof.outcome is issuer.outcome is Outcome.PASSED
-        proof_first = checks.undetermined("proof-first", checks.PROOF_FIRST)
         answers = {
             CheckName.PROOF: proof,
             CheckName.ISSUER: issuer,
-            CheckName.TRUST: await self.trust(secured) if holds else proof_first,
+            CheckName.TRUST: await self.trust(secured)
+            if holds
+            else checks.undetermined("proof-first", checks.PROOF_FIRST),
         }
         answers[CheckName.STATUS] = await self.status(secured, holds=holds, trust=answers[CheckName.TRUST])
         answers[CheckName.VALIDITY] = checks.validity(secured, at=policy.at, tolerance=policy.tolerance)
-        answers[CheckName.SCHEMA] = checks.schema(secured)
+        answers[CheckName.SCHEMA] = checks.schema(secured) if CheckName.SCHEMA in policy.checks else checks.NOT_ASKED
         answers[CheckName.EVIDENCE] = await self.evidence(secured, holds=holds, trust=answers[CheckName.TRUST])
         answers[CheckName.HOLDER] = checks.holder(
             secured,
@@ -145,7 +146,7 @@ class Run:
 
     async def trust_in(self, issuer: str | None) -> Check:
         if CheckName.TRUST not in self.policy.checks or issuer is None:
-            return Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
+            return checks.NOT_ASKED
         try:
             answer = await self.resolver.trust(issuer)
         except Unreachable as reason:
@@ -163,7 +164,7 @@ class Run:
         if secured.document.get(name) in (None, []):
             return Check(Outcome.SKIPPED, "status-absent", "the credential has no status to look up")
         if CheckName.STATUS not in self.policy.checks:
-            return Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
+            return checks.NOT_ASKED
         if not holds:
             return checks.undetermined("proof-first", checks.PROOF_FIRST, f"/{name}")
         if trust.outcome not in (Outcome.PASSED, Outcome.SKIPPED):
@@ -184,7 +185,7 @@ class Run:
 
     async def evidence(self, secured: Secured, *, holds: bool, trust: Check) -> Check:
         if CheckName.EVIDENCE not in self.policy.checks:
-            return Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
+            return checks.NOT_ASKED
         if not has_evidence(secured.document):
             return Check(Outcome.SKIPPED, "evidence-absent", "the credential names no evidence")
         if not holds:

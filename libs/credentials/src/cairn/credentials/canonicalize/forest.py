@@ -96,7 +96,7 @@ def first_degree_hash(tails: list[str], above: str) -> str:
 
 
 def _once(tails: list[str]) -> list[str]:
-    return tails.copy() if len(set(tails)) == len(tails) else list(dict.fromkeys(tails))
+    return tails.copy() if len(tails) < 2 or len(set(tails)) == len(tails) else list(dict.fromkeys(tails))
 
 
 def _named(node: Node) -> str:

@@ -81,6 +81,7 @@ class _Scope:
         "previous",
         "scoped_types",
         "terms",
+        "type_key",
         "type_keys",
         "typed_scopes",
     )
@@ -100,6 +101,7 @@ class _Scope:
         self.prefixes = frozenset(key for key, mapping in self.mappings.items() if mapping and mapping["_prefix"])
         self.id_keys = self._aliases("@id")
         self.type_keys = self._aliases("@type")
+        self.type_key = next(iter(self.type_keys)) if len(self.type_keys) == 1 else None
 
     def _aliases(self, keyword: str) -> frozenset[str]:
         return frozenset(key for key, mapping in self.mappings.items() if mapping and mapping["@id"] == keyword)
@@ -145,15 +147,17 @@ class _Scope:
 
     def entrance(self, element: dict[str, Any]) -> _Entrance:
         """Into a node of these types (JSON-LD 1.1 API §5.1.2 step 11)."""
-        keys = [key for key in self.type_keys if key in element]
-        if len(keys) > 1:
+        type_key = self.type_key
+        if type_key is None and self.type_keys:
             raise HandOver
-        kinds: Any = element[keys[0]] if keys else None
-        if kinds is not None and type(kinds) is not str:
-            kinds = _texts(kinds)
+        kinds: Any = None
+        if type_key is not None and type_key in element:
+            kinds = element[type_key]
+            if kinds.__class__ is not str:
+                kinds = _texts(kinds)
         known = self.entrances.get(kinds)
         if known is None:
-            known = _Entrance(self, keys[0] if keys else None, kinds)
+            known = _Entrance(self, type_key, kinds)
             names = (kinds,) if isinstance(kinds, str) else kinds or ()
             if len(names) <= _MAX_TYPES and all(name in self.mappings for name in names):
                 _bounded(self.entrances)[kinds] = known
@@ -253,6 +257,8 @@ class _Writer:
                 tails.append(f'{term.lead}"{value}"{term.end}')
             elif term.is_whole:
                 self.whole(node, tails, term, value, key, scope)
+            elif kind is dict and term.scoped is None:
+                self.hang(node, tails, term.lead, self.node(value, scope))
             else:
                 self.values(node, tails, term.lead, value if kind is list else (value,), key, term, scope)
         return node
@@ -268,16 +274,18 @@ class _Writer:
             elif kind is dict:
                 if term.scoped is not None:
                     raise HandOver
-                child = self.node(value, scope)
-                if type(child) is int:
-                    self.forest.links.append((node, lead, child))
-                else:
-                    tails.append(f"{lead}{child} .\n")
+                self.hang(node, tails, lead, self.node(value, scope))
             elif not isinstance(value, int | float) or term.kind in ("@id", "@vocab"):
                 raise HandOver
             else:
                 typed = {"@value": value} if term.kind is None else {"@value": value, "@type": term.kind}
                 tails.append(f"{lead}{rdf.literal(typed)} .\n")
+
+    def hang(self, node: Node, tails: list[str], lead: str, child: Node) -> None:
+        if isinstance(child, int):
+            self.forest.links.append((node, lead, child))
+        else:
+            tails.append(f"{lead}{child} .\n")
 
     def subject(self, text: Any, scope: _Scope, element: dict[str, Any], *, is_root: bool) -> str:
         if type(text) is not str:
@@ -320,8 +328,11 @@ _REST: Final = f" <{rdf.RDF}rest> "
 
 
 def _texts(values: Any) -> tuple[str, ...]:
-    if not is_list(values) or not values or not all(type(value) is str for value in values):
+    if not is_list(values) or not values:
         raise HandOver
+    for value in values:
+        if value.__class__ is not str:
+            raise HandOver
     return tuple(values)
 
 
