@@ -16,6 +16,7 @@ from cairn.credentials import CredentialError, Stack, StatusEntry, build_credent
 from cairn.credentials.canonicalize import jsonld
 from cairn.credentials.canonicalize.rdfc import canonical_nquads
 from cairn.credentials.canonicalize.walk import HandOver, walk
+from cairn.credentials.secured import Secured
 
 from .conftest import NOW, OWN, SHARED, make_draft
 
@@ -193,3 +194,24 @@ def test_the_walk_agrees_on_grafted_credentials(sample: Any, key: str, value: An
 def test_the_walk_hands_over_what_it_does_not_know(change: dict[str, Any]) -> None:
     with pytest.raises(HandOver):
         walk({"@context": [VC2], "id": "urn:x:1", "type": ["VerifiableCredential"]} | change)
+
+
+def test_a_type_that_is_null_is_handed_over_also_where_no_node_without_one_was_met_before() -> None:
+    document = {
+        "@context": [VC2, "https://www.w3.org/ns/did/v1"],
+        "type": ["VerifiableCredential"],
+        "issuer": "did:web:uni.example",
+        "credentialSubject": {"id": "did:example:learner", "type": None},
+    }
+    with pytest.raises(HandOver):
+        walk(document)
+
+
+def test_contexts_are_found_wherever_they_stand_and_whatever_the_numbers() -> None:
+    inner, proof = {"@context": "https://u.example/1"}, {"@context": VC2}
+    assert Secured({"@context": [VC2], "issuer": inner}, "vc+jwt").context_names == (VC2, "https://u.example/1")
+    assert Secured({"issuer": inner, "size": 2**100}, "vc+jwt").context_names == ("https://u.example/1",)
+    assert Secured({"proof": proof, "issuer": inner}, "data-integrity", (proof,)).context_names == (
+        VC2,
+        "https://u.example/1",
+    )
