@@ -40,7 +40,7 @@ async def anybody(service, settings) -> AsyncGenerator[httpx.AsyncClient]:
     opened = settings.model_copy(update={"public_scopes": OPEN})
     deps = replace(service.deps, settings=opened)
     transport = httpx.ASGITransport(issuance_app(opened, deps))
-    async with httpx.AsyncClient(transport=transport, base_url="http://issuance") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8081") as client:
         yield client
 
 
@@ -199,6 +199,16 @@ async def test_s35_a_web_page_cannot_make_a_visitor_sign(anybody) -> None:
     for media_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         answer = await anybody.post("/credentials/issue", content=body, headers={"content-type": media_type})
         assert answer.status_code == 400
+
+
+async def test_s35_nor_a_page_whose_name_was_made_to_lead_here(anybody) -> None:
+    body = {"credential": DOCUMENT}
+    for host in ("evil.example", "evil.example:8081", "localhost.evil.example", "127.0.0.1.evil.example", "", "["):
+        answer = await anybody.post("/credentials/issue", json=body, headers={"host": host})
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), host
+        assert (await anybody.get(f"/credentials/{DOCUMENT['id']}", headers={"host": host})).status_code == 401
+    for host in ("localhost", "LOCALHOST:8081", "issuance.cairn.localhost", "127.0.0.1:8081", "[::1]:8081"):
+        assert (await anybody.post("/credentials/issue", json=body, headers={"host": host})).status_code == 201
 
 
 async def test_nobody_can_register_as_the_installation_itself(service) -> None:

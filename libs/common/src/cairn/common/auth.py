@@ -7,6 +7,7 @@ hold public keys only, so none of them can make a token. A caller without one ha
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import sys
 from collections.abc import Awaitable, Callable
@@ -24,7 +25,7 @@ from joserfc.jwk import KeySet, OKPKey
 from cairn.common.db import PLATFORM
 from cairn.common.instants import utc_now
 from cairn.common.problem import DomainError
-from cairn.common.settings import Settings
+from cairn.common.settings import HARMLESS_SCOPES, Settings
 from cairn.common.tenancy import is_tenant
 
 # EdDSA is the older name of the same algorithm (RFC 9864); identity providers still write it.
@@ -32,6 +33,8 @@ _ALGORITHMS: Final = ["Ed25519", "EdDSA"]
 _AUDIENCE: Final = "cairn"
 _LEEWAY: Final = 60
 _MAX_TOKEN: Final = 8192
+_NEAR: Final = re.compile(r"((?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
+"""A Host header of loopback: no name that somebody else's name server answers for."""
 
 SCOPES: Final = {
     "platform:admin": "register institutions; see what belongs to no tenant",
@@ -137,6 +140,12 @@ def requires(scope: str) -> Callable[..., Awaitable[Principal]]:
         principal = authenticator.principal(credentials.credentials if credentials else None)
         if credentials is None and scope not in principal.scopes:
             raise Unauthenticated("This needs an access token.", fix="Send 'Authorization: Bearer <token>'.")
+        # A page whose own name was made to lead here is, to the browser, one origin with us (DNS rebinding, S35).
+        host = request.headers.get("host", "")
+        if credentials is None and scope not in HARMLESS_SCOPES and not _NEAR.fullmatch(host):
+            raise Unauthenticated(
+                "Without an access token this is only open by a name of loopback.", fix="Call it at http://localhost."
+            )
         principal.need(scope)
         request.state.principal = principal
         return principal
