@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Annotated, Literal
 
 import httpx
 import pytest
@@ -29,10 +30,23 @@ class Grade(BaseModel):
     score: float = Field(ge=0, le=1)
 
 
+class Circle(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["circle"]
+    radius: int
+
+
+class Square(BaseModel):
+    kind: Literal["square"]
+    side: int
+
+
 class Note(BaseModel):
     model_config = ConfigDict(extra="forbid")
     title: str
     grades: list[Grade] = []
+    shape: Annotated[Circle | Square, Field(discriminator="kind")] | None = None
+    tags: list[int] | int = 0
 
 
 class TitleTaken(DomainError):
@@ -142,6 +156,28 @@ async def test_a_malformed_payload_is_422_with_every_field_as_a_json_pointer(cli
     assert set(faults) == {"/title", "/grades/1/score", "/grades/1/a~1b~0c"}
     assert faults["/title"]["fix"] == "Add this field."
     assert faults["/grades/1/a~1b~0c"]["fix"] == "Remove this field, or correct its spelling."
+
+
+@pytest.mark.parametrize(
+    ("change", "faults"),
+    [
+        ({"shape": {"kind": "circle", "colour": "red"}}, {"/shape/radius", "/shape/colour"}),
+        ({"shape": {"kind": "star"}}, {"/shape/kind"}),
+        ({"shape": {}}, {"/shape/kind"}),
+        ({"shape": 5}, {"/shape"}),
+        ({"tags": [1, "a"]}, {"/tags", "/tags/1"}),
+        ({"tags": {"a": 1}}, {"/tags"}),
+    ],
+)
+async def test_a_pointer_leads_into_the_payload_through_a_union_too(client, change, faults) -> None:
+    """pydantic puts the member that it tried into the path, where a caller has nothing of that name."""
+    answer = await client.post("/v1/notes", json={"title": "a", **change})
+    assert {fault["field"] for fault in problem(answer, 422, "malformed")["errors"]} == faults
+
+
+async def test_a_payload_that_is_missing_is_said_to_be_so(client) -> None:
+    (fault,) = problem(await client.post("/v1/notes"), 422, "malformed")["errors"]
+    assert (fault["field"], fault["detail"]) == ("", "The payload is missing.")
 
 
 async def test_what_is_not_json_is_said_to_be_so(client) -> None:

@@ -169,8 +169,8 @@ async def test_an_enrolment_pins_and_the_first_one_counts(campus: Service, log: 
         ({"target": "root"}, 400, "/target"),
         ({"qualification": "https://nowhere.example"}, 400, "/qualification"),
         ({"validUntil": "2020-01-01"}, 400, "/validUntil"),
-        ({"reason": ""}, 422, "/waiver/reason"),
-        ({"colour": "blue"}, 422, "/waiver/colour"),
+        ({"reason": ""}, 422, "/reason"),
+        ({"colour": "blue"}, 422, "/colour"),
         ({"kind": "substitution", "holding": "urn:uuid:none"}, 400, "/holding"),
     ],
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 import structlog
@@ -90,7 +90,9 @@ class Problems:
 
         async def malformed(request: Request, error: Exception) -> Response:
             assert isinstance(error, RequestValidationError)
-            refusal = DomainError("The payload was refused.", code="malformed", faults=faults_of(error.errors()))
+            refusal = DomainError(
+                "The payload was refused.", code="malformed", faults=faults_of(error.errors(), error.body)
+            )
             return await domain(request, refusal)
 
         async def http(request: Request, error: Exception) -> Response:
@@ -156,18 +158,45 @@ _HTTP_CODES: Final = {
 }
 
 
-def faults_of(errors: Sequence[Any]) -> list[Fault]:
-    """pydantic's errors as faults. The input itself is left out: it may be personal or secret (S30)."""
-    return [_fault(error) for error in errors]
+def faults_of(errors: Sequence[Any], payload: object = None) -> list[Fault]:
+    """pydantic's errors as faults. The input itself is left out: it may be personal or secret (S30). `payload` is what
+    was read, needed where it holds unions: pydantic names the member that it tried among the places."""
+    return [_fault(error, payload) for error in errors]
 
 
-def _fault(error: Mapping[str, Any]) -> Fault:
-    if error["type"] == "json_invalid":
+def _fault(error: Mapping[str, Any], payload: object) -> Fault:
+    kind = str(error["type"])
+    if kind == "json_invalid":
         where = error.get("ctx", {}).get("error", "")
         return Fault("", f"This is not JSON: {where} at character {error['loc'][-1]}.", "Correct the syntax.")
+    if error["loc"] == ("body",) and kind == "missing":
+        return Fault("", "The payload is missing.", "Send a JSON document.")
     # `body` is the payload itself, to which pointers are relative; `path`, `query` and `header` lie outside of it.
-    path = error["loc"][1:] if error["loc"][:1] == ("body",) else error["loc"]
-    return Fault(pointer(path), str(error["msg"]), _fix(error))
+    path = error["loc"]
+    if path[:1] == ("body",):
+        path = _within(payload, path[1:], missing=kind == "missing")
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        place, tags = pointer((*path, error["ctx"]["discriminator"].strip("'"))), error["ctx"].get("expected_tags")
+        if tags is None:
+            return Fault(place, "Field required", "Add this field.")
+        return Fault(place, f"Expected one of {tags}.", "Correct the value.")
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return Fault(pointer(path), message[:1].upper() + message[1:], _fix(error))
+
+
+def _within(payload: object, path: Sequence[Any], *, missing: bool) -> list[Any]:
+    """The places of a path that are in the payload, and the last one where that is what is missing."""
+    kept: list[Any] = []
+    inside: Any = payload
+    for nth, part in enumerate(path, 1):
+        if isinstance(inside, Mapping) and part in inside:
+            inside = cast("Any", inside[part])
+        elif isinstance(part, int):
+            inside = cast("Any", inside[part]) if isinstance(inside, list) and part < len(cast("Any", inside)) else None
+        elif not (missing and nth == len(path)):
+            continue
+        kept.append(part)
+    return kept
 
 
 def pointer(path: Any) -> str:
