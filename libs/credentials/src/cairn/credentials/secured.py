@@ -53,11 +53,11 @@ class Secured:
             _, contexts = names_in(self.document)
         return tuple(dict.fromkeys(name for one in contexts for name in listed(one) if isinstance(name, str)))
 
-    @property
+    @cached_property
     def is_presentation(self) -> bool:
         return self.token.is_presentation if self.token else "VerifiablePresentation" in types_of(self.document)
 
-    @property
+    @cached_property
     def issuer(self) -> str | None:
         """Who answers for it: a credential's issuer, a presentation's holder, who need not be named but has signed."""
         if self.form == sd_jwt_vc.FORM:

@@ -58,26 +58,22 @@ def is_small(value: Any, limit: int) -> bool:
     return seen <= limit
 
 
-_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-
-
 def names_in(value: Any) -> tuple[set[str], list[Any]]:
     """Every key of the objects in it, at any depth, and what stands under each `@context`, which is not gone into."""
     keys: set[str] = set()
     contexts: list[Any] = []
-    level: list[Any] = [value]
-    while level:
-        below: list[Any] = []
-        for item in level:
-            kind: object = item.__class__
-            if kind is list or is_list(item):
-                below.extend(item)
-            elif kind is dict or is_object(item):
-                keys.update(item)
-                if "@context" in item:
-                    contexts.append(item["@context"])
-                    below.extend([item[key] for key in item if key != "@context"])
-                else:
-                    below.extend(item.values())
-        level = [member for member in below if member.__class__ not in _SCALARS]
+    pending: list[Any] = [value]
+    for item in pending:  # which grows, so that all are met, the outer before the inner
+        kind: object = item.__class__
+        if kind is str:
+            continue
+        if kind is dict or is_object(item):
+            keys.update(item)
+            if "@context" in item:
+                contexts.append(item["@context"])
+                pending += [item[key] for key in item if key != "@context"]
+            else:
+                pending += item.values()
+        elif kind is list or is_list(item):
+            pending += item
     return keys, contexts

@@ -46,9 +46,12 @@ def structure_findings(document: dict[str, Any]) -> Iterator[Finding]:
     yield from _subjects(document)
     yield from _dates(document, version)
     for name in _TYPED:
-        yield from _typed(document, name)
-    yield from _statuses(document)
-    yield from related_findings(document)
+        if name in document:
+            yield from _typed(document, name)
+    if "credentialStatus" in document:
+        yield from _statuses(document)
+    if "relatedResource" in document:
+        yield from related_findings(document)
     if version == 2:
         yield from _words(document, "")
         if is_object(document.get("issuer")):

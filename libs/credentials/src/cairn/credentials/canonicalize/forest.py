@@ -75,7 +75,9 @@ class Forest:
 
     def first_degree(self, own: list[list[str]]) -> list[str]:
         """The hash of each blank node (§4.6), in which it is `_:a` and any other is `_:z`."""
-        said = [tails.copy() for tails in own]
+        said = own.copy()
+        for node in {parent for parent, _, _ in self.links if isinstance(parent, int)}:
+            said[node] = own[node].copy()
         above = [""] * len(own)
         for parent, lead, child in self.links:
             if isinstance(parent, str):
