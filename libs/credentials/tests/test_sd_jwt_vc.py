@@ -337,6 +337,9 @@ class TestVerifiableCredential:
             ({"exp": int(NOW.timestamp()) - 299}, "in-force"),
             ({"nbf": int(NOW.timestamp()) + 301}, "not-yet-valid"),
             ({"nbf": int(NOW.timestamp()) + 299}, "in-force"),
+            ({"nbf": 2**36}, "date-malformed"),
+            ({"exp": 2**36}, "date-malformed"),
+            ({"exp": -1}, "date-malformed"),
         ],
     )
     async def test_r12_it_has_a_period(self, changes: dict[str, Any], code: str) -> None:

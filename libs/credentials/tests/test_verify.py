@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from cairn.credentials import (
     build_status_list,
     bundle,
     did_web_url,
+    sign,
     sign_jwt,
     verify,
 )
@@ -47,6 +48,14 @@ async def test_r12_one_tolerance_at_both_ends(issue: Issue, at: Any, outcome: Ou
     found = await verify(issue(valid_until=END), Files(), Policy(at=at, tolerance=5 * MINUTES))
     check = found.checks[CheckName.VALIDITY]
     assert (check.outcome, check.code) == (outcome, code)
+
+
+async def test_r12_the_last_instant_of_the_calendar_is_an_end_like_any_other(signer: Ed25519Signer) -> None:
+    last = datetime.max.replace(tzinfo=UTC, microsecond=0)
+    document = build_credential(make_draft(signer.did, valid_until=last))
+    expiring = sign(document, signer, created=CREATED, expires=last)
+    for credential in (expiring, sign_jwt(document, signer)):
+        assert (await verify(credential, Files(), Policy(at=NOW))).checks[CheckName.VALIDITY].code == "in-force"
 
 
 async def test_checks_not_asked_for_are_skipped_and_ask_nobody(issue: Issue) -> None:

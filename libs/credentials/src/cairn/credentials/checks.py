@@ -239,13 +239,17 @@ def validity(secured: Secured, *, at: datetime, tolerance: timedelta) -> Check:
         end = parse_instant(secured.document.get(name))
         if name in secured.document and end is None:
             findings.append(Finding("date-malformed", f"{name} is not a date-time with a time zone", f"/{name}"))
-        elif end is not None and end + tolerance <= at:
+        elif end is not None and end <= at - tolerance:
             findings.append(Finding("expired", f"valid until {secured.document[name]}", f"/{name}"))
     if secured.token is not None:
-        not_before, expires = instant_claim(secured.token.claims, "nbf"), instant_claim(secured.token.claims, "exp")
+        claims = secured.token.claims
+        not_before, expires = instant_claim(claims, "nbf"), instant_claim(claims, "exp")
+        for name, instant in (("nbf", not_before), ("exp", expires)):
+            if name in claims and instant is None:
+                findings.append(Finding("date-malformed", f"the token's {name} is no instant that is known here"))
         if not_before is not None and not_before > at + tolerance:
             findings.append(Finding("not-yet-valid", "the token's nbf is in the future"))
-        if expires is not None and expires + tolerance <= at:
+        if expires is not None and expires <= at - tolerance:
             findings.append(Finding("expired", "the token's exp is in the past"))
     return failed(findings) if findings else _IN_FORCE
 

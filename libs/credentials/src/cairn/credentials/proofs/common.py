@@ -162,7 +162,7 @@ def check_times(proof: dict[str, Any], *, at: datetime, tolerance: timedelta) ->
     created, expires = proof_instant(proof, "created"), proof_instant(proof, "expires")
     if created is not None and created > at + tolerance:
         raise ProofInvalid("the proof was created in the future", code="proof-from-future", pointer="/proof/created")
-    if expires is not None and expires + tolerance <= at:
+    if expires is not None and expires <= at - tolerance:
         raise ProofInvalid(f"the proof expired at {proof['expires']}", code="proof-expired", pointer="/proof/expires")
 
 
