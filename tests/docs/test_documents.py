@@ -12,6 +12,10 @@ from cairn.issuance.app import issuance_app
 from cairn.issuance.problems import PROBLEMS as ISSUANCE
 from cairn.issuance.settings import IssuanceSettings
 from cairn.pathways.app import pathways_app
+from cairn.pathways.domain.framework import parse_framework
+from cairn.pathways.domain.limits import Limit
+from cairn.pathways.domain.lint import lint
+from cairn.pathways.domain.selector import LIST_KEYS
 from cairn.pathways.problems import PROBLEMS as PATHWAYS
 from cairn.pathways.settings import PathwaysSettings
 from cairn.verification.app import verification_app
@@ -69,3 +73,14 @@ def test_each_decision_has_a_number_of_its_own_and_its_line_in_the_list() -> Non
     cited = [hit for page in PAGES for hit in re.findall(r"ADR (\d+)\]\([^)]*?(\d{4})-", page.read_text("utf-8"))]
     assert cited
     assert all(int(number) == int(file) for number, file in cited)
+
+
+def test_the_framework_that_is_shown_is_one_and_every_form_of_node_limit_and_decision_is_told() -> None:
+    page = (ROOT / "docs" / "frameworks.md").read_text("utf-8")
+    framework = parse_framework(json.loads(page.split("```json\n")[1].split("```")[0]))
+    assert lint(framework) == []
+    assert {type(limit).__name__ for limit in framework.limits} == {kind.__name__ for kind in Limit.__subclasses__()}
+    asked = json.loads((ROOT / "docs" / "openapi" / "pathways.json").read_text("utf-8"))
+    kinds = asked["paths"]["/v1/learners/{learner}/decisions"]["post"]["requestBody"]["content"]["application/json"]
+    words = set(re.findall(r"`(\w+)`", page))
+    assert words >= {*kinds["schema"]["discriminator"]["mapping"], *LIST_KEYS}

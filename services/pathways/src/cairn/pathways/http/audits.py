@@ -25,6 +25,7 @@ _HOLDING: Final = {
     "earned": "2026-03-01T00:00:00Z",
     "status": [{"at": "2026-03-01T00:00:00Z", "state": "valid"}],
 }
+_SHAPE: Final = "Rules, as docs/frameworks.md tells, and holdings, as GET /v1/learners/{id}/holdings gives them."
 _EXAMPLES: Final[Any] = {
     "with rules": {"value": {"framework": EXAMPLE, "asOf": "2026-11-01T00:00:00Z", "holdings": [_HOLDING]}},
     "of a published framework": {
@@ -85,9 +86,7 @@ class AuditShown(Model):
 
 @router.post("", summary="What if: audit holdings against rules", response_model_exclude_unset=True)
 async def create(
-    document: Annotated[
-        dict[str, Any], Body(description="Rules and holdings, in the shape of STACKING.", openapi_examples=_EXAMPLES)
-    ],
+    document: Annotated[dict[str, Any], Body(description=_SHAPE, openapi_examples=_EXAMPLES)],
     deps: Annotated[Deps, Depends(deps_of)],
     principal: Annotated[Principal, Depends(requires("audits:evaluate"))],
 ) -> AuditShown:

@@ -38,7 +38,7 @@ EXAMPLE: Final = {
 
 Document = Annotated[
     dict[str, Any],
-    Body(description="A framework, in the shape of STACKING.", openapi_examples={"one": {"value": EXAMPLE}}),
+    Body(description="A framework, in the shape of docs/frameworks.md.", openapi_examples={"one": {"value": EXAMPLE}}),
 ]
 FrameworkPath = Annotated[UUID, Path(description="The framework's id.")]
 
