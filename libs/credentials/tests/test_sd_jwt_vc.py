@@ -337,8 +337,8 @@ class TestVerifiableCredential:
             ({"exp": int(NOW.timestamp()) - 299}, "in-force"),
             ({"nbf": int(NOW.timestamp()) + 301}, "not-yet-valid"),
             ({"nbf": int(NOW.timestamp()) + 299}, "in-force"),
-            ({"nbf": 2**36}, "date-malformed"),
-            ({"exp": 2**36}, "date-malformed"),
+            ({"nbf": 10**12}, "date-malformed"),
+            ({"exp": 10**12}, "date-malformed"),
             ({"exp": -1}, "date-malformed"),
         ],
     )

@@ -25,6 +25,8 @@ _ALGORITHMS: Final[Mapping[str, Algorithm]] = {
 }
 _NEVER: Final = ("none", "hs")
 _FOREIGN_KEYS: Final = ("jku", "x5u", "x5c", "x5t", "x5t#S256")
+_CALENDAR_END: Final = 253_402_300_800
+"""The year 10,000, in seconds since 1970: no instant of the calendar is so late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def thumbprint(key: PublicKey) -> str:
 def instant_claim(claims: dict[str, Any], name: str) -> datetime | None:
     """A NumericDate (RFC 7519 §2), to the second; None where there is none."""
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**36:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _CALENDAR_END:
         return None
     return datetime.fromtimestamp(int(value), UTC)
 

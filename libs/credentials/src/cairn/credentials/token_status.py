@@ -97,7 +97,7 @@ def read_token_status(
     issued, expires = instant_claim(claims, "iat"), instant_claim(claims, "exp")
     if issued is None or ("exp" in claims and expires is None):
         raise StatusListRefused("the status list does not say when it was issued", code="status-list-malformed")
-    if issued > at + tolerance or (expires is not None and expires + tolerance <= at):
+    if issued > at + tolerance or (expires is not None and expires <= at - tolerance):
         raise StatusListRefused("the status list is not in force", code="status-list-stale")
     value = _entry(claims.get("status_list"), reference.index)
     if value not in (0, *_WORDS):
