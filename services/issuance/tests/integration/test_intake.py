@@ -114,6 +114,16 @@ async def test_each_line_has_its_own_outcome(service):
     assert receipt["rejected"] == body["rejected"]
 
 
+async def test_a_completion_with_a_key_twice_is_refused(service):
+    await service.learner("ada")
+    twice = json.dumps(line())[:-1] + ', "achievement": "alchemy"}'
+    answer = await ndjson(service, [line(), twice])
+    assert answer.json()["accepted"] == 1
+    (refused,) = answer.json()["rejected"]
+    assert (refused["line"], refused["code"]) == (2, "malformed")
+    assert "achievement" in refused["errors"][0]["detail"]
+
+
 async def test_ten_thousand_lines_are_taken_and_one_more_is_not(service):
     await service.learner("ada")
     lines = [json.dumps(line(id=f"e{n}")) for n in range(10_001)]

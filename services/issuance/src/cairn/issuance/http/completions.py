@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import ValidationError
 
@@ -13,6 +12,7 @@ from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
 from cairn.common.idempotency import Answer, Idempotency
 from cairn.common.problem import DomainError, Fault, faults_of
+from cairn.credentials import JsonRefused, parse_json
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import Completion, Model
 from cairn.issuance.http.shared import deps_of
@@ -165,10 +165,10 @@ def _state(completion: str, credential: str | None) -> Literal["pending", "signi
 
 def _line(number: int, text: bytes) -> Line:
     try:
-        # Not pydantic's own JSON parser: that one lets the last of two equal keys win without a word.
-        parsed = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        return Line(number, None, (Fault("", f"This is not JSON: {error}.", "Send one JSON object."),))
+        # Not an ordinary parser: those let the last of two equal keys win without a word.
+        parsed = parse_json(text)
+    except JsonRefused as refusal:
+        return Line(number, None, (Fault("", f"The JSON was refused: {refusal.detail}.", "Send one JSON object."),))
     try:
         return Line(number, Completion.model_validate(parsed))
     except ValidationError as error:
