@@ -93,6 +93,17 @@ async def test_a_grace_period_ends_by_itself_in_a_suspension(campus: Service, lo
     assert (await campus.awards(ADA))[0]["state"] == "active"
 
 
+@pytest.mark.parametrize("days", [30, 1_000_000])
+async def test_r9_a_grace_period_beyond_the_calendar_poisons_nobodys_events(
+    campus: Service, log: Log, days: int
+) -> None:
+    await campus.publish(framework("stats", "ml", onLoss="suspend", graceDays=days))
+    last = datetime.max.replace(tzinfo=UTC, microsecond=0)
+    await campus.hear(*log.issued(ADA, "stats", validUntil=last), *log.issued(ADA, "ml"))
+    await campus.hear(*log.status("revoked", ADA, "ml", NOW - timedelta(days=1)))
+    assert [award["state"] for award in await campus.awards(ADA)] == ["grace"]
+
+
 async def test_r1_a_step_that_is_cut_off_is_done_again_and_said_once(
     campus: Service, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

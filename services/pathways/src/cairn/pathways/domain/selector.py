@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cairn.pathways.domain.grades import GradeFloor, GradeTable, read_grade_floor
@@ -213,6 +213,11 @@ def add_months(instant: datetime, months: int) -> datetime:
     if year > _END.year:
         return _END
     return instant.replace(year=year, month=month + 1, day=min(instant.day, monthrange(year, month + 1)[1]))
+
+
+def add_days(instant: datetime, days: int) -> datetime:
+    """So many days later. Past the calendar's end it is the calendar's end."""
+    return _END if days > (_END - instant).days else instant + timedelta(days=days)
 
 
 _KEYS: Final = (*LIST_KEYS, "level", "grade", "assessment", "earned", "allOf", "anyOf", "not")

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
 from cairn.pathways.domain.audit import Audit
 from cairn.pathways.domain.holding import LOST, Standing, State
+from cairn.pathways.domain.selector import add_days
 
 AwardState = Literal["active", "grace", "review", "suspended", "revoked"]
 Change = Literal["award", "hold", "lapse", "restore", "nothing"]
@@ -130,7 +131,7 @@ def _incomplete(award: Award, audit: Audit) -> Transition:
         return _to(award, replace(award, state="review", due=None), "hold", "review")
     if policy.on_loss == "suspend":
         since = _first(standing.since for standing in lost) or audit.as_of
-        due = award.due or since + timedelta(days=policy.grace_days)
+        due = award.due or add_days(since, policy.grace_days)
         if audit.as_of < due:
             return _to(award, replace(award, state="grace", due=due), "hold", "grace")
     return _to(award, replace(award, state="suspended", due=None), "lapse", "component-lost")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Literal
@@ -37,6 +37,7 @@ from cairn.pathways.domain import (
     transition,
 )
 from cairn.pathways.domain.pinning import allowed, turning_points
+from cairn.pathways.domain.selector import add_days
 from cairn.pathways.reading_room import Awards, Published, ReadingRoom
 from cairn.pathways.store.audits import Latest, NewAudit, NewAward
 from cairn.pathways.store.due import Due
@@ -171,7 +172,7 @@ def instants(
     policy = published.framework.loss
     if policy.on_loss == "suspend" and policy.grace_days:
         # Whatever was lost, and whenever: the grace that it began ends by itself.
-        coming |= {instant + timedelta(days=policy.grace_days) for instant in (*facts, *coming)}
+        coming |= {add_days(instant, policy.grace_days) for instant in (*facts, *coming)}
     newest = max([*facts, *(instant for instant in coming if instant <= now)], default=published.activated_at)
     return Instants(newest, min((instant for instant in coming if instant > max(now, newest)), default=None))
 
