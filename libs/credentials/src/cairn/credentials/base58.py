@@ -8,7 +8,7 @@ from typing import Final
 
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PAIRS: Final = ["".join(pair) for pair in product(_ALPHABET, repeat=2)]
-_PAIR: Final = {pair: value for value, pair in enumerate(_PAIRS)}
+_VALUES: Final = bytes.maketrans(_ALPHABET.encode(), bytes(range(58)))
 _TEXT: Final = re.compile(f"[{_ALPHABET}]*")
 _TEN: Final = 58**10
 
@@ -35,11 +35,11 @@ def decode(text: str) -> bytes:
         raise ValueError("not base58-btc")
     digits = text.lstrip("1")
     zeros = len(text) - len(digits)
-    digits = digits.rjust(-(-len(digits) // 10) * 10, "1")
+    values = digits.rjust(-(-len(digits) // 10) * 10, "1").encode().translate(_VALUES)
     number = 0
-    for at in range(0, len(digits), 10):
+    for at in range(0, len(values), 10):
         ten = 0
-        for pair in (at, at + 2, at + 4, at + 6, at + 8):
-            ten = ten * 3364 + _PAIR[digits[pair : pair + 2]]
+        for value in values[at : at + 10]:
+            ten = ten * 58 + value
         number = number * _TEN + ten
     return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8)
