@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cairn.common.auth import SCOPES, mint
-from cairn.pathways.use_cases import impact
+from cairn.pathways.use_cases import impact, publishing
 
 from .conftest import Service
 from .world import MARCH, NOW, Log, achievement, framework
@@ -131,6 +131,25 @@ async def test_what_could_award_many_needs_a_report_and_a_second_person(
     answer = await strict.http.post(f"/v1/frameworks/{id_}/approve", headers=colleague)
     assert (answer.status_code, answer.json()["state"]) == (200, "active")
     assert len(await strict.said("framework.activated.v1")) == 1
+
+
+async def test_a_draft_that_is_changed_while_it_is_counted_is_not_proposed(
+    strict: Service, colleague: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = await drafted(strict, framework("stats", "ml"))
+    count = publishing._new_awards
+
+    async def overtaken(*arguments: Any) -> int:
+        await drafted(strict, framework("stats"))
+        return await count(*arguments)
+
+    await report(strict, id_)
+    with monkeypatch.context() as slow:
+        slow.setattr(publishing, "_new_awards", overtaken)
+        answer = await strict.post(f"/v1/frameworks/{id_}/publish")
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    answer = await strict.http.post(f"/v1/frameworks/{id_}/approve", headers=colleague)
+    assert (answer.status_code, answer.json()["code"]) == (409, "approval-refused")
 
 
 async def test_what_can_only_award_few_needs_neither(strict: Service, log: Log) -> None:

@@ -104,12 +104,12 @@ async def activate(tx: Transaction, framework_id: str, by: str, at: datetime) ->
     )
 
 
-async def propose(tx: Transaction, framework_id: str, by: str) -> None:
-    """Somebody asked for it to be published; to write the draft anew withdraws that."""
-    await tx.execute(
-        text("UPDATE frameworks SET proposed_by = :by WHERE id = :id"),
-        {"id": framework_id, "by": by},
-    )
+async def propose(tx: Transaction, framework_id: str, by: str, digest: str) -> bool:
+    """Somebody asked for it to be published; to write the draft anew withdraws that. False where it was meanwhile."""
+    statement = text("""
+        UPDATE frameworks SET proposed_by = :by WHERE id = :id AND state = 'draft' AND digest = :digest RETURNING id
+    """)
+    return await tx.row(statement, {"id": framework_id, "by": by, "digest": digest}) is not None
 
 
 async def close(tx: Transaction, framework_id: str, at: datetime, superseded_by: str) -> None:

@@ -30,7 +30,8 @@ async def publish(deps: Deps, principal: Principal, id_: UUID) -> Found:
     """From now on it awards, or, where that would award more than the site's threshold, is proposed for approval.
     Learners who were there before are looked at by the backfill. Again: changes nothing.
 
-    Raises DomainError `not-found`, `framework-refused` with every finding of lint, `impact-needed`.
+    Raises DomainError `not-found`, `framework-refused` with every finding of lint, `impact-needed`, and `conflict`
+    where the draft was changed meanwhile.
     """
     most = deps.settings.approval_threshold
     async with deps.database.transaction(principal.tenant) as tx:
@@ -42,7 +43,8 @@ async def publish(deps: Deps, principal: Principal, id_: UUID) -> Found:
             await refuse_findings(tx, row)
             count = await _new_awards(deps, tx, row, most)
             if count > most:
-                await frameworks.propose(tx, str(id_), principal.id)
+                if not await frameworks.propose(tx, str(id_), principal.id, row["digest"]):
+                    raise _changed()
                 found = await find(tx, str(id_))
                 await tx.commit()
                 assert found is not None
@@ -186,7 +188,7 @@ async def _activate(deps: Deps, principal: Principal, id_: UUID, *, digest: str)
             raise not_found()
         if row["state"] == "draft":
             if row["digest"] != digest:
-                raise DomainError("The draft was changed meanwhile.", code="conflict", fix="Look at it, and try again.")
+                raise _changed()
             await refuse_findings(tx, row)
             await _start(tx, tenant, row, principal, now)
             await tx.publish(_activated(row, tenant, now))
@@ -212,6 +214,10 @@ async def _start(tx: Transaction, tenant: str, row: RowMapping, principal: Princ
         await frameworks.set_keys(tx, tenant, each.id, room.keys(each, known[tenant]))
         start = each.framework.effective_from
         await frameworks.start_backfill(tx, tenant, each.id, now if start is None else max(now, start))
+
+
+def _changed() -> DomainError:
+    return DomainError("The draft was changed meanwhile.", code="conflict", fix="Look at it, and try again.")
 
 
 def _activated(row: RowMapping, tenant: str, now: datetime) -> Event:
