@@ -227,6 +227,14 @@ async def test_s7_a_fragment_gives_a_document_no_other_address_than_its_own() ->
     assert not found.verified
 
 
+async def test_a_revoked_address_vouches_for_nothing_that_it_does_not_say() -> None:
+    badge = {"id": BADGE, "type": "BadgeClass", "name": "Forged", "description": "d", "criteria": "c", "issuer": ISSUER}
+    files = Files().serve(f"{HOME}/assertion", {"id": f"{HOME}/assertion", "revoked": True})
+    found = await verify(assertion(badge=badge), files, Policy(at=NOW, checks=(CheckName.PROOF, CheckName.ISSUER)))
+    assert said(found, CheckName.PROOF) == (Outcome.FAILED, "revoked")
+    assert not found.verified
+
+
 @pytest.mark.parametrize("trust", [Trust.UNKNOWN, Trust.DISTRUSTED])
 async def test_s9_of_a_strangers_signed_assertion_only_key_and_profile_are_fetched(trust: Trust) -> None:
     files = outside(trust)

@@ -32,6 +32,7 @@ from cairn.credentials.shape import id_of, is_object, listed, text_of
 from cairn.credentials.strict_json import parse_json
 
 _MAX_VALUES: Final = 20_000
+_TAKEN_BACK: Final = ("revoked", "revocationReason")
 _NOTHING: Final[dict[str, Any]] = {}
 
 
@@ -102,9 +103,11 @@ class OldBadges:
         if not old.by_address and kind != "hosted":
             raise _failed("proof-missing", "the assertion is not hosted, and nobody has signed it", "/verification")
         found = await self.document(text_of(old.assertion.get("id")), where="/id")
-        if found.get("revoked") is True and found.get("id") == old.assertion["id"]:
-            return old.assertion | found
-        if not old.by_address and found != old.assertion:
+        before = {name: value for name, value in found.items() if name not in _TAKEN_BACK}
+        if not old.by_address and old.assertion not in (found, before):
+            if found.get("revoked") is True:
+                # It may say no more than that; then nobody vouches for the rest of what was handed in.
+                raise _failed("revoked", "the issuer has revoked the assertion", "/id")
             raise _failed("hosted-differs", "its own address gives another assertion than this one", "/id")
         if verification_of(found)[0] != "hosted":
             raise _failed("proof-missing", "the assertion does not say that it is hosted", "/verification")
