@@ -125,7 +125,11 @@ class Templates:
         outline = {
             key: value if key in _KEPT else _emptied(value, (key,), paths, values) for key, value in document.items()
         }
-        shape = orjson.dumps(outline)
+        try:
+            shape = orjson.dumps(outline)
+        except orjson.JSONEncodeError:
+            # Such as half a surrogate pair, or too many levels: the long way says what is wrong.
+            return prepare(document, verification_method=verification_method, created=created)
         known = self._known.get(shape)
         if known is None:
             prepared = prepare(document, verification_method=verification_method, created=created)
