@@ -12,11 +12,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A span."""
+    """A span. `traces` are its own and those that it is linked to, as one of a batch is to that of each event."""
 
     service: str
     name: str
     trace: str
+    traces: frozenset[str]
     route: str | None
 
     def belongs(self, service: str, name: str) -> bool:
@@ -56,6 +57,7 @@ def _seen(request: ExportTraceServiceRequest) -> list[Seen]:
             next(each.value.string_value for each in resource.resource.attributes if each.key == "service.name"),
             span.name,
             span.trace_id.hex(),
+            frozenset({span.trace_id.hex(), *(link.trace_id.hex() for link in span.links)}),
             next((each.value.string_value for each in span.attributes if each.key == "http.route"), None),
         )
         for resource in request.resource_spans

@@ -198,3 +198,10 @@ def test_a_template_that_is_remembered_signs_with_every_cryptosuite(cryptosuite:
     for _ in range(3):
         found = templates.prepare(DOCUMENT, verification_method=method, created=CREATED, cryptosuite=cryptosuite)
         assert found == prepare(DOCUMENT, verification_method=method, created=CREATED, cryptosuite=cryptosuite)
+
+
+@pytest.mark.parametrize("changes", [{0: "did:example:learner-1", 6: "\x1f"}, {10: "\ud800"}])
+def test_where_more_is_wrong_than_one_thing_the_same_is_told(changes: dict[int, str]) -> None:
+    quick, long = _both([changes.get(slot, value) for slot, value in enumerate(VALUES)])
+    assert quick == long
+    assert isinstance(quick, str)

@@ -14,6 +14,7 @@ import orjson
 
 from cairn.credentials.canonicalize.outline import Outline, Path, fill, plan_of
 from cairn.credentials.canonicalize.walk import HandOver
+from cairn.credentials.errors import DocumentRefused
 from cairn.credentials.instants import parse_instant
 from cairn.credentials.proofs import Cryptosuite, PreparedProof, eddsa_rdfc_2022, prepare
 from cairn.credentials.shape import is_url
@@ -69,10 +70,11 @@ class CredentialTemplate:
     ) -> PreparedProof:
         """The same, where the document is at hand already."""
         if self._outline is not None:
-            self._check(values, document)
             try:
+                self._check(values, document)
                 canonical = self._outline.canonical(values).encode()
-            except HandOver:
+            except (HandOver, DocumentRefused):
+                # Where more than one thing is wrong, it is the long way that says which of them is told.
                 pass
             else:
                 sample, configuration = self._configuration(verification_method, created)

@@ -6,7 +6,8 @@ changes nothing. The services themselves may neither create topics nor change gr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, Literal, cast
@@ -15,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 from aiokafka.helpers import create_ssl_context
-from aiokafka.protocol.admin import CreateAclsRequest
+from aiokafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -24,10 +25,11 @@ from cairn.common.events.topics import Topic, topics
 _ALLOW: Final = 3
 _ALREADY_EXISTS: Final = 36
 _SECURITY_DISABLED: Final = 54
+_PATIENCE_SECONDS: Final = 60
 
 
 class Unprovided(RuntimeError):
-    """The cluster refused a topic or a grant, or has a topic of another shape."""
+    """The cluster refused a topic or a grant, did not put it in force, or has a topic of another shape."""
 
 
 class KafkaSettings(BaseSettings):
@@ -146,7 +148,7 @@ def _configuration(topic: Topic, settings: KafkaSettings) -> dict[str, str]:
     return {"cleanup.policy": "delete", "retention.ms": str(kept), "min.insync.replicas": str(in_sync)}
 
 
-async def _make_grants(client: AIOKafkaClient, wanted: Iterable[Grant]) -> list[str]:
+async def _make_grants(client: AIOKafkaClient, wanted: Sequence[Grant]) -> list[str]:
     said: list[str] = []
     for grant in wanted:
         request = CreateAclsRequest(
@@ -159,4 +161,20 @@ async def _make_grants(client: AIOKafkaClient, wanted: Iterable[Grant]) -> list[
         if code:
             raise Unprovided(f"grant on {grant.name} to {grant.user}: {message or for_code(code).__name__}")
         said.append(f"{grant.user} may {grant.operation.name.lower()} {grant.resource.name.lower()} {grant.name}")
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        for broker in cast("Any", client.cluster.brokers()):
+            for grant in wanted:
+                await _in_force(client, broker.nodeId, grant)
     return said
+
+
+async def _in_force(client: AIOKafkaClient, broker: int, grant: Grant) -> None:
+    """Wait until a broker knows of a grant: the controller answers for it before the brokers have heard of it."""
+    request = DescribeAclsRequest(
+        grant.resource, grant.name, grant.pattern, f"User:{grant.user}", "*", grant.operation, _ALLOW
+    )
+    while True:
+        answer = cast("Any", await client.send(broker, request))
+        if answer.resources:
+            return
+        await asyncio.sleep(0.05)
