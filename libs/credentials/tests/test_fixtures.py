@@ -50,6 +50,7 @@ SUPPORTED = {
     "dcc/v1/dataIntegrityProof/didKey/fourRegistry-noStatus-noExpiry.json",
     "dcc/v2/bothSignatureTypes/didweb/oidf-noStatus-notExpired.json",
     "dcc/v2/dataIntegrityProof/didKey/legacyRegistry-noStatus-noExpiry-credSubjName.json",
+    "dcc/v2/ed25519/didKey/legacy-noStatus-noExpiry-lcwExperience.json",
 }
 FAILING = {
     "db/ob3-ecdsa-sd-2023-BASE.json": (CheckName.PROOF, "base-proof"),
@@ -70,6 +71,7 @@ FAILING = {
     "sdjwt/neg-kb-nonce.sdjwt": (CheckName.HOLDER, "challenge-mismatch"),
     "sdjwt/neg-status-revoked.sdjwt": (CheckName.STATUS, "revoked"),
     "dcc/v2/dataIntegrityProof/didKey/noRegistry-revokedStatus-noExpiry.json": (CheckName.VALIDITY, "expired"),
+    "dcc/v2/ed25519/didKey/legacy-noStatus-noExpiry-tampered.json": (CheckName.PROOF, "signature-invalid"),
 }
 PROOF_VECTORS = {
     "w3c/vc-di-eddsa/eddsa-rdfc-2022/signedDataInt.json",

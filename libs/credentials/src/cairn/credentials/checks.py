@@ -86,7 +86,7 @@ def proof_and_issuer(
     if secured.token is not None:
         return _token(secured, secured.token, keys, at=at, purpose=purpose)
     pairs = [_one_proof(secured, proof, keys, at, tolerance, purpose) for proof in secured.proofs]
-    known = [proof for proof in secured.proofs if is_supported(proof.get("cryptosuite"))]
+    known = [proof for proof in secured.proofs if is_supported(proof)]
     chained = {name for proof in known for name in listed(proof.get("previousProof")) if isinstance(name, str)}
     # In a set of proofs, those that cannot be judged here neither help nor harm, as long as one can be, and rests on
     # none of them.
@@ -114,7 +114,7 @@ def _one_proof(
     purpose: str,
 ) -> tuple[Check, Check]:
     method_id = proof.get("verificationMethod")
-    if not isinstance(method_id, str) or not is_supported(proof.get("cryptosuite")):
+    if not isinstance(method_id, str) or not is_supported(proof):
         name = str(proof.get("cryptosuite") or proof.get("type"))[:80]
         if isinstance(method_id, str):
             return undetermined("unsupported", f"proofs of {name} are not verified here", "/proof"), _binding(

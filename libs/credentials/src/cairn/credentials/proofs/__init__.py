@@ -1,4 +1,7 @@
-"""Data Integrity proofs: one cryptosuite a file, behind `sign`, `add_proof`, `prepare` and `verify_proof`."""
+"""Data Integrity proofs: one cryptosuite a file, behind `sign`, `add_proof`, `prepare` and `verify_proof`.
+
+`Ed25519Signature2020`, which is older than cryptosuites, is verified and never made.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ from cairn.credentials.proofs import (
     ecdsa_jcs_2019,
     ecdsa_rdfc_2019,
     ecdsa_sd_2023,
+    ed25519_signature_2020,
     eddsa_jcs_2022,
     eddsa_rdfc_2022,
 )
 from cairn.credentials.proofs.common import SIGNATURE_BYTES, input_document, unsecured
-from cairn.credentials.shape import is_object, listed
+from cairn.credentials.shape import is_object, listed, text_of
 from cairn.credentials.strict_json import check_json
 from cairn.credentials.structure import check_signs_for, check_unsigned, check_unsigned_presentation
 
@@ -31,6 +35,8 @@ Purpose: TypeAlias = Literal["assertionMethod", "authentication"]
 _SUITES: Final[dict[str, ModuleType]] = {
     suite.NAME: suite for suite in (eddsa_rdfc_2022, eddsa_jcs_2022, ecdsa_rdfc_2019, ecdsa_jcs_2019, ecdsa_sd_2023)
 }
+_OLDER: Final[dict[str, ModuleType]] = {ed25519_signature_2020.TYPE: ed25519_signature_2020}
+"""Types of proof that are their own suite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +190,8 @@ def derive(secured: dict[str, Any], selective_pointers: Sequence[str]) -> dict[s
     return ecdsa_sd_2023.add_derived_proof(input_document(secured, bases[0]), bases[0], selective_pointers)
 
 
-def is_supported(cryptosuite: object) -> bool:
-    return isinstance(cryptosuite, str) and cryptosuite in _SUITES
+def is_supported(proof: dict[str, Any]) -> bool:
+    return _reader(proof) is not None
 
 
 def verify_proof(secured: dict[str, Any], proof: dict[str, Any], key: PublicKey) -> None:
@@ -193,12 +199,21 @@ def verify_proof(secured: dict[str, Any], proof: dict[str, Any], key: PublicKey)
 
     Raises ProofInvalid, ProofUnsupported, ContextUnknown or DocumentRefused.
     """
-    _suite(proof.get("cryptosuite")).verify_proof(input_document(secured, proof), proof, key)
+    suite = _reader(proof)
+    if suite is None:
+        raise ProofUnsupported(f"the cryptosuite {str(proof.get('cryptosuite'))[:80]} is not implemented here")
+    suite.verify_proof(input_document(secured, proof), proof, key)
 
 
-def _suite(cryptosuite: object) -> ModuleType:
-    if not isinstance(cryptosuite, str) or cryptosuite not in _SUITES:
-        raise ProofUnsupported(f"the cryptosuite {str(cryptosuite)[:80]} is not implemented here")
+def _reader(proof: dict[str, Any]) -> ModuleType | None:
+    if "cryptosuite" in proof:
+        return _SUITES.get(text_of(proof["cryptosuite"]) or "")
+    return _OLDER.get(text_of(proof.get("type")) or "")
+
+
+def _suite(cryptosuite: str) -> ModuleType:
+    if cryptosuite not in _SUITES:
+        raise ProofUnsupported(f"the cryptosuite {cryptosuite[:80]} is not implemented here")
     return _SUITES[cryptosuite]
 
 

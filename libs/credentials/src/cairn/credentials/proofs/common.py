@@ -38,7 +38,7 @@ PROOF_KEYS: Final = frozenset(
 HASHES: Final[dict[Algorithm, Callable[[bytes], Any]]] = {"EdDSA": sha256, "ES256": sha256, "ES384": sha384}
 """The hash that goes with the key's curve (Data Integrity ECDSA Cryptosuites 1.0 §3.2.4)."""
 SIGNATURE_BYTES: Final[dict[Algorithm, int]] = {"EdDSA": 64, "ES256": 64, "ES384": 96}
-_REQUIRED: Final = ("type", "cryptosuite", "verificationMethod", "proofPurpose", "proofValue")
+_REQUIRED: Final = ("type", "verificationMethod", "proofPurpose", "proofValue")
 
 
 def unsecured(document: dict[str, Any]) -> dict[str, Any]:
@@ -133,11 +133,14 @@ def with_signed_context(document: dict[str, Any], proof: dict[str, Any]) -> dict
 
 
 def check_options(proof: dict[str, Any], *, purpose: str) -> None:
-    """The members of a proof before its cryptography (§2.1). Raises ProofInvalid."""
+    """The members of a proof before its cryptography (§2.1). Raises ProofInvalid.
+
+    One without `cryptosuite` is of an older type, which is its own suite.
+    """
     for name in _REQUIRED:
         if not isinstance(proof.get(name), str) or not proof[name]:
             raise malformed(f"the proof has no {name}", name)
-    if proof["type"] != "DataIntegrityProof":
+    if "cryptosuite" in proof and proof["type"] != "DataIntegrityProof":
         raise malformed(f"the proof's type is {proof['type'][:80]}, not DataIntegrityProof", "type")
     if proof["proofPurpose"] != purpose:
         raise ProofInvalid(
