@@ -7,6 +7,7 @@ queue every request behind it; and only one process migrates at a time, by an ad
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -72,7 +73,10 @@ async def _run_env(url: str) -> None:
     engine = create_async_engine(async_url(url), poolclass=pool.NullPool)
     try:
         async with engine.connect() as connection:
-            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+            # Asked for rather than waited for: an index that is made concurrently waits for every statement that runs.
+            while not (await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK})).scalar():
+                await connection.commit()
+                await asyncio.sleep(0.2)
             await connection.execute(text("SET lock_timeout = '5s'"))
             await connection.commit()
             await connection.run_sync(_run_migrations)
@@ -120,6 +124,13 @@ def protect(name: str, *, role: str, grants: str, readable_if: str | None = None
     if readable_if:
         op.execute(f"CREATE POLICY {name}_readable ON {name} FOR SELECT USING ({readable_if})")
     op.execute(f'GRANT {grants} ON {name} TO "{role}"')
+
+
+def index_concurrently(name: str, table: str, columns: Sequence[str], *, where: str) -> None:
+    """An index that is made while others write. One that an earlier try left unfinished is made anew."""
+    with op.get_context().autocommit_block():
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        op.create_index(name, table, list(columns), postgresql_where=sa.text(where), postgresql_concurrently=True)
 
 
 def runtime_role() -> str:

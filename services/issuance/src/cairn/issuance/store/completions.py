@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -12,6 +12,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
 from cairn.common.telemetry import traceparent
+from cairn.issuance.store.turns import in_turn
+
+_PENDING: Final = "state = 'pending'"
+_TURNS: Final = in_turn("completions", _PENDING, "recorded_at")
 
 
 async def add(tx: Transaction, tenant: str, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
@@ -106,16 +110,19 @@ async def receipt_lines(tx: Transaction, receipt_id: UUID) -> Sequence[RowMappin
 
 
 async def take_pending(tx: Transaction, limit: int) -> Sequence[RowMapping]:
-    """Pending completions with all that a credential needs; other workers pass over the rows taken here."""
-    statement = text("""
+    """Pending completions, by turns of their tenants, with all that a credential needs; others pass over these rows."""
+    statement = text(f"""
+        WITH RECURSIVE {_TURNS}
         SELECT c.tenant_id, c.id, c.learner_id, c.facts, c.traceparent, a.id AS achievement_id, a.body AS achievement,
                l.key, l.profile, i.did, i.body AS institution
-          FROM completions c
+          FROM turns
+         CROSS JOIN LATERAL (
+            SELECT * FROM completions WHERE {_PENDING} AND tenant_id = turns.tenant
+             ORDER BY recorded_at LIMIT turns.share FOR UPDATE SKIP LOCKED) AS c
           JOIN achievements a ON a.id = c.achievement_id
           JOIN learners l ON l.id = c.learner_id
           JOIN institutions i ON i.tenant_id = c.tenant_id
-         WHERE c.state = 'pending' ORDER BY c.recorded_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
-    """).columns(facts=JSONB(), achievement=JSONB(), institution=JSONB())
+    """).columns(facts=JSONB(), achievement=JSONB(), institution=JSONB())  # noqa: S608
     return await tx.rows(statement, {"limit": limit})
 
 

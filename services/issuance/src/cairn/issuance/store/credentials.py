@@ -13,11 +13,15 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
+from cairn.issuance.store.turns import in_turn
 
 _COLUMNS: Final = """
     tenant_id, id, learner_id, achievement_id, completion_id, award_id, state, status, list_id, list_index,
     holding, key, body, intended_at, issued_at, renews
 """
+_INTENDED: Final = "state = 'intended' AND learner_id IS NOT NULL"
+"""Without those of no learner, which are signed in the request that brings them."""
+_TURNS: Final = in_turn("credentials", _INTENDED, "intended_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,18 @@ async def documents(tx: Transaction, document_id: str, *, lock: bool = False) ->
 
 
 async def take_intended(tx: Transaction, limit: int) -> Sequence[RowMapping]:
-    """Credentials to sign, each with its learner's key (null: erased meanwhile); others pass over these rows."""
-    statement = text("""
+    """Credentials to sign, by turns of their tenants, each with its learner's key (null: erased meanwhile); others pass
+    over these rows."""
+    statement = text(f"""
+        WITH RECURSIVE {_TURNS}
         SELECT c.tenant_id, c.id, c.learner_id, c.award_id, c.status, c.holding, c.intent, c.body, c.traceparent,
                c.renews, l.key
-          FROM credentials c JOIN learners l ON l.id = c.learner_id
-         WHERE c.state = 'intended' ORDER BY c.intended_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
-    """).columns(holding=JSONB())
+          FROM turns
+         CROSS JOIN LATERAL (
+            SELECT * FROM credentials WHERE {_INTENDED} AND tenant_id = turns.tenant
+             ORDER BY intended_at LIMIT turns.share FOR UPDATE SKIP LOCKED) AS c
+          JOIN learners l ON l.id = c.learner_id
+    """).columns(holding=JSONB())  # noqa: S608
     return await tx.rows(statement, {"limit": limit})
 
 
