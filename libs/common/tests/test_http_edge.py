@@ -18,6 +18,7 @@ from cairn.common import app as app_module
 from cairn.common.app import create_app
 from cairn.common.auth import Principal, mint, requires
 from cairn.common.db import Database
+from cairn.common.fairness import FairShare
 from cairn.common.migrations import migrate
 from cairn.common.problem import COMMON, DomainError, Fault, Problem
 from cairn.provision.postgres import EmbeddedPostgres, destroy
@@ -403,3 +404,68 @@ def test_every_route_is_in_the_openapi_document(settings) -> None:
 def test_common_codes_are_4xx_or_5xx_and_only_a_malformed_payload_is_422() -> None:
     assert all(400 <= found.status < 600 for found in COMMON.values())
     assert [code for code, found in COMMON.items() if found.status == 422] == ["malformed"]
+
+
+class TestR15:
+    """Load is shed before memory grows, and no tenant takes a process to itself."""
+
+    def app(self, settings, **limits: float) -> FastAPI:
+        database = Database(settings.database_url.get_secret_value())
+        return create_app(
+            settings, database, title="Probe", description="", routers=[routes()], problems=PROBLEMS, **limits
+        )
+
+    async def test_r15_what_is_in_hand_has_a_bound_however_many_send_it(self, settings) -> None:
+        """Eight send 100 kB each, where there is room for 300 kB; none goes on until all have sent what they may."""
+        app = self.app(settings, max_in_hand=300_000)
+        go_on = asyncio.Event()
+
+        async def body() -> AsyncGenerator[bytes]:
+            for _ in range(100):
+                yield b"x" * 1000
+            await go_on.wait()
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://probe") as client:
+            asking = [asyncio.create_task(client.post("/v1/raw", content=body())) for _ in range(8)]
+            await asyncio.sleep(0.1)
+            go_on.set()
+            answers = await asyncio.gather(*asking)
+            taken = [answer for answer in answers if answer.status_code == 200]
+            assert 1 <= len(taken) <= 3
+            for answer in answers:
+                if answer not in taken:
+                    problem(answer, 429, "overloaded")
+                    assert int(answer.headers["retry-after"]) >= 1
+            # A length that is declared is refused unread, and what was answered gives its room back.
+            assert (await client.post("/v1/raw", content=b"x" * 300_001)).status_code == 429
+            assert (await client.post("/v1/raw", content=b"x" * 300_000)).json() == {"size": 300_000}
+
+    async def test_a_body_that_drips_is_cut_off(self, settings) -> None:
+        async def body() -> AsyncGenerator[bytes]:
+            while True:
+                yield b"x"
+                await asyncio.sleep(0.05)
+
+        transport = httpx.ASGITransport(self.app(settings, body_seconds=0.3))
+        async with httpx.AsyncClient(transport=transport, base_url="http://probe") as client:
+            problem(await client.post("/v1/raw", content=body()), 408, "request-timeout")
+
+    async def test_r15_one_tenant_waits_for_itself_and_not_the_others_for_it(self) -> None:
+        share = FairShare(2, waiting=3, seconds=0.3)
+        leave = asyncio.Event()
+
+        async def work(tenant: str) -> str:
+            async with share.of(tenant):
+                await leave.wait()
+                return tenant
+
+        north = [asyncio.create_task(work("north")) for _ in range(6)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(0.1), share.of("harbour"):
+            pass
+        outcomes = await asyncio.gather(*north[2:], return_exceptions=True)
+        assert [getattr(outcome, "code", "") for outcome in outcomes] == ["overloaded"] * 4
+        leave.set()
+        assert await asyncio.gather(*north[:2]) == ["north"] * 2
+        async with share.of("north"):
+            pass

@@ -26,6 +26,8 @@ _tracer = trace.get_tracer(__name__)
 
 _PREFIX: Final = re.compile(r"(/[a-z0-9-]{1,40}){1,4}")
 
+_FULL: Final = "The service holds as many requests as it has room for."
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -39,10 +41,14 @@ def create_app(
     problems: Mapping[str, Problem],
     lifespan: Lifespan | None = None,
     max_body: int = 16 * 1024 * 1024,
+    max_in_hand: int = 64 * 1024 * 1024,
+    body_seconds: float = 60,
 ) -> FastAPI:
     """The application of one service, with problems, access tokens, telemetry and health.
 
-    `max_body` is in bytes: a longer request is refused before it is parsed (S20).
+    `max_body` is in bytes: a longer request is refused before it is parsed (S20). `max_in_hand` is what the bodies of
+    all requests that are not answered yet may come to: what would exceed it is refused with 429, before memory grows
+    (R15). A body takes at most `body_seconds` to arrive.
     """
     app = FastAPI(
         title=title,
@@ -61,7 +67,9 @@ def create_app(
     app.include_router(health_router(database.ping))
     for router in routers:
         app.include_router(router)
-    app.add_middleware(_Limit, max_body=max_body, problems=app.state.problems)
+    app.add_middleware(
+        _Limit, max_body=max_body, max_in_hand=max_in_hand, seconds=body_seconds, problems=app.state.problems
+    )
     app.add_middleware(_Observe, service=settings.service)
     app.add_middleware(_Prefix)
     return app
@@ -92,10 +100,13 @@ def health_router(ready: Callable[[], Awaitable[None]]) -> APIRouter:
 
 
 class _Limit:
-    """Refuses a body above the limit by its declared length, and cuts off one that lies about it."""
+    """Refuses a body above the limit by its declared length, and cuts off one that lies about it, comes too slowly, or
+    comes when there is too much in hand. What is in hand is counted as it arrives: a promise takes no memory."""
 
-    def __init__(self, app: ASGIApp, max_body: int, problems: Problems) -> None:
-        self._app, self._max, self._problems = app, max_body, problems
+    def __init__(self, app: ASGIApp, max_body: int, max_in_hand: int, seconds: float, problems: Problems) -> None:
+        self._app, self._max, self._max_in_hand, self._seconds = app, max_body, max_in_hand, seconds
+        self._problems = problems
+        self._in_hand = 0
         self._detail = f"The body is longer than {max_body} bytes."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,23 +114,40 @@ class _Limit:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        declared = request.headers.get("content-length", "0")
-        if declared.isascii() and declared.isdigit() and int(declared) > self._max:
+        length = request.headers.get("content-length", "0")
+        declared = int(length) if length.isascii() and length.isdigit() else 0
+        if declared > self._max:
             refusal = DomainError(self._detail, code="payload-too-large", fix="Send it in smaller parts.")
             await self._problems.response(refusal, request)(scope, receive, send)
             return
-        seen = 0
+        if declared and self._in_hand + declared > self._max_in_hand:
+            await self._problems.response(DomainError(_FULL, code="overloaded"), request)(scope, receive, send)
+            return
+        seen, more = 0, True
+        deadline = asyncio.get_running_loop().time() + self._seconds
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
+            nonlocal seen, more
+            try:
+                # Once the body is there, what is waited for is the end of the connection, and that has no deadline.
+                async with asyncio.timeout_at(deadline if more else None):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"The body did not arrive within {self._seconds:g} seconds.") from None
+            size, more = len(message.get("body", b"")), message.get("more_body", False)
+            seen += size
+            self._in_hand += size
+            # Starlette and FastAPI let this kind through wherever they read a body; others they wrap.
             if seen > self._max:
-                # Starlette and FastAPI let this kind through wherever they read a body; others they wrap.
                 raise HTTPException(413, self._detail)
+            if self._in_hand > self._max_in_hand:
+                raise HTTPException(429, _FULL)
             return message
 
-        await self._app(scope, counted, send)
+        try:
+            await self._app(scope, counted, send)
+        finally:
+            self._in_hand -= seen
 
 
 class _Prefix:

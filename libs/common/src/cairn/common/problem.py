@@ -32,6 +32,8 @@ class Problem:
 
     status: int
     title: str
+    retry_after: int | None = None
+    """After how many seconds the same request may well succeed."""
 
 
 COMMON: Final[Mapping[str, Problem]] = {
@@ -45,7 +47,9 @@ COMMON: Final[Mapping[str, Problem]] = {
     "payload-too-large": Problem(413, "The payload is too large"),
     "unsupported-media-type": Problem(415, "The media type is not supported"),
     "method-not-allowed": Problem(405, "The method is not allowed here"),
-    "unavailable": Problem(503, "A part that is needed cannot be reached just now"),
+    "request-timeout": Problem(408, "The request did not arrive in time"),
+    "overloaded": Problem(429, "Too much is in hand just now", retry_after=1),
+    "unavailable": Problem(503, "A part that is needed cannot be reached just now", retry_after=2),
     "internal": Problem(500, "The service failed"),
 }
 
@@ -79,14 +83,17 @@ class Problems:
 
     def response(self, error: DomainError, request: Request, headers: Mapping[str, str] | None = None) -> Response:
         status, body = self.document(error, request.url.path)
-        return Response(orjson.dumps(body), status, dict(headers or {}), "application/problem+json")
+        again = self._codes[error.code].retry_after if error.code in self._codes else None
+        own = {"Retry-After": str(again)} if again is not None else {}
+        return Response(orjson.dumps(body), status, {**own, **(headers or {})}, "application/problem+json")
 
     def install(self, app: FastAPI) -> None:
         """Make every error of `app` a problem document."""
 
         async def domain(request: Request, error: Exception) -> Response:
             assert isinstance(error, DomainError)
-            return self.response(error, request, _HEADERS.get(error.code))
+            bearer = {"WWW-Authenticate": "Bearer"} if error.code == "unauthenticated" else None
+            return self.response(error, request, bearer)
 
         async def malformed(request: Request, error: Exception) -> Response:
             assert isinstance(error, RequestValidationError)
@@ -136,11 +143,6 @@ class Problems:
         app.add_exception_handler(Exception, broken)
 
 
-_HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
-    "unauthenticated": {"WWW-Authenticate": "Bearer"},
-    "unavailable": {"Retry-After": "2"},
-}
-
 # SQLSTATE, PostgreSQL's appendix A: what passes, so that the same request may succeed in a moment. Connections (08),
 # resources such as a full disk (53), serialisation, deadlock, lock and statement timeouts, a server that stops.
 _PASSING: Final = frozenset({"08", "53", "40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"})
@@ -152,8 +154,10 @@ _HTTP_CODES: Final = {
     403: ("forbidden", ""),
     404: ("not-found", ""),
     405: ("method-not-allowed", ""),
+    408: ("request-timeout", "Send it again, faster or in smaller parts."),
     413: ("payload-too-large", "Send it in smaller parts."),
     415: ("unsupported-media-type", ""),
+    429: ("overloaded", "Send it again after the seconds in Retry-After."),
     503: ("unavailable", "Try again in a moment."),
 }
 

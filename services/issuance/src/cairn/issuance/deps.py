@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Final
 
 from cairn.common.db import Database
+from cairn.common.fairness import FairShare
 from cairn.common.fetch import Fetcher
 from cairn.common.instants import utc_now
 from cairn.common.vault import Vault
 from cairn.credentials import Templates
 from cairn.issuance.settings import IssuanceSettings
 from cairn.issuance.signing import KeyHolder, LocalKeyHolder
+from cairn.issuance.use_cases.backlog import Backlog
 
 GROUP: Final = "issuance"
 """The consumer group, by which the inbox and dead letters are kept too."""
@@ -27,6 +29,9 @@ class Deps:
     keys: KeyHolder
     fetcher: Fetcher
     """For the pictures of achievements, whose addresses institutions choose."""
+    share: FairShare
+    """Of intake: no institution takes every connection to PostgreSQL."""
+    backlog: Backlog
     now: Callable[[], datetime] = utc_now
     templates: Templates = field(default_factory=Templates)
     """What the last credentials had in common, of every achievement."""
@@ -37,7 +42,8 @@ class Deps:
         vault = Vault(settings.kek)
         url = settings.database_url.get_secret_value()
         database = Database(url, pool=settings.database_pool, worker=worker)
-        return cls(settings, database, vault, LocalKeyHolder(vault), Fetcher())
+        share = FairShare(max(1, settings.database_pool // 2))
+        return cls(settings, database, vault, LocalKeyHolder(vault), Fetcher(), share, Backlog(settings.intake_backlog))
 
     async def close(self) -> None:
         await self.fetcher.close()

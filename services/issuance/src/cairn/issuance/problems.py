@@ -17,6 +17,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "identifier-taken": Problem(409, "The identifier belongs to another learner of the institution"),
     "completion-impossible": Problem(400, "The completion cannot be true"),
     "completion-changed": Problem(409, "The completion was recorded before with other facts"),
+    "backlog-full": Problem(429, "Too much of this institution waits for its credentials", retry_after=5),
     "too-many-lines": Problem(413, "There are too many lines"),
     "link-code-refused": Problem(403, "The link code is not valid"),
     "merge-refused": Problem(409, "The learners cannot be merged"),

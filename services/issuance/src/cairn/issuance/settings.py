@@ -16,6 +16,8 @@ class IssuanceSettings(Settings):
     """Pending completions that one step of the drafting job takes."""
     sign_batch: int = Field(default=50, ge=1, le=500)
     """Credentials signed in one transaction."""
+    intake_backlog: int = Field(default=50_000, ge=1)
+    """Completions of one institution that may wait for their credentials; then its posts are answered with 429."""
     award_patience_seconds: float = Field(default=60, ge=0)
     """How long an award may wait for the activation of its framework, which travels on another partition."""
     status_list_size: int = Field(default=131_072, ge=131_072)

@@ -96,28 +96,12 @@ async def post(
     idempotency_key: Annotated[str | None, Header(description="The same post under the same key is done once.")] = None,
 ) -> Response:
     """One completion as JSON, or many as NDJSON, each line by itself. Answers once they are durable."""
-    body = await request.body()
     media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media == "application/json":
-        lines = [_line(1, body)]
-        if lines[0].faults:
-            raise DomainError("The completion was refused.", code="malformed", faults=lines[0].faults)
-    elif media in {"application/x-ndjson", "application/ndjson", "application/jsonl"}:
-        lines = [_line(number, text) for number, text in enumerate(body.split(b"\n"), 1) if text.strip()]
-        if not lines:
-            raise DomainError("There is no line in the body.", code="malformed", fix="Send one JSON object a line.")
-        if len(lines) > MAX_LINES:
-            raise DomainError(
-                f"{len(lines)} lines are too many.", code="too-many-lines", fix=f"Send at most {MAX_LINES} a post."
-            )
-    else:
-        raise DomainError(
-            f"{media} is not understood here.",
-            code="unsupported-media-type",
-            fix="Send application/json or application/x-ndjson.",
-        )
-    idempotency = Idempotency(deps.vault, principal, "POST /v1/completions", idempotency_key, body)
-    done = await completions.record(deps, principal, lines, idempotency, single=media == "application/json")
+    async with completions.admitted(deps, principal):
+        body = await request.body()
+        lines = _lines(media, body)
+        idempotency = Idempotency(deps.vault, principal, "POST /v1/completions", idempotency_key, body)
+        done = await completions.record(deps, principal, lines, idempotency, single=media == "application/json")
     answer = done if isinstance(done, Answer) else completions.answer_of(done)
     return Response(answer.body, answer.status, dict(answer.headers), "application/json")
 
@@ -161,6 +145,29 @@ def _state(completion: str, credential: str | None) -> Literal["pending", "signi
     if credential == "issued":
         return "issued"
     return "signing" if credential == "intended" else "pending"
+
+
+def _lines(media: str, body: bytes) -> list[Line]:
+    """Raises DomainError for a body that is refused as a whole."""
+    if media == "application/json":
+        lines = [_line(1, body)]
+        if lines[0].faults:
+            raise DomainError("The completion was refused.", code="malformed", faults=lines[0].faults)
+    elif media in {"application/x-ndjson", "application/ndjson", "application/jsonl"}:
+        lines = [_line(number, text) for number, text in enumerate(body.split(b"\n"), 1) if text.strip()]
+        if not lines:
+            raise DomainError("There is no line in the body.", code="malformed", fix="Send one JSON object a line.")
+        if len(lines) > MAX_LINES:
+            raise DomainError(
+                f"{len(lines)} lines are too many.", code="too-many-lines", fix=f"Send at most {MAX_LINES} a post."
+            )
+    else:
+        raise DomainError(
+            f"{media} is not understood here.",
+            code="unsupported-media-type",
+            fix="Send application/json or application/x-ndjson.",
+        )
+    return lines
 
 
 def _line(number: int, text: bytes) -> Line:

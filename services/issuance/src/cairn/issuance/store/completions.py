@@ -126,6 +126,19 @@ async def take_pending(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     return await tx.rows(statement, {"limit": limit})
 
 
+async def waiting(tx: Transaction, tenant: str, bound: int) -> int:
+    """How many of the tenant's completions have no signature yet; of more than `bound` one needs to know no more."""
+    statement = text("""
+        SELECT (SELECT count(*) FROM (SELECT FROM completions
+                                       WHERE tenant_id = :tenant AND state = 'pending' LIMIT :bound) AS pending)
+             + (SELECT count(*) FROM (SELECT FROM credentials
+                                       WHERE tenant_id = :tenant AND state = 'intended' AND learner_id IS NOT NULL
+                                       LIMIT :bound) AS intended) AS waiting
+    """)
+    [row] = await tx.rows(statement, {"tenant": tenant, "bound": bound})
+    return row["waiting"]
+
+
 async def settle(tx: Transaction, outcomes: Sequence[tuple[UUID, str, str | None]]) -> None:
     """Set state and reason of each completion."""
     if not outcomes:

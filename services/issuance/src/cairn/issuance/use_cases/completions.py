@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,6 +56,14 @@ class Outcome:
     refused: list[Refusal]
 
 
+@asynccontextmanager
+async def admitted(deps: Deps, principal: Principal) -> AsyncGenerator[None]:
+    """A turn to post, before anything is read. Raises DomainError `overloaded` and `backlog-full`."""
+    async with deps.share.of(principal.tenant):
+        await deps.backlog.look(deps.database, principal.tenant)
+        yield
+
+
 async def record(
     deps: Deps, principal: Principal, lines: Sequence[Line], idempotency: Idempotency, *, single: bool
 ) -> Outcome | Answer:
@@ -66,6 +75,7 @@ async def record(
     async with deps.database.transaction(tenant) as tx:
         if (answer := await idempotency.saved(tx)) is not None:
             return answer
+        deps.backlog.let_in(tenant, len(lines))
         sound, refused = await _resolve(deps, tx, tenant, lines, now)
         rows = list({row["id"]: row for row in sound}.values())
         added = await completions.add(tx, tenant, rows)
