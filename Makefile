@@ -38,7 +38,7 @@ format: install ## put the code into its one form
 
 lock: ## resolve the pyprojects again into requirements.lock (LOCK_ARGS=--upgrade: newest versions)
 	@dev/install.sh build
-	@$(BIN)/python dev/requirements.py wanted build run test > .venv/wanted.txt
+	@$(BIN)/python dev/requirements.py wanted build run test fuzz > .venv/wanted.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header $(LOCK_ARGS) .venv/wanted.txt -o requirements.lock
 
@@ -73,9 +73,10 @@ integration: install ## tests that need PostgreSQL or Kafka
 e2e: install ## journeys across all services, and faults
 	$(PYTEST) -m e2e
 
-# A million inputs in ten nights of CI, each night others: the seed is the day.
+# The seed is the day: a run that is repeated, as by cron every night, tries other inputs each time.
 INPUTS ?= 100000
 fuzz: install ## what strangers hand in, mutated: no reader raises, hangs or swells (INPUTS=100000)
+	@dev/install.sh fuzz
 	$(BIN)/python -m tests.fuzz $(INPUTS)
 
 ##@ Measuring it

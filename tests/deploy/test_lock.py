@@ -31,7 +31,7 @@ def test_every_version_has_hashes_and_no_line_has_an_address():
     assert not re.search(r"https?:|file:|git\+|\bindex", LOCK)
 
 
-@pytest.mark.parametrize("group", ["build", "run", "services", "test"])
+@pytest.mark.parametrize("group", ["build", "run", "services", "test", "fuzz"])
 def test_the_lock_satisfies_what_the_packages_ask_for(group: str):
     wanted = {Requirement(line).name.lower(): Requirement(line) for line in _say("wanted", group)}
     pinned = {Requirement(line).name.lower(): Requirement(line) for line in _say("pinned", group)}

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import re
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any, Final
+
+from tests.fuzz.outside import MORE
 
 HERE: Final = Path(__file__).parent
 FIXTURES: Final = HERE.parents[1] / "libs" / "credentials" / "tests" / "fixtures"
@@ -53,27 +58,70 @@ _BYTES += [
     b"iTXt",
     b"9" * 40,
     b"[" * 70,
-    b"\0\0--\0\0",
+    MORE,
     b"1e999",
     b"NaN",
 ]
 
 
+_ANSWERED: Final = [
+    ["obl/ob2-hosted.json", "obl/ob2-hosted.json", "obl/ob2-badge.json"],
+    ["obl/ob2-signed.jws", "obl/ob2-key.json", "obl/ob2-issuer.json", "obl/ob2-badge.json", "obl/ob2-revocation.json"],
+    ["db/ob3-did-web.json", "resources/issuer.example.did.json"],
+    ["db/status-ok.json", "resources/issuer.example.did.json", "resources/status-1.json"],
+    ["sdjwt/ok-status.sdjwt", "resources/jwt-vc-issuer.json", "resources/tsl-1.jwt"],
+]
+"""A fixture, and what the outside answers to it."""
+_POINTED: Final = {
+    "db/ob3-eddsa-rdfc-2022-full.json": "/credentialSubject/achievement/name /evidence /validUntil",
+    "db/ob3-ecdsa-sd-2023-BASE.json": "/credentialSubject/achievement/criteria /name",
+}
+"""A fixture, and pointers to what its holder shows of it."""
+_CLAIMS: Final = {
+    "vct": "https://issuer.example/vct/degree",
+    "degree": {"name": "Statistics", "grades": ["A", "B"]},
+    "status": {"status_list": {"idx": 3, "uri": "https://issuer.example/tsl/1"}},
+}
+_STATES: Final = {
+    "sub": "https://issuer.example/tsl/1",
+    "iat": 1_760_000_000,
+    "status_list": {"bits": 1, "lst": base64.urlsafe_b64encode(zlib.compress(bytes(16))).rstrip(b"=").decode()},
+}
+
+
 def seeds() -> list[bytes]:
-    """Every fixture that is not large, and every input that is kept."""
+    """Every fixture that is not large, every input that is kept, and what readers are asked besides."""
     files = [path for folder in (FIXTURES, KEPT) for path in sorted(folder.rglob("*")) if path.is_file()]
-    return [path.read_bytes() for path in files if path.stat().st_size < 20_000]
+    return [path.read_bytes() for path in files if path.stat().st_size < 20_000] + list(_made())
+
+
+def _made() -> Iterator[bytes]:
+    for names in _ANSWERED:
+        yield MORE.join((FIXTURES / name).read_bytes() for name in names)
+    for name, pointers in _POINTED.items():
+        yield MORE.join([(FIXTURES / name).read_bytes(), pointers.encode()])
+    yield MORE.join([json.dumps(_CLAIMS).encode(), b"/degree/grades/1 /degree/name", json.dumps(_STATES).encode()])
+    for pack in (gzip.compress, zlib.compress):
+        yield pack(bytes(16_384))
+    yield b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><title>a</title><path d="M0 0h9v9z"/></svg>'
+    # A PNG of one pixel.
+    yield base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    yield b"key:z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x#z6Mk"
+    yield b"jwk:eyJrdHkiOiJPS1AiLCJjcnYiOiJFZDI1NTE5IiwieCI6IkF3TUN3TSJ9"
+    yield b"web:uni.example%3A8443:issuers:1#key-1"
 
 
 def mutated(random: Random, corpus: list[bytes]) -> bytes:
     """One input: a seed, changed in a few places as JSON, as a token, or as bytes."""
     data = random.choice(corpus)
     for _ in range(random.choice((1, 1, 1, 2, 3, 5))):
-        data = _changed(random, data, corpus)
+        data = changed(random, data, corpus)
     return data[:40_000]
 
 
-def _changed(random: Random, data: bytes, corpus: list[bytes]) -> bytes:
+def changed(random: Random, data: bytes, corpus: list[bytes]) -> bytes:
     way = random.random()
     if way < 0.6:
         try:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from cairn.credentials import (
     CredentialError,
     JsonRefused,
-    Policy,
-    Trust,
-    Unreachable,
+    bake,
+    base64url,
     decode_list,
     parse_json,
     read_did_document,
@@ -25,53 +25,41 @@ from cairn.credentials import (
 from cairn.credentials.canonicalize import jcs, jsonld
 from cairn.credentials.canonicalize.rdfc import canonical_nquads
 from cairn.credentials.canonicalize.walk import HandOver, walk
+from cairn.credentials.did import read_issuer_metadata
+from cairn.credentials.did_resolution import Unresolved, dereference, document_url, expand, read_did_url
+from cairn.credentials.jws import Jws
+from cairn.credentials.token_status import Reference, read_token_status
+from tests.fuzz.outside import MORE, POLICY, Outside, done, object_of, refused_or
+from tests.fuzz.signed import (
+    a_part_that_is_derived,
+    what_a_holder_shows,
+    what_an_issuer_signs,
+    what_an_issuer_signs_in_a_token,
+    what_an_issuer_signs_to_be_disclosed,
+    what_is_signed_verifies,
+)
 
-_POLICY: Final = Policy(at=datetime(2026, 11, 24, 12, tzinfo=UTC), challenge="c", domain="d")
 _DID: Final = "did:web:issuer.example"
-_MORE: Final = b"\0\0--\0\0"
-"""Parts an input: what is handed in, then what each fetch answers."""
-
-
-class _Outside:
-    """Answers every fetch with the next part of the input, and has no more when that is spent."""
-
-    def __init__(self, parts: list[bytes]) -> None:
-        self._parts = parts
-
-    def _next(self) -> bytes:
-        if not self._parts:
-            raise Unreachable("nothing is there")
-        return self._parts.pop(0)
-
-    async def did_document(self, did: str, url: str) -> bytes:
-        return self._next()
-
-    async def trust(self, issuer: str) -> Trust:
-        return Trust.TRUSTED
-
-    async def status_list(self, url: str) -> bytes:
-        return self._next()
-
-    async def document(self, url: str) -> bytes:
-        return self._next()
+_LIST: Final = Reference("https://issuer.example/tsl/1", 8)
+_LIST_TOKEN: Final = Jws(b"", b"", "EdDSA", "statuslist+jwt", None, None, None, {})
 
 
 def verify_anything(data: bytes) -> None:
     """Never raises, and what it says can be written down."""
-    first, *rest = data.split(_MORE)
-    found = _done(verify(first, _Outside(rest), _POLICY))
+    first, *rest = data.split(MORE)
+    found = done(verify(first, Outside(rest), POLICY))
     json.dumps(found.to_json())
     assert found.facts is None or found.credential is not None
 
 
 def verify_text(data: bytes) -> None:
     """The same of text, where the bytes are no text either: lone surrogates stand for them."""
-    json.dumps(_done(verify(data.decode("utf-8", "surrogateescape"), _Outside([]), _POLICY)).to_json())
+    json.dumps(done(verify(data.decode("utf-8", "surrogateescape"), Outside([]), POLICY)).to_json())
 
 
 def verify_a_presentation(data: bytes) -> None:
-    first, *rest = data.split(_MORE)
-    json.dumps(_done(verify_presentation(first, _Outside(rest), _POLICY)).to_json())
+    first, *rest = data.split(MORE)
+    json.dumps(done(verify_presentation(first, Outside(rest), POLICY)).to_json())
 
 
 def json_is_read_as_by_others(data: bytes) -> None:
@@ -85,7 +73,7 @@ def json_is_read_as_by_others(data: bytes) -> None:
 
 def the_walk_equals_the_processor(data: bytes) -> None:
     """What the walk takes, it writes to the byte as pyld and the full algorithm do, or both refuse it."""
-    document = _object(data)
+    document = object_of(data)
     try:
         quick = _written(lambda: walk(document).canonical())
     except HandOver:
@@ -95,22 +83,35 @@ def the_walk_equals_the_processor(data: bytes) -> None:
 
 def jcs_is_a_fixed_point(data: bytes) -> None:
     try:
-        written = jcs(_object(data))
+        written = jcs(object_of(data))
     except CredentialError:
         return
     assert jcs(json.loads(written)) == written
 
 
+def a_did(data: bytes) -> None:
+    """A DID, or a DID URL, that somebody wants resolved."""
+    asked = data.decode("utf-8", "replace")
+    for name in ("did:key:", "did:jwk:", "did:web:", ""):
+        try:
+            url = read_did_url(name + asked)
+            document = expand(url.did) if document_url(url.did) is None else {}
+            json.dumps(dereference(document, url))
+        except Unresolved:
+            continue
+
+
 def a_did_document(data: bytes) -> None:
-    _refused_or(lambda: read_did_document(data, _DID))
+    refused_or(lambda: read_did_document(data, _DID))
+    refused_or(lambda: read_issuer_metadata(data, "https://issuer.example"))
 
 
 def a_status_list(data: bytes) -> None:
-    document = _object(data)
+    document = object_of(data)
     subject = document.get("credentialSubject")
     encoded = subject.get("encodedList") if isinstance(subject, dict) else None
     if isinstance(encoded, str):
-        _refused_or(lambda: decode_list(encoded))
+        refused_or(lambda: decode_list(encoded))
     for index in ("0", "131071", "99999999999999999999", str(document.get("index"))):
         entry = {
             "type": "BitstringStatusListEntry",
@@ -118,15 +119,33 @@ def a_status_list(data: bytes) -> None:
             "statusListIndex": index,
             "statusListCredential": str(document.get("id")),
         }
-        _refused_or(lambda entry=entry: read_status(entry, document, issuer=_DID))
+        refused_or(lambda entry=entry: read_status(entry, document, issuer=_DID))
+
+
+def a_packed_list(data: bytes) -> None:
+    """The bytes within a list, which are unpacked: gzip, and zlib as a Token Status List has it."""
+    for packed in (data, zlib.compress(data)):
+        refused_or(lambda packed=packed: decode_list("u" + base64url.encode(packed)))
+    claims = {"sub": _LIST.url, "iat": 0, "status_list": {"bits": 1, "lst": base64url.encode(data)}}
+    token = replace(_LIST_TOKEN, payload=claims)
+    refused_or(lambda: read_token_status(_LIST, token, issuer=_DID, at=POLICY.at, tolerance=POLICY.tolerance))
 
 
 def a_baked_image(data: bytes) -> None:
-    _refused_or(lambda: unbake(data))
+    refused_or(lambda: unbake(data))
+
+
+def a_picture_to_bake_into(data: bytes) -> None:
+    """What is baked is what is read again."""
+    try:
+        baked = bake(data, "a badge & <more>")
+    except CredentialError:
+        return
+    assert unbake(baked) == "a badge & <more>"
 
 
 def facts(data: bytes) -> None:
-    read_facts(_object(data)).model_dump_json()
+    read_facts(object_of(data)).model_dump_json()
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
@@ -135,31 +154,24 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
         verify_anything,
         verify_text,
         verify_a_presentation,
+        what_an_issuer_signs,
+        what_an_issuer_signs_in_a_token,
+        what_an_issuer_signs_to_be_disclosed,
+        what_a_holder_shows,
+        what_is_signed_verifies,
+        a_part_that_is_derived,
         json_is_read_as_by_others,
         the_walk_equals_the_processor,
         jcs_is_a_fixed_point,
+        a_did,
         a_did_document,
         a_status_list,
+        a_packed_list,
         a_baked_image,
+        a_picture_to_bake_into,
         facts,
     )
 }
-
-
-def _done(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("the verification waited for something")
-
-
-def _object(data: bytes) -> dict[str, Any]:
-    try:
-        found = parse_json(data)
-    except JsonRefused:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _written(write: Callable[[], str]) -> str | None:
@@ -167,13 +179,6 @@ def _written(write: Callable[[], str]) -> str | None:
         return write()
     except CredentialError:
         return None
-
-
-def _refused_or(read: Callable[[], object]) -> None:
-    try:
-        read()
-    except CredentialError:
-        return
 
 
 def _no_twins(members: list[tuple[str, Any]]) -> dict[str, Any]:

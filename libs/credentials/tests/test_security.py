@@ -40,6 +40,7 @@ from cairn.credentials import (
     prepare,
     sign,
     sign_jwt,
+    sign_sd_jwt,
     verify,
 )
 from cairn.credentials.canonicalize import rdfc
@@ -161,6 +162,36 @@ def test_s02_a_context_in_the_document_renames_nothing(
     with pytest.raises(DocumentRefused) as refusal:
         sign(document, signer, created=CREATED, cryptosuite=cryptosuite)
     assert refusal.value.code == "term-rekeyed"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"@context": [VC2, "https://elsewhere.example/v1"]}, "context-unknown"),
+        ({"https://www.w3.org/2018/credentials#validUntil": "2026-01-01T00:00:00Z"}, "term-rekeyed"),
+        ({"@id": "urn:x:1"}, "keyword-refused"),
+    ],
+)
+def test_s01_over_bytes_too_only_words_are_signed_that_verify(
+    signer: Ed25519Signer, change: dict[str, Any], code: str
+) -> None:
+    """Proofs over bytes leave nothing out, but what they say would be understood by nobody, or in two ways."""
+    document = build_credential(make_draft(signer.did)) | change
+    signings = (
+        lambda: sign(document, signer, created=CREATED, cryptosuite="eddsa-jcs-2022"),
+        lambda: sign_jwt(document, signer),
+        lambda: sign_sd_jwt(document, signer),
+    )
+    for signing in signings:
+        with pytest.raises(CredentialError) as refusal:
+            signing()
+        assert refusal.value.code == code
+
+
+@pytest.mark.parametrize("claim", ["vc", "exp", "nonce"])
+def test_s01_a_claim_of_the_tokens_own_is_not_taken_from_the_credential(signer: Ed25519Signer, claim: str) -> None:
+    with pytest.raises(DocumentRefused, match=claim):
+        sign_jwt(build_credential(make_draft(signer.did)) | {claim: {}}, signer)
 
 
 @pytest.mark.parametrize(

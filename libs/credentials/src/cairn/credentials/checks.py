@@ -21,7 +21,7 @@ from cairn.credentials.proofs.common import check_options, check_times, proof_in
 from cairn.credentials.schema_check import schema_findings, unknown_schemas
 from cairn.credentials.sd_jwt import binding_findings
 from cairn.credentials.secured import Secured
-from cairn.credentials.shape import listed
+from cairn.credentials.shape import listed, text_of
 from cairn.credentials.structure import model_version, structure_findings
 
 PROOF_FIRST: Final = "this is only looked up once the proof holds for the issuer"
@@ -93,7 +93,7 @@ def proof_and_issuer(
     counted = [
         pair
         for proof, pair in zip(secured.proofs, pairs, strict=True)
-        if not known or proof in known or proof.get("id") in chained
+        if not known or proof in known or text_of(proof.get("id")) in chained
     ]
     left_aside = [Finding(pair[0].code, pair[0].detail) for pair in pairs if pair not in counted]
     proof = gravest([pair[0] for pair in counted])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import floor
 from typing import Any, Final
 
+from cairn.credentials.canonicalize.compact_form import refuse_rekeyed
 from cairn.credentials.did import did_of
-from cairn.credentials.errors import TokenRefused
+from cairn.credentials.errors import DocumentRefused, TokenRefused
 from cairn.credentials.instants import parse_instant
 from cairn.credentials.jws import Jws, instant_claim, read_jws, sign_jws
 from cairn.credentials.keys import Signer
@@ -19,6 +21,7 @@ PRESENTATION_KINDS: Final = frozenset({"vp+jwt", "vp+ld+jwt"})
 SD_KINDS: Final = frozenset({"vc+sd-jwt", "vp+sd-jwt"})
 _CONTENT: Final = frozenset({None, "vc", "vp", "vc+ld+json", "vp+ld+json"})
 _CLAIMS: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"})
+_WRAPPERS: Final = ("vc", "vp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,10 @@ def sign_jwt(document: dict[str, Any], signer: Signer) -> str:
     """The credential as a compact `vc+jwt` (VC-JOSE-COSE §3.1.1), `kid` being the signer's verification method.
 
     Carries the claims that Open Badges 3.0 §8.2.4.1 asks for: iss, jti, nbf, and sub and exp where there are such.
-    Raises DocumentRefused.
+    Raises DocumentRefused or ContextUnknown.
     """
     check_unsigned(document)
+    check_payload(document)
     check_signs_for(document, signer.verification_method, "issuer")
     header = {"typ": "vc+jwt", "cty": "vc", "kid": signer.verification_method}
     return sign_jws(header, document | _claims_of(document), signer)
@@ -62,9 +66,10 @@ def sign_presentation_jwt(
 ) -> str:
     """The presentation as a compact `vp+jwt` (VC-JOSE-COSE §3.1.2), for the verifier at `domain` who sent `challenge`.
 
-    Raises DocumentRefused, also where a credential in it is neither secured nor enveloped (§3.1.2).
+    Raises ContextUnknown or DocumentRefused, also where a credential in it is neither secured nor enveloped (§3.1.2).
     """
     check_unsigned_presentation(document, signer.verification_method)
+    check_payload(document)
     claims: dict[str, Any] = {
         "iss": did_of(signer.verification_method),
         "jti": document.get("id"),
@@ -75,6 +80,14 @@ def sign_presentation_jwt(
     }
     header = {"typ": "vp+jwt", "cty": "vp", "kid": signer.verification_method}
     return sign_jws(header, document | {name: value for name, value in claims.items() if value is not None}, signer)
+
+
+def check_payload(document: dict[str, Any]) -> None:
+    """What could not be read again as it was signed. Raises DocumentRefused or ContextUnknown."""
+    refuse_rekeyed(document)
+    for name in (*_CLAIMS, *_WRAPPERS, "nonce"):
+        if name in document:
+            raise DocumentRefused(f"{name} is a claim of the token's own", code="claim-reserved", pointer=f"/{name}")
 
 
 def enveloped(token: str) -> dict[str, Any]:
@@ -94,7 +107,7 @@ def token_of(jws: Jws, kinds: frozenset[str]) -> Token:
     if jws.kind not in kinds or jws.content not in _CONTENT:
         detail = f"the token's type {jws.kind[:40]} is not that of a credential or a presentation"
         raise TokenRefused(detail, code="unsupported")
-    wrapped = [name for name in ("vc", "vp") if name in jws.payload]
+    wrapped = [name for name in _WRAPPERS if name in jws.payload]
     if wrapped:
         return _of_model_1(jws, wrapped)
     # `nonce` is the challenge of a presentation; in a credential it would be a term like any other.
@@ -158,5 +171,5 @@ def _claims_of(document: dict[str, Any]) -> dict[str, Any]:
     }
     for name, term in (("nbf", "validFrom"), ("exp", "validUntil")):
         instant = parse_instant(document.get(term))
-        claims[name] = int(instant.timestamp()) if instant else None
+        claims[name] = floor(instant.timestamp()) if instant else None
     return {name: value for name, value in claims.items() if value is not None}

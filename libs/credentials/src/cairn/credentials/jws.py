@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from math import floor
 from typing import Any, Final, get_args
 
 from cairn.credentials import base64url
@@ -25,8 +26,8 @@ _ALGORITHMS: Final[Mapping[str, Algorithm]] = {
 }
 _NEVER: Final = ("none", "hs")
 _FOREIGN_KEYS: Final = ("jku", "x5u", "x5c", "x5t", "x5t#S256")
-_CALENDAR_END: Final = 253_402_300_800
-"""The year 10,000, in seconds since 1970: no instant of the calendar is so late."""
+_CALENDAR: Final = (-62_135_596_800, 253_402_300_800)
+"""The years 1 and 10,000, in seconds since 1970: no instant of the calendar is earlier, or so late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,9 @@ def thumbprint(key: PublicKey) -> str:
 def instant_claim(claims: dict[str, Any], name: str) -> datetime | None:
     """A NumericDate (RFC 7519 §2), to the second; None where there is none."""
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _CALENDAR_END:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _CALENDAR[0] <= value < _CALENDAR[1]:
         return None
-    return datetime.fromtimestamp(int(value), UTC)
+    return datetime.fromtimestamp(floor(value), UTC)
 
 
 def b64url_decoded(text: str, what: str) -> bytes:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from cairn.credentials.did import is_did
 from cairn.credentials.errors import DidRefused, DocumentRefused, TokenRefused
 from cairn.credentials.findings import Finding
+from cairn.credentials.jose import check_payload
 from cairn.credentials.keys import PublicKey, Signer
 from cairn.credentials.sd_jwt import SdJwt, issue_sd_jwt
 from cairn.credentials.structure import check_signs_for, check_unsigned
@@ -46,8 +47,12 @@ def issue_sd_jwt_vc(
 def sign_sd_jwt(
     document: dict[str, Any], signer: Signer, *, disclosable: Collection[str] = (), holder: PublicKey | None = None
 ) -> str:
-    """The credential as a `vc+sd-jwt` (VC-JOSE-COSE §3.2.1), parts of it left to the holder. Raises DocumentRefused."""
+    """The credential as a `vc+sd-jwt` (VC-JOSE-COSE §3.2.1), parts of it left to the holder.
+
+    Raises DocumentRefused or ContextUnknown.
+    """
     check_unsigned(document)
+    check_payload(document)
     _check_disclosable(disclosable, _NEVER_WITHHELD)
     check_signs_for(document, signer.verification_method, "issuer")
     payload = document | ({"cnf": {"jwk": holder.to_jwk()}} if holder else {})

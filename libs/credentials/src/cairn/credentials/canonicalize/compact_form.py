@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Final
 
 from cairn.credentials.bundle import context_document, context_urls
-from cairn.credentials.errors import DocumentRefused
+from cairn.credentials.errors import ContextUnknown, DocumentRefused
 from cairn.credentials.shape import is_list, is_object, listed, names_in
 
 _VALUE_KEYWORDS: Final = frozenset({"@value", "@language", "@direction", "@type"})
@@ -43,8 +43,14 @@ def require_compact_form(document: dict[str, Any]) -> None:
 
 
 def refuse_rekeyed(document: dict[str, Any]) -> None:
-    """Only the re-keyed terms and keywords: for proofs over bytes, which leave nothing out. Raises DocumentRefused."""
+    """Only the re-keyed terms and keywords: for proofs over bytes, which leave nothing out.
+
+    Raises DocumentRefused, or ContextUnknown where the words have a meaning that is not known.
+    """
     keys, contexts = names_in(document)
+    for name in (one for named in contexts for one in listed(named)):
+        if isinstance(name, str) and name not in context_urls():
+            raise ContextUnknown(name)
     keys.discard("@context")
     names = "".join(keys)
     if ":" not in names and "@" not in names and not any(is_object(one) for named in contexts for one in listed(named)):
