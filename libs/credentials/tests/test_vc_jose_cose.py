@@ -297,9 +297,9 @@ class TestOpenBadgesJwt:
         """RFC 7519 §2: a NumericDate is a number of seconds from 1970, and so may be negative."""
         document = DOCUMENT | {"validFrom": "1965-06-30T12:00:00.5Z"}
         old = sign_jwt(document, ANY)
-        assert read_jws(old).payload["nbf"] == -142_257_600
+        assert read_jws(old).payload["nbf"] == -142_171_200
         assert (await look(old)).verified
-        assert (await look(token({"validFrom": document["validFrom"], "nbf": -142_257_600}, typ="JWT"))).verified
+        assert (await look(token({"validFrom": document["validFrom"], "nbf": -142_171_200}, typ="JWT"))).verified
 
     @pytest.mark.parametrize(
         ("claims", "verified"),
