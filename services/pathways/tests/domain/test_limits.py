@@ -228,3 +228,13 @@ def test_the_sentence_names_the_limit(make):
     held = [make.holding("a", credits="4")]
     assert make.said(rules, held) == "whole: not complete. You still need: volume (4 instead of 10)."
     assert parse_framework(rules).limits[0].id == "volume"
+
+
+def test_a_branch_that_asks_nothing_does_not_hide_the_limit_that_it_breaks(make):
+    free = {"id": "free", "credits": {"min": "0"}, "from": {"tag": ["x"]}}
+    rules = make.framework({"id": "root", "any": [make.leaf("a"), free]}, creditUnit="ECTS")
+    rules["limits"] = [{"id": "some", "amount": {"min": "2"}, "of": {"tag": ["x"]}, "scope": "free"}]
+    answer = make.run(rules, [])
+    assert answer.status == "incomplete"
+    assert [entry["limit"] for entry in answer.remaining.suggestions] == ["some"]
+    assert answer.remaining.credits == "2"

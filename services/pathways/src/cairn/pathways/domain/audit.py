@@ -103,7 +103,7 @@ def audit(
         status = "undetermined" if possible is not None or not proven else "incomplete"
     at, since, allocation = found or (case.as_of, None, certain.best())
     held = certain.timeline.candidates(at)
-    findings = Findings(case, at, held, allocation)
+    findings = Findings(case, at, held, allocation, complete=found is not None)
     inputs = case.holdings if not case.recognised else [h for h in case.holdings if h.id not in case.recognised]
     return Audit(
         status=status,
@@ -226,7 +226,7 @@ class _Search:
     def _lasted(self, allocation: Allocation, turn: datetime, since: datetime) -> bool:
         """Whether an allocation that was good at `since` plainly was so at `turn`, before it."""
         case = self._case
-        if case.decisions or case.timed or any(limit.looks_at_all for limit in case.framework.limits):
+        if case.decisions or case.framework.timed or any(limit.looks_at_all for limit in case.framework.limits):
             return turn == since
         names = {name for held in allocation.by_leaf.values() for name in held}
         return all(any(p.covers(turn) and p.covers(since) for p in self.timeline.periods[name]) for name in names)

@@ -11,6 +11,13 @@ def attempt_classes(
     """For each holding id the members of its class, itself included: the closure of same achievement, `attemptOf` and
     declared equivalents. Two attempts of a holding that is not among these belong together all the same. What was
     recognised without naming an achievement stands alone."""
+    equivalents = tuple(equivalents)
+    if not equivalents and all(holding.attempt_of is None for holding in holdings):
+        named: dict[str, list[Holding]] = {}
+        for holding in holdings:
+            named.setdefault(holding.achievement, []).append(holding)
+        alone = [(holding,) for holding in named.pop("", ())]
+        return {holding.id: group for group in (*alone, *map(tuple, named.values())) for holding in group}
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 
     def find(name: tuple[str, str]) -> tuple[str, str]:

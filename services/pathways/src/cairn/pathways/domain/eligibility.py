@@ -1,86 +1,24 @@
 """Eligibility: which holdings could fill which leaves, and when. What is left for the allocation is who gets what."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from fractions import Fraction
 from functools import cached_property
+from math import lcm
 from typing import Final
 
 from cairn.pathways.domain.classes import attempt_classes
-from cairn.pathways.domain.decisions import Decision, Equivalence, Rpl, Substitution, Waiver
-from cairn.pathways.domain.framework import Framework, Group, Leaf, Node, walk
+from cairn.pathways.domain.decisions import Decision, Rpl, Substitution
+from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.holding import LOST, Holding, Period, Standing, State
-from cairn.pathways.domain.limits import Limit
-from cairn.pathways.domain.plan import Amount, Candidate, Problem
+from cairn.pathways.domain.nodes import Group, Leaf, Node
+from cairn.pathways.domain.plan import Candidate, Problem
 from cairn.pathways.domain.reading import NO_INSTANT
+from cairn.pathways.domain.regime import Regime
 from cairn.pathways.domain.selector import AnyOf, Criterion, EarnedWhen, Moment, Not, Selector, add_months
 
 BEGINNING: Final = NO_INSTANT
-_NONE: Final = Fraction(0)
 _TICK: Final = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True)
-class Regime:
-    """The decisions that act at an instant, and what follows from them under a framework."""
-
-    framework: Framework
-    decisions: tuple[Decision, ...]
-
-    @cached_property
-    def waived(self) -> frozenset[str]:
-        """Nodes that are met and limits that are dropped."""
-        return frozenset(each.target for each in self.decisions if isinstance(each, Waiver))
-
-    @cached_property
-    def counts_as(self) -> Mapping[str, frozenset[str]]:
-        found: dict[str, set[str]] = {}
-        for each in self.decisions:
-            if isinstance(each, Equivalence):
-                found.setdefault(each.achievement, set()).add(each.counts_as)
-        return {achievement: frozenset(others) for achievement, others in found.items()}
-
-    @cached_property
-    def granted(self) -> frozenset[tuple[str, str]]:
-        """Pairs of a holding and a leaf that it fits by decision."""
-        return frozenset((d.holding, d.target) for d in self.decisions if isinstance(d, Substitution)) | frozenset(
-            (d.id, d.target) for d in self.decisions if isinstance(d, Rpl)
-        )
-
-    @cached_property
-    def limits(self) -> tuple[Limit, ...]:
-        return tuple(limit for limit in self.framework.limits if limit.id not in self.waived)
-
-    @cached_property
-    def below(self) -> Mapping[str | None, frozenset[str]]:
-        """The unwaived leaves below each node; those below the root also under None."""
-        found: dict[str | None, frozenset[str]] = {}
-
-        def gather(node: Node) -> frozenset[str]:
-            own: frozenset[str] = frozenset({node.id} if isinstance(node, Leaf) else ())
-            for child in node.children if isinstance(node, Group) else ():
-                own |= gather(child)
-            found[node.id] = frozenset() if node.id in self.waived else own
-            return found[node.id]
-
-        found[None] = gather(self.framework.root)
-        # What lies below a waived node is waived with it.
-        for node in self.framework.nodes if self.waived else ():
-            if node.id in self.waived:
-                found.update((each.id, frozenset()) for each in walk(node))
-        return found
-
-    @cached_property
-    def leaves(self) -> tuple[Leaf, ...]:
-        return tuple(leaf for leaf in self.framework.leaves if leaf.id in self.below[None])
-
-    @cached_property
-    def measured(self) -> frozenset[str]:
-        """Leaves that take no credits in a unit without a conversion: those of credits, and those below a limit that
-        measures them."""
-        below = (self.below[limit.scope] for limit in self.limits if limit.measured)
-        return frozenset(leaf.id for leaf in self.leaves if leaf.measure == "credits").union(*below)
 
 
 @dataclass(frozen=True)
@@ -97,10 +35,7 @@ class Case:
     spent: frozenset[str] = frozenset()
     """Ids of holdings that were spent on another qualification and may not be used here."""
     _regimes: dict[tuple[bool, ...], Regime] = field(default_factory=dict[tuple[bool, ...], Regime])
-    _worths: dict[tuple[int, str], Mapping[str, Amount]] = field(
-        default_factory=dict[tuple[int, str], Mapping[str, Amount]]
-    )
-    _credits: dict[str, Fraction | None] = field(default_factory=dict[str, Fraction | None])
+    _worths: dict[object, Mapping[str, int]] = field(default_factory=dict[object, Mapping[str, int]])
 
     @cached_property
     def standings(self) -> Mapping[str, Standing]:
@@ -123,18 +58,32 @@ class Case:
         return tuple(h for h in self.holdings if h.earned <= self.as_of and self.standings[h.id].state not in lost)
 
     @cached_property
-    def timed(self) -> tuple[Selector, ...]:
-        """All selectors that do so, those of limits included."""
-        limits = (limit.of for limit in self.framework.limits if limit.of.timed)
-        return (*(leaf.selector for leaf in self.framework.timed_leaves), *limits)
+    def credits(self) -> Mapping[str, int | None]:
+        """What each usable holding has in the framework's unit, as a number of grains; None without a conversion."""
+        return {name: None if ratio is None else ratio[0] * self.grain // ratio[1] for name, ratio in self._ratios}
 
     @cached_property
-    def _only_regime(self) -> Regime | None:
-        return None if self.decisions else Regime(self.framework, ())
+    def grain(self) -> int:
+        """Credits are counted in units of 1/`grain`: the largest in which all amounts are whole. So sums are exact, and
+        cost no more than counting."""
+        return lcm(self.framework.grain, *(ratio[1] for _, ratio in self._ratios if ratio is not None))
+
+    @cached_property
+    def _ratios(self) -> Sequence[tuple[str, tuple[int, int] | None]]:
+        found: list[tuple[str, tuple[int, int] | None]] = []
+        for holding in self.usable:
+            if holding.credits is None:
+                found.append((holding.id, (0, 1)))
+                continue
+            factor = self.framework.factor(holding.credits.unit)
+            value, parts = holding.credits.value.as_integer_ratio()
+            converted = None if factor is None else (value * factor.numerator, parts * factor.denominator)
+            found.append((holding.id, converted))
+        return found
 
     def regime(self, at: datetime) -> Regime:
-        if self._only_regime is not None:
-            return self._only_regime
+        if not self.decisions:
+            return self.framework.plain
         acting = tuple(decision.acts(at) for decision in self.decisions)
         found = self._regimes.get(acting)
         if found is None:
@@ -145,39 +94,33 @@ class Case:
     def moment(self, at: datetime) -> Moment:
         return Moment(at, self.enrolled, self.regime(at).counts_as)
 
-    def worth(self, holding: Holding, at: datetime) -> Mapping[str, Amount]:
-        """What a holding adds to each leaf it fits when the rules are to hold at an instant."""
+    def worth(self, holding: Holding, at: datetime) -> Mapping[str, int]:
+        """What a usable holding adds to each leaf it fits when the rules are to hold at an instant: one, or its credits
+        in grains."""
         regime = self.regime(at)
-        known = self._worths.get((id(regime), holding.id))
-        if known is None:
-            moment = self.moment(at)
-            known = self._worths[id(regime), holding.id] = dict(
-                self._fits(holding, self._likely(holding, regime), moment, regime)
-            )
-        if not self.framework.timed_leaves:
-            return known
-        timed = (leaf for leaf in self.framework.timed_leaves if leaf.id in regime.below[None])
-        return {**known, **dict(self._fits(holding, timed, self.moment(at), regime))}
+        place = (holding.id, id(regime), at if self.framework.timed_leaves else None)
+        found = self._worths.get(place)
+        if found is None:
+            found = self._worths[place] = self._worth(holding, regime, at)
+        return found
 
-    def _likely(self, holding: Holding, regime: Regime) -> Iterable[Leaf]:
-        """The leaves that a holding may fit, those that look at the time left out."""
-        if regime.decisions:
-            return (leaf for leaf in regime.leaves if not leaf.selector.timed)
-        by_achievement = self.framework.leaves_by_achievement
-        return (*by_achievement.get(holding.achievement, ()), *by_achievement[None])
-
-    def _fits(
-        self, holding: Holding, leaves: Iterable[Leaf], moment: Moment, regime: Regime
-    ) -> Iterator[tuple[str, Amount]]:
-        for leaf in leaves:
-            if self.fits(holding, leaf, moment, regime):
-                amount = self.amount(holding, leaf, regime)
-                if amount is not None:
-                    yield leaf.id, amount
+    def _worth(self, holding: Holding, regime: Regime, at: datetime) -> Mapping[str, int]:
+        fits = regime.fits.get(holding.achievement)
+        credits_ = self.credits[holding.id]
+        moment: Moment | None = None
+        found: dict[str, int] = {}
+        for fit in regime.fits[None] if fits is None else fits:
+            if fit.measured and credits_ is None:
+                continue
+            if not fit.certain:
+                moment = moment or self.moment(at)
+                if not self.fits(holding, fit.leaf, moment, regime):
+                    continue
+            found[fit.leaf.id] = 1 if credits_ is None or fit.leaf.measure == "count" else credits_
+        return found
 
     def fits(self, holding: Holding, leaf: Leaf, moment: Moment, regime: Regime) -> bool:
-        """Whether a leaf's selector and grade admit a holding, or a decision does. Its unit is looked at by
-        `amount`."""
+        """Whether a leaf's selector and grade admit a holding, or a decision does. Its unit is another question."""
         if regime.granted and (holding.id, leaf.id) in regime.granted:
             return True
         if holding.id in self.recognised:
@@ -185,23 +128,6 @@ class Case:
         if leaf.qualification is not None and holding.achievement not in self.awards.get(leaf.qualification, ()):
             return False
         return leaf.selector.fits(holding, moment) and (leaf.grade is None or leaf.grade.met_by(holding.grade))
-
-    def credits_of(self, holding: Holding) -> Fraction | None:
-        """Its credits in the framework's unit; None without a conversion."""
-        if holding.credits is None:
-            return _NONE
-        if holding.id not in self._credits:
-            factor = self.framework.factor(holding.credits.unit)
-            value = None if factor is None else Fraction(holding.credits.value)
-            self._credits[holding.id] = value if value is None or factor is None or factor == 1 else value * factor
-        return self._credits[holding.id]
-
-    def amount(self, holding: Holding, leaf: Leaf, regime: Regime) -> Amount | None:
-        """What a holding would add to a leaf: one, or its credits; None where its unit keeps it out."""
-        if leaf.id not in regime.measured:
-            return 1
-        converted = self.credits_of(holding)
-        return 1 if converted is not None and leaf.measure == "count" else converted
 
     def problem(self, at: datetime, held: Sequence[Candidate]) -> Problem:
         """What is to be allocated at an instant, of what is held then."""
@@ -215,6 +141,7 @@ class Case:
             limits=regime.limits,
             reuse=self.framework.reuse,
             below=regime.below,
+            grain=self.grain,
         )
 
 
@@ -225,11 +152,12 @@ class Timeline:
         self._case = case
         self.periods: dict[str, tuple[Period, ...]] = {}
         self._candidates: dict[datetime, list[Candidate]] = {}
+        self._known: dict[str, Candidate] = {}
         start, end = case.framework.effective_from, case.as_of
         forgiving = case.framework.validity == "never"
-        plain = not case.decisions and not case.framework.timed_leaves
+        steady = not case.decisions and not case.framework.timed_leaves
         for holding in case.usable:
-            if plain and not case.worth(holding, end):
+            if steady and not case.worth(holding, end):
                 continue
             expiring = not forgiving or holding.id in case.recognised
             periods = holding.valid_periods(trusting=trusting, expiring=expiring)
@@ -242,28 +170,38 @@ class Timeline:
         """Whether what counts at one instant also counts at every later one."""
         case = self._case
         lasting = all(isinstance(d, Rpl | Substitution) and d.valid_until is None for d in case.decisions)
-        if case.timed or not lasting or any(limit.looks_at_all for limit in case.framework.limits):
+        if case.framework.timed or not lasting or any(limit.looks_at_all for limit in case.framework.limits):
             return False
         return all(len(p) == 1 and (p[0].end is None or p[0].end > case.as_of) for p in self.periods.values())
 
     def candidates(self, at: datetime) -> list[Candidate]:
         """The holdings that may be allocated if the rules are to hold at an instant, and those that were spent."""
-        if at in self._candidates:
-            return self._candidates[at]
-        found = self._candidates[at] = list[Candidate]()
+        found = self._candidates.get(at)
+        if found is None:
+            good = (h for h in self._case.usable if any(p.covers(at) for p in self.periods.get(h.id, ())))
+            found = [candidate for h in good if (candidate := self._candidate(h, at)) is not None]
+            self._candidates[at] = found
+        return found
+
+    def _candidate(self, holding: Holding, at: datetime) -> Candidate | None:
         case = self._case
-        for holding in case.usable:
-            if any(p.covers(at) for p in self.periods.get(holding.id, ())) and (worth := case.worth(holding, at)):
-                found.append(
-                    Candidate(
-                        holding,
-                        case.classes[holding.id][0].id,
-                        worth,
-                        case.credits_of(holding) or Fraction(0),
-                        holding.achievement in case.framework.repeatable,
-                        holding.valid_until,
-                    )
-                )
+        worth = case.worth(holding, at)
+        # What it is worth is the same object for as long as nothing about it changes.
+        known = self._known.get(holding.id)
+        if known is not None and known.worth is worth:
+            return known
+        if not worth:
+            return None
+        found = self._known[holding.id] = Candidate(
+            id=holding.id,
+            holding=holding,
+            kind=case.classes[holding.id][0].id,
+            worth=worth,
+            credits=case.credits[holding.id] or 0,
+            grain=case.grain,
+            repeatable=holding.achievement in case.framework.repeatable,
+            until=holding.valid_until,
+        )
         return found
 
     def instants(self) -> list[datetime]:
@@ -284,7 +222,7 @@ class Timeline:
             turns.update(p.end for periods in self.periods.values() for p in periods if p.end is not None)
             turns.update(decision.valid_until for decision in case.decisions if decision.valid_until is not None)
             # What counts for so many months ceases to at the instant after them.
-            for months in {months for selector in case.timed for months in _months(selector)}:
+            for months in {months for selector in case.framework.timed for months in _months(selector)}:
                 past = (add_months(holding.earned, months) for holding in case.usable)
                 turns.update(instant + _TICK for instant in past if instant < end)
         first = BEGINNING if start is None else start
@@ -302,17 +240,19 @@ class Timeline:
             return met[node.n - 1] if len(met) >= node.n else None
         if not node.min:
             return BEGINNING
-        regime = case.regime(case.as_of)
+        need = node.grains(node.min, case.grain)
         timed = node.selector.timed
-        total: Amount = 0
+        total = 0
         for instant, holding, worth in self._starts:
-            total += (case.amount(holding, node, regime) if timed else worth.get(node.id)) or 0
-            if total >= node.min:
+            # What counts only for a time may have counted then.
+            some = (case.credits[holding.id] or 0) if node.measure == "credits" else 1
+            total += some if timed else worth.get(node.id, 0)
+            if total >= need:
                 return instant
         return None
 
     @cached_property
-    def _starts(self) -> list[tuple[datetime, Holding, Mapping[str, Amount]]]:
+    def _starts(self) -> list[tuple[datetime, Holding, Mapping[str, int]]]:
         case = self._case
         held = [(self.periods[h.id][0].start, h) for h in case.usable if h.id in self.periods]
         return [(start, h, case.worth(h, case.as_of)) for start, h in sorted(held, key=lambda entry: entry[0])]

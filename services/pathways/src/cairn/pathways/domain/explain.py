@@ -5,7 +5,8 @@ from typing import cast
 
 from cairn.pathways.domain.audit import Audit
 from cairn.pathways.domain.findings import label
-from cairn.pathways.domain.framework import Framework, Group, Leaf, Node
+from cairn.pathways.domain.framework import Framework
+from cairn.pathways.domain.nodes import Group, Leaf, Node
 
 _LOST = ("revoked", "suspended", "superseded", "expired", "unknown")
 

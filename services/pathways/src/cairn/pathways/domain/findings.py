@@ -1,6 +1,6 @@
 """Findings: what an allocation means for each node, what is left to do, and why a credential did not count."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -9,12 +9,13 @@ from math import ceil
 from typing import Final
 
 from cairn.pathways.domain.allocation import allocate, counted, judge
-from cairn.pathways.domain.eligibility import Case, Regime
-from cairn.pathways.domain.framework import Group, Leaf, Node, walk
+from cairn.pathways.domain.eligibility import Case
 from cairn.pathways.domain.holding import LOST, Holding, Standing, State, plain_fraction
 from cairn.pathways.domain.limits import Amount as AmountLimit
-from cairn.pathways.domain.limits import Distinct, Limit, Share
-from cairn.pathways.domain.plan import Amount, Candidate, Problem
+from cairn.pathways.domain.limits import Distinct, Judgement, Limit, Share
+from cairn.pathways.domain.nodes import Group, Leaf, Node, walk
+from cairn.pathways.domain.plan import Candidate, Problem
+from cairn.pathways.domain.regime import Regime
 from cairn.pathways.domain.walk import Allocation, Effort
 
 JsonMembers = Mapping[str, object]
@@ -88,20 +89,32 @@ class Remaining:
 
 @dataclass(frozen=True)
 class Findings:
-    """An allocation of `candidates`, made for the instant `at`, looked at from all sides."""
+    """An allocation of `candidates`, made for the instant `at`, looked at from all sides. `complete` is what came of
+    it."""
 
     case: Case
     at: datetime
     candidates: Sequence[Candidate]
     allocation: Allocation
+    complete: bool
 
     @cached_property
     def nodes(self) -> tuple[NodeResult, ...]:
-        return tuple(self._judge(self.case.framework.root, needed=True))
+        found: list[NodeResult] = []
+
+        def judge_node(node: Node, *, needed: bool) -> None:
+            met = self._met[node.id]
+            needed = needed and not met
+            found.append(NodeResult(node.id, met, self._held[node.id], self._needs(node) if needed else None))
+            for child in node.children if isinstance(node, Group) else ():
+                judge_node(child, needed=needed)
+
+        judge_node(self.case.framework.root, needed=True)
+        return tuple(found)
 
     @cached_property
     def limits(self) -> tuple[LimitResult, ...]:
-        return tuple(self._measure(limit) for limit in self.case.framework.limits)
+        return tuple(self._measure(limit, self.allocation.judged) for limit in self.case.framework.limits)
 
     @cached_property
     def unused(self) -> tuple[Unused, ...]:
@@ -112,9 +125,13 @@ class Findings:
         credits_left, _, leaves = self._cheapest(self.case.framework.root)
         suggestions: list[JsonMembers] = [{"node": leaf.id, **self._needs(leaf)} for leaf in leaves]
         by_id = {limit.id: limit for limit in self.case.framework.limits}
-        for result in self.limits:
-            if result.met:
-                continue
+        unmet = [result for result in self.limits if not result.met]
+        if not unmet and not leaves and not self.complete:
+            # A branch that is met without holding anything does not count for as long as it breaks a limit.
+            everything = replace(self.allocation, counting=self._problem.below[None])
+            judged = judge(self._problem, everything)
+            unmet = [each for limit in by_id.values() if not (each := self._measure(limit, judged)).met]
+        for result in unmet:
             more = self._shortage(by_id[result.id])
             suggestions.append({"limit": result.id, "have": result.have, "need": result.need, **more})
             # What meets a leaf may meet a limit too: the larger of the two is what is left at least.
@@ -129,12 +146,12 @@ class Findings:
     def _problem(self) -> Problem:
         return self.case.problem(self.at, self.candidates)
 
-    def _measure(self, limit: Limit) -> LimitResult:
-        judged = self.allocation.judged.get(limit.id)
-        if judged is None:
+    def _measure(self, limit: Limit, judged: Mapping[str, Judgement]) -> LimitResult:
+        found = judged.get(limit.id)
+        if found is None:
             # Waived: there is nothing to meet.
             return LimitResult(limit.id, True, None, limit.judge((), self._problem.moment).need)
-        return LimitResult(limit.id, judged.met, judged.have, judged.need)
+        return LimitResult(limit.id, found.met, found.have, found.need)
 
     def _shortage(self, limit: Limit) -> JsonMembers:
         """How much more of what a limit asks for would meet it, where that is enough."""
@@ -149,10 +166,12 @@ class Findings:
             return {"count": int(missing)} if missing > 0 else {}
         if not isinstance(limit, Share | AmountLimit):
             return {}
-        part = sum((c.amount(limit.measure) for c in looked_at if limit.of.fits(c.holding, moment)), Fraction(0))
+        grain = self._problem.grain
+        inside = sum(c.amount(limit.measure) for c in looked_at if limit.of.fits(c.holding, moment))
+        part = Fraction(inside, grain)
         missing = limit.bounds.min - part
         if isinstance(limit, Share):
-            total = sum((c.amount(limit.measure) for c in looked_at), Fraction(0))
+            total = Fraction(sum(c.amount(limit.measure) for c in looked_at), grain)
             least = limit.bounds.min
             # x more of it raise both the part and the whole: part + x ≥ least · (total + x).
             missing = (least * total - part) / (1 - least) if least < 1 else Fraction(0)
@@ -176,12 +195,21 @@ class Findings:
         return found
 
     @cached_property
-    def _have(self) -> Mapping[str, Amount]:
+    def _parted(self) -> Mapping[str, list[str]]:
+        """For a component the allocated awards that it is part of."""
+        found: dict[str, list[str]] = {}
+        for award in self._leaves_of:
+            for part in self._by_id[award].components:
+                found.setdefault(part, []).append(award)
+        return found
+
+    @cached_property
+    def _have(self) -> Mapping[str, int]:
         return {leaf.id: self._amount(leaf, self.allocation) for leaf in self.case.framework.leaves}
 
-    def _amount(self, leaf: Leaf, allocation: Allocation) -> Amount:
+    def _amount(self, leaf: Leaf, allocation: Allocation) -> int:
         held = allocation.by_leaf.get(leaf.id, ())
-        return sum(self.case.amount(self._by_id[name], leaf, self._regime) or 0 for name in held)
+        return len(held) if leaf.measure == "count" else sum(self.case.credits[name] or 0 for name in held)
 
     @cached_property
     def _met(self) -> Mapping[str, bool]:
@@ -190,21 +218,21 @@ class Findings:
             if node.id in self._regime.waived:
                 met[node.id] = True
             elif isinstance(node, Leaf):
-                met[node.id] = self._have[node.id] >= node.min
+                met[node.id] = self._have[node.id] >= node.grains(node.min, self.case.grain)
             else:
                 met[node.id] = sum(met[child.id] for child in node.children) >= node.n
         return met
 
-    def _judge(self, node: Node, *, needed: bool) -> Iterator[NodeResult]:
-        met = self._met[node.id]
-        needed = needed and not met
-        yield NodeResult(node.id, met, self._held_below(node), self._needs(node) if needed else None)
-        if isinstance(node, Group):
-            for child in node.children:
-                yield from self._judge(child, needed=needed)
-
-    def _held_below(self, node: Node) -> tuple[str, ...]:
-        return tuple(sorted({name for each in walk(node) for name in self.allocation.by_leaf.get(each.id, ())}))
+    @cached_property
+    def _held(self) -> Mapping[str, tuple[str, ...]]:
+        """What is allocated at or below each node, sorted."""
+        held: dict[str, tuple[str, ...]] = {}
+        for node in reversed(self.case.framework.nodes):
+            if isinstance(node, Leaf):
+                held[node.id] = self.allocation.by_leaf.get(node.id, ())
+            else:
+                held[node.id] = tuple(sorted({name for child in node.children for name in held[child.id]}))
+        return held
 
     def _needs(self, node: Node) -> JsonMembers:
         if isinstance(node, Group):
@@ -213,9 +241,10 @@ class Findings:
         missing = self._missing(node)
         needs: dict[str, object]
         if node.measure == "count":
-            needs = {"count": int(missing)}
+            needs = {"count": missing}
         else:
-            needs = {"credits": plain_ceiling(missing), "unit": self.case.framework.credit_unit}
+            credits_ = plain_ceiling(Fraction(missing, self.case.grain))
+            needs = {"credits": credits_, "unit": self.case.framework.credit_unit}
         if node.qualification is not None:
             needs["qualification"] = node.qualification
         if node.grade is not None:
@@ -224,8 +253,9 @@ class Findings:
             needs["achievements"] = achievements
         return needs
 
-    def _missing(self, leaf: Leaf) -> Fraction:
-        return max(Fraction(leaf.min) - self._alternatives.get(leaf.id, self._have[leaf.id]), Fraction(0))
+    def _missing(self, leaf: Leaf) -> int:
+        need = leaf.grains(leaf.min, self.case.grain)
+        return max(need - self._alternatives.get(leaf.id, self._have[leaf.id]), 0)
 
     def _open_achievements(self, leaf: Leaf) -> list[str]:
         """The achievements that a leaf names, without those already counted somewhere and not repeatable."""
@@ -241,17 +271,17 @@ class Findings:
         return frozenset(counted)
 
     @cached_property
-    def _alternatives(self) -> Mapping[str, Amount]:
+    def _alternatives(self) -> Mapping[str, int]:
         """What the leaves of branches that hold nothing would have if they were taken up: what is free goes to them."""
-        have: dict[str, Amount] = {}
+        have: dict[str, int] = {}
         for group in self.case.framework.nodes:
             if isinstance(group, Leaf) or self._met[group.id] or group.n >= len(group.children):
                 continue
             # One branch instead of another sets free what the other holds; one more beside others does not.
-            kept = set(self._leaves_of) - (set(self._held_below(group)) if group.n == 1 else set())
+            kept = set(self._leaves_of) - (set(self._held[group.id]) if group.n == 1 else set())
             free = self._compatible(kept)
             for branch in group.children:
-                if self._met[branch.id] or self._held_below(branch):
+                if self._met[branch.id] or self._held[branch.id]:
                     continue
                 problem = replace(self._problem, root=branch, candidates=free, limits=())
                 given = allocate(problem, Effort(_SUGGESTION_STEPS), complete=False).allocation
@@ -280,7 +310,8 @@ class Findings:
             return Fraction(0), 0, []
         if isinstance(node, Leaf):
             missing = self._missing(node)
-            return (missing, 0, [node]) if node.measure == "credits" else (Fraction(0), int(missing), [node])
+            credits_ = Fraction(missing, self.case.grain)
+            return (credits_, 0, [node]) if node.measure == "credits" else (Fraction(0), missing, [node])
         unmet = [self._cheapest(child) for child in node.children if not self._met[child.id]]
         fewest = node.n - (len(node.children) - len(unmet))
         chosen = sorted(range(len(unmet)), key=lambda place: (*unmet[place][:2], place))[:fewest]
@@ -320,7 +351,7 @@ class Findings:
             return now
         return then if holding.earned <= self.at and then.state is not State.VALID and self._acts(holding) else None
 
-    def _beaten(self, holding: Holding, name: str, worth: Mapping[str, Amount]) -> tuple[str, str]:
+    def _beaten(self, holding: Holding, name: str, worth: Mapping[str, int]) -> tuple[str, str]:
         """Why a holding that fits is not allocated."""
         case = self.case
         for other in case.classes[holding.id]:
@@ -328,14 +359,15 @@ class Findings:
             if counts and not {holding.achievement, other.achievement} & case.framework.repeatable:
                 where = self._leaves_of[other.id][0].id
                 return "already-allocated", f"Another attempt or equivalent of {name} counts for {where}."
-        for award, leaves in self._leaves_of.items():
-            if holding.id in self._by_id[award].components and not all(leaf.spendable for leaf in leaves):
+        for award in self._parted.get(holding.id, ()):
+            if not all(leaf.spendable for leaf in self._leaves_of[award]):
                 return "component", f"{name} is part of {label(self._by_id[award].achievement)}, which counts."
         if part := next((part for part in holding.components if part in self._leaves_of), None):
             return "component", f"{name} rests on {label(self._by_id[part].achievement)}, which counts by itself."
         fitting = [leaf for leaf in case.framework.leaves if leaf.id in worth]
         for leaf in fitting:
-            if not self._met[leaf.id] and leaf.max is not None and self._have[leaf.id] + worth[leaf.id] > leaf.max:
+            most = None if leaf.max is None else leaf.grains(leaf.max, case.grain)
+            if not self._met[leaf.id] and most is not None and self._have[leaf.id] + worth[leaf.id] > most:
                 return "max", f"{name} would take {leaf.id} past its maximum of {leaf.max}."
         for leaf in fitting:
             if not self._met[leaf.id] and (broken := self._broken_by(holding, leaf)) is not None:

@@ -1,55 +1,25 @@
 """Frameworks: one immutable published version of the rules of a qualification, as values that the engine works on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
+from math import lcm
 from typing import Final, Literal, cast
 
 from cairn.pathways.domain.canonical import canonical
 from cairn.pathways.domain.grades import GradeFloor, read_grade_floor, read_grade_tables
 from cairn.pathways.domain.limit_reading import read_limits
 from cairn.pathways.domain.limits import Limit, Order
+from cairn.pathways.domain.nodes import Group, Leaf, Node, walk
 from cairn.pathways.domain.reading import DEEPEST, JsonObject, Reader, step
-from cairn.pathways.domain.selector import ANY_HOLDING, Selector, Terms, read_selector
+from cairn.pathways.domain.regime import Regime
+from cairn.pathways.domain.selector import Selector, Terms, read_selector
 
 OnLoss = Literal["revoke", "suspend", "review"]
 Validity = Literal["award", "always", "never"]
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A node that credentials are allocated to: so many of them, or so many credits, from those that fit.
-
-    `qualification` is set on a leaf filled by one award of that qualification (then `count` 1, at most 1).
-    `spendable` lets that award's own components be allocated elsewhere as well.
-    """
-
-    id: str
-    path: str
-    measure: Literal["count", "credits"]
-    min: Decimal
-    max: Decimal | None
-    selector: Selector = ANY_HOLDING
-    grade: GradeFloor | None = None
-    qualification: str | None = None
-    spendable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A node met when at least `n` of its children are: `all` asks for every child, `any` for one."""
-
-    id: str
-    path: str
-    kind: Literal["all", "any", "atLeast"]
-    n: int
-    children: "tuple[Node, ...]"
-
-
-Node = Group | Leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,32 +91,30 @@ class Framework:
         return tuple(node for node in walk(self.root) if isinstance(node, Leaf))
 
     @cached_property
-    def timed_leaves(self) -> tuple[Leaf, ...]:
-        """Leaves whose selector counts months back from the instant at which the rules are to hold."""
-        return tuple(leaf for leaf in self.leaves if leaf.selector.timed)
+    def timed_leaves(self) -> bool:
+        """Whether what a leaf takes depends on the instant at which the rules are to hold."""
+        return any(leaf.selector.timed for leaf in self.leaves)
 
     @cached_property
-    def leaves_by_achievement(self) -> Mapping[str | None, tuple[Leaf, ...]]:
-        """For an achievement the leaves that name it, and under None those that name none, the timed ones left out."""
-        found: dict[str | None, list[Leaf]] = {None: []}
-        for leaf in self.leaves:
-            if not leaf.selector.timed:
-                named = leaf.selector.achievements() if leaf.qualification is None else None
-                for name in (None,) if named is None else named:
-                    found.setdefault(name, []).append(leaf)
-        return {name: tuple(some) for name, some in found.items()}
+    def timed(self) -> tuple[Selector, ...]:
+        """Selectors that count months back from the instant at which the rules are to hold, those of limits too."""
+        limits = (limit.of for limit in self.limits if limit.of.timed)
+        return (*(leaf.selector for leaf in self.leaves if leaf.selector.timed), *limits)
+
+    @cached_property
+    def plain(self) -> Regime:
+        """The rules as they are where nothing was decided."""
+        return Regime(self, ())
+
+    @cached_property
+    def grain(self) -> int:
+        """The bounds of all leaves are whole in units of 1/`grain` of a credit."""
+        bounds = [bound for leaf in self.leaves if leaf.measure == "credits" for bound in (leaf.min, leaf.max)]
+        return lcm(*(bound.as_integer_ratio()[1] for bound in bounds if bound is not None))
 
     def factor(self, unit: str) -> Fraction | None:
         """What one credit of a unit is worth in the framework's own, or None without a declared conversion."""
         return Fraction(1) if unit == self.credit_unit else self.conversions.get(unit)
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """A node and all below it, parents before children, in the order written."""
-    yield node
-    if isinstance(node, Group):
-        for child in node.children:
-            yield from walk(child)
 
 
 _KEYS: Final = (

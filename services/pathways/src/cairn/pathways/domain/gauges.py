@@ -115,7 +115,7 @@ class _Rules:
                 fitting = [c.counted(()) for c in self._problem.held if not leaves.isdisjoint(c.worth)]
                 rule.verdict = limit.judge(fitting, self._moment).met
             case Share() | Amount() | Gpa():
-                for start, add in sums(limit, self._moment):
+                for start, add in sums(limit, self._moment, self._problem.grain):
                     rule.gauges.append(lay_gauge(self._plan, below, start, lambda o, add=add: add(_counted(o))))
             case Distinct():
                 self._mark_values(rule, limit, below)
@@ -186,8 +186,12 @@ def _counted(option: Option) -> Counted:
     return option.candidate.counted((option.slot.leaf.id,))
 
 
-def sums(limit: Share | Amount | Gpa, moment: Moment) -> list[tuple[Fraction, Callable[[Counted], Fraction]]]:
-    """The sums that must not end below zero: where each starts, and what a holding adds."""
+# Where a sum starts, and what a holding adds to it.
+_Sum = tuple[Fraction, Callable[[Counted], Fraction]]
+
+
+def sums(limit: Share | Amount | Gpa, moment: Moment, grain: int) -> list[_Sum]:
+    """The sums that must not end below zero, in units of 1/`grain`."""
     none, one = Fraction(0), Fraction(1)
     if isinstance(limit, Gpa):
         floor = Fraction(limit.min)
@@ -202,7 +206,7 @@ def sums(limit: Share | Amount | Gpa, moment: Moment) -> list[tuple[Fraction, Ca
         return lambda each: each.amount(limit.measure) * (inside if limit.of.fits(each.holding, moment) else outside)
 
     least, most = limit.bounds.min, limit.bounds.max
-    found: list[tuple[Fraction, Callable[[Counted], Fraction]]] = []
+    found: list[_Sum] = []
     if isinstance(limit, Share):
         if least:
             found.append((none, weigh(one - least, -least)))
@@ -210,9 +214,9 @@ def sums(limit: Share | Amount | Gpa, moment: Moment) -> list[tuple[Fraction, Ca
             found.append((none, weigh(most - one, most)))
         return found
     if least:
-        found.append((-least, weigh(one, none)))
+        found.append((-least * grain, weigh(one, none)))
     if most is not None:
-        found.append((most, weigh(-one, none)))
+        found.append((most * grain, weigh(-one, none)))
     return found
 
 
@@ -241,12 +245,12 @@ def _pairs(plan: Plan, problem: Problem) -> list[Rule]:
             caps[leaves] = min(pair.max_credits, caps.get(leaves, pair.max_credits))
     rules: list[Rule] = []
     for leaves, cap in caps.items():
-        both = {c.id: c.credits for c in plan.candidates if leaves <= c.worth.keys()}
-        scale = lcm(cap.denominator, *(value.denominator for value in both.values()))
-        amounts = {name: int(value * scale) for name, value in both.items()}
-        span = int(cap * scale) + sum(amounts.values()) + 1
+        amounts = {c.id: c.credits for c in plan.candidates if leaves <= c.worth.keys()}
+        # What is whole does not exceed a cap unless it exceeds its whole part.
+        most = int(cap * problem.grain)
+        span = most + sum(amounts.values()) + 1
         bits = (2 * span).bit_length()
         shift = plan.take_bits(bits)
         plan.sharing[leaves] = (shift, {name: -amount for name, amount in amounts.items()})
-        rules.append(Rule(hard=True, gauges=[Gauge(shift, (1 << bits) - 1, span, span + int(cap * scale))]))
+        rules.append(Rule(hard=True, gauges=[Gauge(shift, (1 << bits) - 1, span, span + most)]))
     return rules

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -11,7 +11,6 @@ from typing import Final
 
 import orjson
 
-from cairn.common.instants import format_instant
 from cairn.pathways.domain.canonical import canonical
 from cairn.pathways.domain.reading import NO_INSTANT, Reader, step
 
@@ -51,6 +50,9 @@ class Grade:
 class StatusEntry:
     at: datetime
     state: State
+
+    def order(self) -> tuple[datetime, State]:
+        return self.at, self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,9 @@ class Holding:
     @cached_property
     def canonical(self) -> bytes:
         """The normal form in RFC 8785, for digests."""
-        document = self.to_json()
-        if all(map(str.isascii, self.level)):
-            # Its other keys are known, and its values are text.
-            return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-        return canonical(document)
+        # Its keys are known, and its values are text, but for the names of frameworks of levels.
+        written = orjson.dumps(self._normal(), option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+        return written if all(map(str.isascii, self.level)) else canonical(orjson.loads(written))
 
     @cached_property
     def doubtful(self) -> bool:
@@ -166,11 +166,15 @@ class Holding:
     def to_json(self) -> dict[str, object]:
         """The normal form: as in STACKING.md without what is empty, lists sorted, decimals without trailing zeros.
         Two holdings mean the same if and only if their normal forms are equal."""
+        return orjson.loads(self.canonical)
+
+    def _normal(self) -> dict[str, object]:
+        """With instants as such."""
         whole: dict[str, object] = {
             "id": self.id,
             "achievement": self.achievement,
             "issuer": self.issuer,
-            "earned": format_instant(self.earned),
+            "earned": _utc(self.earned),
         }
         for key, values in (
             ("type", self.type),
@@ -181,24 +185,32 @@ class Holding:
             ("components", self.components),
         ):
             if values:
-                whole[key] = sorted(set(values)) if len(values) > 1 else list(values)
+                whole[key] = sorted(set(values)) if len(values) > 1 else values
         if self.supervised is not None or self.identity_verified is not None:
             assessment = {"supervised": self.supervised, "identityVerified": self.identity_verified}
             whole["assessment"] = {key: value for key, value in assessment.items() if value is not None}
         if self.status:
-            entries = sorted({(entry.at, entry.state) for entry in self.status})
-            whole["status"] = [{"at": format_instant(at), "state": str(state)} for at, state in entries]
-        rest = {
-            "credits": self.credits and {"value": plain(self.credits.value), "unit": self.credits.unit},
-            "level": self.level and dict(self.level),
-            "grade": self.grade and _grade_to_json(self.grade),
-            "mode": self.mode,
-            "source": self.source,
-            "validUntil": self.valid_until and format_instant(self.valid_until),
-            "attemptOf": self.attempt_of,
-        }
-        whole.update((key, value) for key, value in rest.items() if value)
+            entries = self.status if len(self.status) == 1 else sorted({*self.status}, key=StatusEntry.order)
+            whole["status"] = [{"at": _utc(entry.at), "state": entry.state} for entry in entries]
+        if self.credits is not None:
+            whole["credits"] = {"value": plain(self.credits.value), "unit": self.credits.unit}
+        if self.level:
+            whole["level"] = self.level
+        if self.grade is not None:
+            whole["grade"] = _grade_to_json(self.grade)
+        if self.mode:
+            whole["mode"] = self.mode
+        if self.source:
+            whole["source"] = self.source
+        if self.valid_until is not None:
+            whole["validUntil"] = _utc(self.valid_until)
+        if self.attempt_of:
+            whole["attemptOf"] = self.attempt_of
         return whole
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
 
 
 def plain(value: Decimal) -> str:

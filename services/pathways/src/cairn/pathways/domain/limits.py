@@ -18,14 +18,17 @@ Measure = Literal["credits", "count"]
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A holding that a limit looks at: its credits in the framework's own unit, and the leaves that it fills."""
+    """A holding that a limit looks at: its credits in units of 1/`grain` of the framework's own unit, and the leaves
+    that it fills."""
 
     holding: Holding
-    credits: Fraction
+    credits: int
+    grain: int
     leaves: Collection[str]
 
-    def amount(self, measure: Measure) -> Fraction:
-        return self.credits if measure == "credits" else Fraction(1)
+    def amount(self, measure: Measure) -> int:
+        """Its credits, or one, in units of 1/`grain`."""
+        return self.credits if measure == "credits" else self.grain
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +105,9 @@ class Share(Limit):
         return True
 
     def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
-        total = sum((each.amount(self.measure) for each in counted), Fraction(0))
-        part = sum((each.amount(self.measure) for each in counted if self.of.fits(each.holding, moment)), Fraction(0))
-        return self.bounds.judge(part / total if total else None)
+        total = sum(each.amount(self.measure) for each in counted)
+        part = sum(each.amount(self.measure) for each in counted if self.of.fits(each.holding, moment))
+        return self.bounds.judge(Fraction(part, total) if total else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,8 @@ class Amount(Limit):
         return self.bounds.min > 0
 
     def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
-        found = (each.amount(self.measure) for each in counted if self.of.fits(each.holding, moment))
-        return self.bounds.judge(sum(found, Fraction(0)))
+        found = sum(each.amount(self.measure) for each in counted if self.of.fits(each.holding, moment))
+        return self.bounds.judge(Fraction(found, counted[0].grain) if counted else Fraction(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ class Gpa(Limit):
         return None if points is None else Fraction(points)
 
     def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
-        weight = total = Fraction(0)
+        weight, total = 0, Fraction(0)
         for each in counted:
             points = self.points(each.holding, moment)
             if points is not None:

@@ -6,9 +6,10 @@ from fractions import Fraction
 
 from cairn.pathways.domain.classes import attempt_classes
 from cairn.pathways.domain.errors import Problem
-from cairn.pathways.domain.framework import Framework, Group, Leaf
+from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.holding import Holding, plain_fraction
 from cairn.pathways.domain.limits import Amount, Distinct, Limit, Order, Share
+from cairn.pathways.domain.nodes import Group, Leaf
 from cairn.pathways.domain.reading import step
 from cairn.pathways.domain.selector import (
     AnyOf,

@@ -6,34 +6,30 @@ from datetime import datetime
 from fractions import Fraction
 from math import lcm
 
-from cairn.pathways.domain.framework import NO_REUSE, Group, Leaf, Node, Reuse
+from cairn.pathways.domain.framework import NO_REUSE, Reuse
 from cairn.pathways.domain.holding import Grade, Holding
 from cairn.pathways.domain.limits import Counted, Limit
+from cairn.pathways.domain.nodes import Group, Leaf, Node
 from cairn.pathways.domain.selector import Moment
-
-# Counts are whole and many; credits are fractions.
-Amount = Fraction | int
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A holding that may be allocated at the instant in question.
 
-    `worth` is what it adds to each leaf it fits: 1, or its credits, which may be none. Of the candidates of one `kind`
-    (its class) at most one is allocated, except that `repeatable` ones do not count against it. `until` is when it
-    ceases to be valid.
+    `worth` is what it adds to each leaf it fits: 1, or its credits, which may be none, in units of 1/`grain`, as its
+    `credits` are. Of the candidates of one `kind` (its class) at most one is allocated, except that `repeatable` ones
+    do not count against it. `until` is when it ceases to be valid.
     """
 
+    id: str
     holding: Holding
     kind: str
-    worth: Mapping[str, Amount]
-    credits: Fraction = Fraction(0)
+    worth: Mapping[str, int]
+    credits: int = 0
+    grain: int = 1
     repeatable: bool = False
     until: datetime | None = None
-
-    @property
-    def id(self) -> str:
-        return self.holding.id
 
     @property
     def outside(self) -> bool:
@@ -42,14 +38,15 @@ class Candidate:
 
     def counted(self, leaves: Sequence[str]) -> Counted:
         """As limits look at it."""
-        return Counted(self.holding, self.credits, leaves)
+        return Counted(self.holding, self.credits, self.grain, leaves)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What is to be allocated to what, as of a moment. Nothing goes below the nodes in `waived`, which are met; `below`
     gives the unwaived leaves below each node, and those below the root also under None. `limits` are those in force;
-    those over `held` look at the candidates `held`. Candidates in `barred` are not allocated. Leaf ids are unique."""
+    those over `held` look at the candidates `held`. Candidates in `barred` are not allocated. Credits are in units of
+    1/`grain`. Leaf ids are unique."""
 
     root: Node
     candidates: Sequence[Candidate]
@@ -60,6 +57,7 @@ class Problem:
     limits: Sequence[Limit] = ()
     reuse: Reuse = NO_REUSE
     barred: frozenset[str] = frozenset()
+    grain: int = 1
 
 
 @dataclass(slots=True, eq=False)
@@ -91,14 +89,12 @@ class Branch:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """A leaf as a field of the state: how much it has in units of 1/`scale`. Once it has `need` and nothing depends on
-    how much more, it is kept there. `unit` is the progress that one such unit gives, in units of 1/`whole` of the
-    plan."""
+    """A leaf as a field of the state: how much it has, in whole numbers. Once it has `need` and nothing depends on how
+    much more, it is kept there. `unit` is the progress that each one gives, in units of 1/`whole` of the plan."""
 
     leaf: Leaf
     weight: Fraction
     guard: tuple[Branch, ...]
-    scale: int = 1
     need: int = 0
     most: int | None = None
     exact: bool = False
@@ -220,6 +216,7 @@ class Plan:
         self.complete = complete
         self.generous = generous
         self.reuse = problem.reuse
+        self.grain = problem.grain
         self.shared = problem.reuse.scope != "none"
         self._waived = problem.waived
         self.width = 0
@@ -236,7 +233,7 @@ class Plan:
         self.ranks = Ranks(useful, problem.candidates, self.slots, shared=self.shared)
         self.candidates = useful
         self.whole = 1
-        self._lay_out(useful)
+        self._lay_out()
         self.given = int(self.free * self.whole)
         self.items = self._make_items([c for c in useful if c.id not in problem.barred])
 
@@ -290,7 +287,7 @@ class Plan:
         best = sorted(map(self._idle, node.children), reverse=True)[: node.n]
         return sum(best, Fraction(0)) / node.n if node.n else Fraction(1)
 
-    def _lay_out(self, useful: Sequence[Candidate]) -> None:
+    def _lay_out(self) -> None:
         """Give every branch, choice and leaf its bits of the state."""
         for branch in self.branches:
             choice = branch.choice
@@ -304,16 +301,10 @@ class Plan:
         if not self.complete:
             shares = (share.denominator for branch in self.branches for share in (branch.bonus, branch.idle))
             self.whole = lcm(self.free.denominator, *shares)
-        for name, slot in self.slots.items():
+        for slot in self.slots.values():
             leaf = slot.leaf
-            slot.scale, slot.need = 1, int(leaf.min)
-            slot.most = None if leaf.max is None else int(leaf.max)
-            if leaf.measure == "credits":
-                least, most = Fraction(leaf.min), None if leaf.max is None else Fraction(leaf.max)
-                amounts: list[Amount] = [least, most or least, *(c.worth[name] for c in useful if name in c.worth)]
-                slot.scale = lcm(*(amount.denominator for amount in amounts))
-                slot.need = int(least * slot.scale)
-                slot.most = None if most is None else int(most * slot.scale)
+            slot.need = leaf.grains(leaf.min, self.grain)
+            slot.most = None if leaf.max is None else leaf.grains(leaf.max, self.grain)
             # Where a leaf may get more than it needs, its maximum can still stop it.
             slot.exact = slot.most is not None and (self.generous or self.shared)
             bits = (slot.most if slot.exact and slot.most is not None else slot.need).bit_length()
@@ -331,7 +322,7 @@ class Plan:
         items: list[Item] = []
         for members in classes.values():
             options = [
-                Option(slot, int(worth * slot.scale), c, self.ranks.cost(c, slot.leaf))
+                Option(slot, worth, c, self.ranks.cost(c, slot.leaf))
                 for c in members
                 for name, worth in c.worth.items()
                 if (slot := self.slots.get(name)) is not None and (worth or self.generous or self.shared)

@@ -41,7 +41,7 @@ def sums_of(limits: Sequence[Limit], problem: Problem) -> list[Sum]:
     for limit in limits:
         if not isinstance(limit, Share | Amount | Gpa) or limit.scope is not None or limit.looks_at_all:
             continue
-        for start, add in sums(limit, problem.moment):
+        for start, add in sums(limit, problem.moment, problem.grain):
             adds = {c.id: add(c.counted(())) for c in problem.candidates}
             scale = lcm(start.denominator, *(amount.denominator for amount in adds.values()))
             whole = {name: int(amount * scale) for name, amount in adds.items()}

@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cairn.pathways.domain.framework import Framework, Leaf
+from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.holding import Holding, plain_fraction
 from cairn.pathways.domain.lint import may_fit
+from cairn.pathways.domain.nodes import Leaf
 
 
 @dataclass(frozen=True, slots=True)
