@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cairn.common.worker import Job, job_part
+from cairn.common.worker import Job, job_part, paced
 
 
 def free_port() -> int:
@@ -153,3 +153,29 @@ async def test_an_idle_job_wakes_when_it_is_asked_to_stop() -> None:
     await asyncio.sleep(0.05)
     stopping.set()
     await asyncio.wait_for(running, 1)
+
+
+async def test_r15_a_step_is_as_long_as_it_may_be_whatever_the_machine(monkeypatch) -> None:
+    """Whoever comes during a step waits for its end: a slow machine takes fewer at once, a quick one more."""
+    each, now, asked = 0.001, 0.0, []
+
+    async def step(limit: int) -> int:
+        nonlocal now
+        asked.append(limit)
+        now += limit * each
+        return limit
+
+    monkeypatch.setattr("cairn.common.worker.time.perf_counter", lambda: now)
+    take = paced(step, 200)
+    for _ in range(8):
+        await take()
+    assert asked[0] == 10
+    assert asked[-1] == pytest.approx(100, abs=2)
+    each = 0.00001
+    for _ in range(8):
+        await take()
+    assert asked[-1] == 200
+    each = 0.02
+    for _ in range(8):
+        await take()
+    assert asked[-1] == 10

@@ -21,7 +21,9 @@ from cairn.provision.processes import free_port
 PUBLIC_ORIGIN: Final = "https://cairn.localhost"
 """Issuer DIDs are made of it, so that they outlive a change of ports. Inside, it stands for the gateway."""
 
-_PASSED_ON: Final = ("CAIRN_LOG_LEVEL", "CAIRN_OTLP_ENDPOINT", "CAIRN_FETCH_CA_FILE", "CAIRN_RESOURCES")
+_PASSED_ON: Final = (
+    *("CAIRN_LOG_LEVEL", "CAIRN_OTLP_ENDPOINT", "CAIRN_FETCH_CA_FILE", "CAIRN_RESOURCES", "CAIRN_INTAKE_BACKLOG"),
+)
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DRAIN_SECONDS: Final = 5
 _OPEN: Final = (

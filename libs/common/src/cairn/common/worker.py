@@ -67,6 +67,26 @@ def job_part(service: str, job: Job) -> Part:
     return run
 
 
+def paced(
+    step: Callable[[int], Awaitable[int]], most: int, *, seconds: float = 0.1, least: int = 10
+) -> Callable[[], Awaitable[int]]:
+    """A step that takes as many items as it will have done after `seconds`, going by the last time; `most` at the most.
+
+    Whoever comes meanwhile waits for the end of the step, so a step must not be long, however slow the machine (R15).
+    """
+    limit = least
+
+    async def take() -> int:
+        nonlocal limit
+        started = time.perf_counter()
+        done = await step(limit)
+        if done == limit:
+            limit = min(max(int(done * seconds / (time.perf_counter() - started)), least, limit // 2), most, limit * 2)
+        return done
+
+    return take
+
+
 async def pause_unless(stopping: asyncio.Event, seconds: float) -> None:
     """Sleep, but wake at once when the process is asked to stop."""
     if seconds <= 0:

@@ -12,7 +12,7 @@ from cairn.common.bus import Record
 from cairn.common.db import EVERY_TENANT, Transaction
 from cairn.common.events import Event, encode, stable_id
 from cairn.common.events.models import QualificationCompleted
-from cairn.common.worker import Job
+from cairn.common.worker import Job, paced
 from cairn.issuance.deps import GROUP, Deps
 from cairn.issuance.store import awards as store
 from cairn.issuance.use_cases import awards, issue
@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 def jobs(deps: Deps) -> list[Job]:
     """Every job of the worker."""
     return [
-        Job("draft", partial(issue.draft, deps), idle_seconds=0.1),
-        Job("sign", partial(issue.sign, deps), idle_seconds=0.1),
+        Job("draft", paced(partial(issue.draft, deps), deps.settings.draft_batch), idle_seconds=0.1),
+        Job("sign", paced(partial(issue.sign, deps), deps.settings.sign_batch), idle_seconds=0.1),
         Job("waiting-awards", partial(settle_waiting, deps), idle_seconds=1),
     ]
 

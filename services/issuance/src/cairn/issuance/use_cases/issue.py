@@ -43,11 +43,11 @@ class WrongBytes(RuntimeError):
     """What was signed, or is about to be, is not what was intended. Nothing of the batch is stored."""
 
 
-async def draft(deps: Deps) -> int:
-    """Turn pending completions into intents; returns how many were taken."""
+async def draft(deps: Deps, most: int | None = None) -> int:
+    """Turn pending completions into intents, at most so many; returns how many were taken."""
     now = deps.now()
     async with deps.database.transaction(EVERY_TENANT) as tx:
-        rows = await completions.take_pending(tx, deps.settings.draft_batch)
+        rows = await completions.take_pending(tx, most or deps.settings.draft_batch)
         if not rows:
             return 0
         settled = [(row["id"], "failed", "the learner was erased") for row in rows if row["key"] is None]
@@ -162,11 +162,11 @@ def intend(
     )
 
 
-async def sign(deps: Deps) -> int:
-    """Sign intents, store and announce them; returns how many were taken. Raises WrongBytes."""
+async def sign(deps: Deps, most: int | None = None) -> int:
+    """Sign intents, at most so many, store and announce them; returns how many were taken. Raises WrongBytes."""
     now = deps.now()
     async with deps.database.transaction(EVERY_TENANT) as tx:
-        rows = await credentials.take_intended(tx, deps.settings.sign_batch)
+        rows = await credentials.take_intended(tx, most or deps.settings.sign_batch)
         if not rows:
             return 0
         gone = [row["id"] for row in rows if row["key"] is None]
