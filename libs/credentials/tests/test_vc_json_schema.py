@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cairn.credentials import CheckName, Ed25519Signer, Outcome, Policy, build_credential, sign, verify
-from cairn.credentials.schema_check import ACHIEVEMENT_SCHEMA, CLR_SCHEMA, schema_findings
+from cairn.credentials.schema_check import ACHIEVEMENT_SCHEMA, CLR_SCHEMA, against_schemas
 
 from .conftest import CREATED, Files, make_draft
 
@@ -84,4 +84,4 @@ async def test_a_schema_that_was_not_named_does_not_condemn(signer: Ed25519Signe
 
 @pytest.mark.parametrize("entries", [[None], ["x"], [7], [{"id": 7, "type": 7}], [{}] * 50, [KNOWN] * 50])
 def test_anything_may_stand_where_a_schema_is_named(entries: list[Any]) -> None:
-    schema_findings({"credentialSchema": entries, "credentialSubject": {"verifiableCredential": [entries, 1]}})
+    against_schemas({"credentialSchema": entries, "credentialSubject": {"verifiableCredential": [entries, 1]}})

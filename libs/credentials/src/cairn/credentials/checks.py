@@ -18,7 +18,7 @@ from cairn.credentials.jose import Token, claim_mismatches
 from cairn.credentials.jws import instant_claim, thumbprint, verify_jws
 from cairn.credentials.proofs import is_supported, verify_proof
 from cairn.credentials.proofs.common import check_options, check_times, proof_instant
-from cairn.credentials.schema_check import schema_findings, unknown_schemas
+from cairn.credentials.schema_check import against_schemas
 from cairn.credentials.sd_jwt import binding_findings
 from cairn.credentials.secured import Secured
 from cairn.credentials.shape import listed, text_of
@@ -63,6 +63,9 @@ def gravest(found: Sequence[Check]) -> Check:
 NOT_ASKED: Final = Check(Outcome.SKIPPED, "not-asked", "this check was not asked for")
 # What is said of nearly every credential is made once.
 _NOT_PRESENTED: Final = Check(Outcome.SKIPPED, "not-presented", "nobody shows the credential as its holder")
+STATUS_ABSENT: Final = Check(Outcome.SKIPPED, "status-absent", "the credential has no status to look up")
+EVIDENCE_ABSENT: Final = Check(Outcome.SKIPPED, "evidence-absent", "the credential names no evidence")
+ISSUER_TRUSTED: Final = passed("issuer-trusted", "the issuer is on the trust list")
 _PROOF_VALID: Final = passed("proof-valid", "the signature fits the document")
 _TOKEN_VALID: Final = passed("proof-valid", "the signature fits the token")
 _ISSUER_SIGNED: Final = passed("issuer-signed", "the key that the proof names is the issuer's")
@@ -80,12 +83,14 @@ def proof_and_issuer(
             if url not in context_urls():
                 raise ContextUnknown(url)
         if secured.token is not None and secured.form != sd_jwt_vc.FORM:
-            refuse_rekeyed(secured.document)
+            refuse_rekeyed(secured.document, secured.surveyed)
     except CredentialError as refusal:
         return refused(refusal), _binding(secured, keys)
     if secured.token is not None:
         return _token(secured, secured.token, keys, at=at, purpose=purpose)
     pairs = [_one_proof(secured, proof, keys, at, tolerance, purpose) for proof in secured.proofs]
+    if len(pairs) == 1:
+        return pairs[0]
     known = [proof for proof in secured.proofs if is_supported(proof)]
     chained = {name for proof in known for name in listed(proof.get("previousProof")) if isinstance(name, str)}
     # In a set of proofs, those that cannot be judged here neither help nor harm, as long as one can be, and rests on
@@ -265,14 +270,13 @@ def schema(secured: Secured) -> Check:
         return passed("structure-valid", "shaped as an SD-JWT VC; type metadata is not fetched")
     if model_version(document) == 1:
         return passed("structure-valid", "shaped as VC data model 1.1 asks; the Open Badges schema is for 2.0")
-    violations = schema_findings(document)
+    violations, unknown = against_schemas(document)
     if violations and document.get("credentialSchema") in (None, []):
         # The issuer never said that it would follow the schema; what differs is told, and does not condemn.
         detail = "the credential names no schema, and departs from that of Open Badges"
         return Check(Outcome.SKIPPED, "schema-undeclared", detail, also=tuple(violations))
     if violations:
         return failed(violations)
-    unknown = unknown_schemas(document)
     if unknown:
         detail = f"the schema {unknown[0][:120]} is not bundled, and schemas are never fetched"
         return undetermined("schema-unknown", detail, "/credentialSchema")

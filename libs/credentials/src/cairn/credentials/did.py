@@ -53,12 +53,16 @@ class DidDocument:
     methods: tuple[VerificationMethod, ...]
 
     def method(self, method_id: str) -> VerificationMethod | None:
-        return next((one for one in self.methods if one.id == method_id), None)
+        for one in self.methods:
+            if one.id == method_id:
+                return one
+        return None
 
 
 def did_of(url: str) -> str:
     """The DID of a DID URL; of a key that an https issuer publishes, that issuer's URL."""
-    return url.partition("#")[0] if url.startswith("https://") else re.split(r"[/?#]", url, maxsplit=1)[0]
+    named = url.partition("#")[0]
+    return named if named.startswith("https://") else named.partition("/")[0].partition("?")[0]
 
 
 def is_did(text: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from cairn.credentials.openbadges.facts import read_facts
 from cairn.credentials.openbadges.models import CredentialFacts
@@ -18,6 +18,9 @@ class Outcome(StrEnum):
     FAILED = "failed"
     UNDETERMINED = "undetermined"
     SKIPPED = "skipped"
+
+
+_STANDING: Final = (Outcome.PASSED, Outcome.SKIPPED)
 
 
 class CheckName(StrEnum):
@@ -89,9 +92,12 @@ class Verification:
 
         Evidence only counts where it failed: it may lie where nobody here can look, and the credential be good.
         """
-        open_ = (CheckName.TRUST, CheckName.EVIDENCE)
-        held = all(_stands(check) for name, check in self.checks.items() if name not in open_)
-        return held and self.checks[CheckName.EVIDENCE].outcome is not Outcome.FAILED
+        for name, check in self.checks.items():
+            if check.outcome in _STANDING or name is CheckName.TRUST:
+                continue
+            if name is not CheckName.EVIDENCE or check.outcome is Outcome.FAILED:
+                return False
+        return True
 
     def to_json(self) -> dict[str, Any]:
         """`{verified, form, cryptosuite, issuer, contexts, checks: {proof: {outcome, code, detail, …}, …}}`"""
@@ -139,4 +145,4 @@ class PresentationVerification:
 
 
 def _stands(check: Check) -> bool:
-    return check.outcome in (Outcome.PASSED, Outcome.SKIPPED)
+    return check.outcome in _STANDING

@@ -33,13 +33,28 @@ _MAX_EXPLAINED: Final = 2_000
 """Values in a document. To say where a schema is violated takes hundreds of times longer than to say that it is."""
 
 
-def schema_findings(document: dict[str, Any]) -> list[Finding]:
-    """Where the credential departs from the schema of its kind, or from a bundled one that it names."""
-    owed = [_BY_KIND[kind] for kind in types_of(document) if kind in _BY_KIND]
-    named = [id_of(entry) or "" for entry in listed(document.get("credentialSchema")) if is_known(entry)]
+def against_schemas(document: dict[str, Any]) -> tuple[list[Finding], list[str]]:
+    """Where the credential departs from the schema of its kind, or from a bundled one that it names.
+
+    And which it names that are not bundled, so that nothing can be said of them.
+    """
+    urls = [_BY_KIND[kind] for kind in types_of(document) if kind in _BY_KIND]
+    found: list[Finding] = []
+    unknown: list[str] = []
+    for place, entry in enumerate(listed(document.get("credentialSchema"))):
+        url = id_of(entry) or "?"
+        if not _is_known(entry, url):
+            unknown.append(url)
+            continue
+        urls.append(url)
+        if place >= _MAX_SCHEMAS:
+            unknown.append(url)
+        if "digestSRI" in entry and not bundle.schema_fits(url, text_of(entry["digestSRI"]) or ""):
+            # It is not the one that the issuer meant.
+            detail = "the schema's digestSRI is not that of the schema"
+            found.append(Finding("schema-digest", detail, "/credentialSchema"))
     instance = _with_one_status(document)
-    found = _altered(document)
-    for url in list(dict.fromkeys([*owed, *named]))[:_MAX_SCHEMAS]:
+    for url in list(dict.fromkeys(urls))[:_MAX_SCHEMAS]:
         validator = _validator(url)
         if validator.is_valid(instance):
             continue
@@ -49,30 +64,12 @@ def schema_findings(document: dict[str, Any]) -> list[Finding]:
             )
         else:
             found += [_finding(error) for error in islice(validator.iter_errors(instance), _MAX_FINDINGS)]
-    return found[:_MAX_FINDINGS]
+    return found[:_MAX_FINDINGS], unknown
 
 
-def unknown_schemas(document: dict[str, Any]) -> list[str]:
-    """The `credentialSchema`s that are named and not bundled, so that nothing can be said of them."""
-    entries = listed(document.get("credentialSchema"))
-    return [id_of(entry) or "?" for place, entry in enumerate(entries) if not is_known(entry) or place >= _MAX_SCHEMAS]
-
-
-def is_known(entry: Any) -> bool:
+def _is_known(entry: Any, url: str) -> bool:
     """Whether a `credentialSchema` is of a type that is evaluated here, and in the bundle."""
-    return (
-        is_object(entry) and bool(SCHEMA_TYPES & set(types_of(entry))) and bundle.schema(id_of(entry) or "") is not None
-    )
-
-
-def _altered(document: dict[str, Any]) -> list[Finding]:
-    """A named schema whose `digestSRI` is not that of the bundled bytes is not the one that the issuer meant."""
-    return [
-        Finding("schema-digest", "the schema's digestSRI is not that of the schema", "/credentialSchema")
-        for entry in listed(document.get("credentialSchema"))
-        if is_known(entry) and "digestSRI" in entry
-        if not bundle.schema_fits(id_of(entry) or "", text_of(entry["digestSRI"]) or "")
-    ]
+    return is_object(entry) and not SCHEMA_TYPES.isdisjoint(types_of(entry)) and bundle.schema(url) is not None
 
 
 def _with_one_status(document: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from cairn.credentials.jose import CREDENTIAL_KINDS, PRESENTATION_KINDS, SD_KIND
 from cairn.credentials.jws import read_jws
 from cairn.credentials.old_badge import OLD_FORM, OldBadge, is_old
 from cairn.credentials.sd_jwt import SdJwt, read_sd_jwt
-from cairn.credentials.shape import id_of, is_object, listed, names_in, text_of, types_of
+from cairn.credentials.shape import Survey, id_of, is_object, listed, survey, text_of, types_of
 from cairn.credentials.strict_json import check_json, parse_json
 from cairn.credentials.structure import VC2
 
@@ -45,13 +45,17 @@ class Secured:
     @cached_property
     def context_names(self) -> tuple[str, ...]:
         """Every context URL in the document, at any depth."""
+        if self.token is not None:
+            return _named(self.surveyed.contexts)
         places = [node for node in (self.document, *self.proofs) if "@context" in node]
         # Mostly there are no others, which counting tells sooner than looking everywhere.
         if _contexts_written(self.document) == len(places):
-            contexts = [node["@context"] for node in places]
-        else:
-            _, contexts = names_in(self.document)
-        return tuple(dict.fromkeys(name for one in contexts for name in listed(one) if isinstance(name, str)))
+            return _named([node["@context"] for node in places])
+        return _named(self.surveyed.contexts)
+
+    @cached_property
+    def surveyed(self) -> Survey:
+        return survey(self.document)
 
     @cached_property
     def is_presentation(self) -> bool:
@@ -183,10 +187,14 @@ def _from_object(document: dict[str, Any]) -> Secured:
         raise ProofInvalid("the credential has no proof", code="proof-missing", pointer="/proof")
     if len(entries) > _MAX_PROOFS:
         raise ProofInvalid(f"more than {_MAX_PROOFS} proofs", code="too-complex", pointer="/proof")
-    proofs = tuple(entry for entry in entries if is_object(entry))
+    proofs = tuple([entry for entry in entries if is_object(entry)])
     if len(proofs) != len(entries):
         raise ProofInvalid("a proof is not an object", code="proof-malformed", pointer="/proof")
     return Secured(document, "data-integrity", proofs=proofs)
+
+
+def _named(contexts: list[Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([name for one in contexts for name in listed(one) if isinstance(name, str)]))
 
 
 def _contexts_written(document: dict[str, Any]) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from cairn.credentials import checks, sd_jwt_vc
 from cairn.credentials.errors import CredentialError
@@ -24,6 +24,8 @@ from cairn.credentials.strict_json import parse_json
 from cairn.credentials.token_status import token_status
 from cairn.credentials.verify_old import OldBadges
 
+_NAMES: Final = tuple(CheckName)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -31,7 +33,7 @@ class Policy:
 
     at: datetime
     tolerance: timedelta = timedelta(minutes=5)
-    checks: Collection[CheckName] = tuple(CheckName)
+    checks: Collection[CheckName] = _NAMES
     purpose: str = "assertionMethod"
     challenge: str | None = None
     """The nonce that this verifier sent; what is shown without it was made for somebody else, or before."""
@@ -45,7 +47,6 @@ class Policy:
             raise ValueError("an instant needs a time zone")
 
 
-_NAMES = tuple(CheckName)
 _MAX_STATUS_ENTRIES = 8
 _MAX_DEPTH = 2
 """How deep credentials within credentials are looked into: the badges of a CLR, and what endorses those."""
@@ -60,6 +61,8 @@ async def verify(credential: dict[str, Any] | str | bytes, resolver: Resolver, p
 
 
 def _asked(answers: dict[CheckName, Check], policy: Policy) -> dict[CheckName, Check]:
+    if policy.checks is _NAMES:
+        return answers
     return {name: answers[name] if name in policy.checks else checks.NOT_ASKED for name in _NAMES}
 
 
@@ -153,7 +156,7 @@ class Run:
             return checks.undetermined("trust-unreachable", f"the trust list cannot be had: {reason}")
         match answer:
             case Trust.TRUSTED:
-                return checks.passed("issuer-trusted", "the issuer is on the trust list")
+                return checks.ISSUER_TRUSTED
             case Trust.DISTRUSTED:
                 return checks.failed([Finding("issuer-distrusted", "the trust list warns of the issuer", "/issuer")])
             case Trust.UNKNOWN:
@@ -162,7 +165,7 @@ class Run:
     async def status(self, secured: Secured, *, holds: bool, trust: Check) -> Check:
         name = "status" if secured.form == sd_jwt_vc.FORM else "credentialStatus"
         if secured.document.get(name) in (None, []):
-            return Check(Outcome.SKIPPED, "status-absent", "the credential has no status to look up")
+            return checks.STATUS_ABSENT
         if CheckName.STATUS not in self.policy.checks:
             return checks.NOT_ASKED
         if not holds:
@@ -187,7 +190,7 @@ class Run:
         if CheckName.EVIDENCE not in self.policy.checks:
             return checks.NOT_ASKED
         if not has_evidence(secured.document):
-            return Check(Outcome.SKIPPED, "evidence-absent", "the credential names no evidence")
+            return checks.EVIDENCE_ABSENT
         if not holds:
             return checks.undetermined("proof-first", checks.PROOF_FIRST, "/evidence")
         if self.depth == _MAX_DEPTH:

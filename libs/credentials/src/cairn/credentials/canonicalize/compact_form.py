@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from cairn.credentials.bundle import context_document, context_urls
 from cairn.credentials.errors import ContextUnknown, DocumentRefused
-from cairn.credentials.shape import is_list, is_object, listed, names_in
+from cairn.credentials.shape import Survey, is_list, is_object, listed, survey
 
 _VALUE_KEYWORDS: Final = frozenset({"@value", "@language", "@direction", "@type"})
 _VC: Final = "https://www.w3.org/2018/credentials#"
@@ -42,18 +42,19 @@ def require_compact_form(document: dict[str, Any]) -> None:
     _walk(document, "", strict=True)
 
 
-def refuse_rekeyed(document: dict[str, Any]) -> None:
+def refuse_rekeyed(document: dict[str, Any], surveyed: Survey | None = None) -> None:
     """Only the re-keyed terms and keywords: for proofs over bytes, which leave nothing out.
 
+    `surveyed` is what `survey` says of the document, where that is known already.
     Raises DocumentRefused, or ContextUnknown where the words have a meaning that is not known.
     """
-    keys, contexts = names_in(document)
-    for name in (one for named in contexts for one in listed(named)):
+    surveyed = surveyed or survey(document)
+    contexts = [one for named in surveyed.contexts for one in listed(named)]
+    for name in contexts:
         if isinstance(name, str) and name not in context_urls():
             raise ContextUnknown(name)
-    keys.discard("@context")
-    names = "".join(keys)
-    if ":" not in names and "@" not in names and not any(is_object(one) for named in contexts for one in listed(named)):
+    names = "".join(surveyed.names - {"@context"})
+    if ":" not in names and "@" not in names and not any(map(is_object, contexts)):
         return
     _check_contexts(document)
     _walk(document, "", strict=False)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import orjson
 import rfc8785
 
 from cairn.credentials.errors import DocumentRefused
+from cairn.credentials.shape import Survey, survey
 
-_MAX_SAFE_INTEGER: Final = 2**53 - 1
 
+def jcs(value: Any, surveyed: Survey | None = None) -> bytes:
+    """RFC 8785. `surveyed` is what `survey` says of the value, where that is known already.
 
-def jcs(value: Any) -> bytes:
-    """RFC 8785. Raises DocumentRefused for what it cannot write exactly: integers beyond 2^53, NaN, lone surrogates."""
+    Raises DocumentRefused for what it cannot write exactly: integers beyond 2^53, NaN, lone surrogates.
+    """
     try:
-        if _is_plain(value):
+        if _is_written_alike(surveyed or survey(value)):
             return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         # Lone surrogates, keys that are not text, more levels than orjson goes down: below it is said which.
@@ -26,33 +28,13 @@ def jcs(value: Any) -> bytes:
         raise DocumentRefused(f"not canonical under RFC 8785: {error}", code="not-canonical") from None
 
 
-def _is_plain(value: Any) -> bool:
+def _is_written_alike(surveyed: Survey) -> bool:
     """Whether orjson writes the value as RFC 8785 asks.
 
     It writes 6.0 as it is, and exponents in a way of its own; it sorts by code points, and RFC 8785 by UTF-16 units,
     which differ from U+D800 on. Of other types than those of JSON it has its own ideas.
     """
-    keys: set[str] = set()
-    level: list[Any] = [value]
-    while level:
-        below: list[Any] = []
-        for item in level:
-            kind: object = item.__class__
-            if kind is str:
-                continue
-            if kind is dict:
-                keys.update(item)
-                below.extend(item.values())
-            elif kind is list:
-                below.extend(item)
-            elif kind is int:
-                if not -_MAX_SAFE_INTEGER <= item <= _MAX_SAFE_INTEGER:
-                    return False
-            elif kind is float:
-                if not 1e-3 <= abs(item) < 1e15 or item.is_integer():
-                    return False
-            elif kind is not bool and item is not None:
-                return False
-        level = below
-    names = "".join(keys)
+    if not surveyed.is_plain:
+        return False
+    names = "".join(surveyed.names)
     return names.isascii() or max(names) < "\ud800"

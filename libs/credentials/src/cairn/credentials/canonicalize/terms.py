@@ -9,11 +9,12 @@ from typing import Any, Final
 from cairn.credentials.canonicalize.jcs import jcs
 from cairn.credentials.canonicalize.loading import NOWHERE
 from cairn.credentials.errors import DocumentRefused
+from cairn.credentials.shape import BLANKS
 
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 
-IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20<>\"{}|\\^`\x7f\ud800-\udfff\ufffe\uffff]*")
+IRI: Final = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:[^{BLANKS}\x00-\x20<>\"{{}}|\\^`\x7f\ud800-\udfff\ufffe\uffff]*")
 _I18N: Final = "https://www.w3.org/ns/i18n#"
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 _REMARKABLE: Final = re.compile('["\\\\\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]')

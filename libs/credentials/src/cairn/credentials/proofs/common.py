@@ -13,10 +13,11 @@ from typing import Any, Final
 from cairn.credentials import base58
 from cairn.credentials.bundle import context_urls
 from cairn.credentials.canonicalize import jcs, rdfc
+from cairn.credentials.canonicalize.compact_form import refuse_rekeyed
 from cairn.credentials.errors import DocumentRefused, ProofInvalid
 from cairn.credentials.instants import parse_instant
 from cairn.credentials.keys import Algorithm, PublicKey
-from cairn.credentials.shape import is_list, listed
+from cairn.credentials.shape import is_list, listed, survey
 
 PROOF_KEYS: Final = frozenset(
     {
@@ -100,6 +101,13 @@ def rdfc_configuration(name: str, document: dict[str, Any], options: dict[str, A
     return rdfc(options | {"@context": document.get("@context")})
 
 
+def jcs_transformation(document: dict[str, Any]) -> bytes:
+    """The document as RFC 8785 writes it. Raises DocumentRefused, also for re-keyed terms, found in the same look."""
+    surveyed = survey(document)
+    refuse_rekeyed(document, surveyed)
+    return jcs(document, surveyed)
+
+
 def jcs_configuration(name: str, options: dict[str, Any]) -> bytes:
     """The proof options, with the contexts they carry, as RFC 8785 writes them. Raises DocumentRefused."""
     _check_suite(name, options)
@@ -156,7 +164,7 @@ def check_options(proof: dict[str, Any], *, purpose: str) -> None:
             raise malformed(f"the proof's {name} is not text", name)
     if "id" in proof and ":" not in proof["id"]:
         raise malformed("the proof's id is not a URL", "id")
-    if not all(isinstance(domain, str) for domain in listed(proof.get("domain"))):
+    if "domain" in proof and not all(isinstance(domain, str) for domain in listed(proof["domain"])):
         raise malformed("the proof's domain is not text", "domain")
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cairn.credentials.canonicalize import jcs
-from cairn.credentials.canonicalize.compact_form import refuse_rekeyed
 from cairn.credentials.keys import Algorithm, PublicKey
 from cairn.credentials.proofs.common import (
     check_key,
@@ -13,6 +11,7 @@ from cairn.credentials.proofs.common import (
     concatenated_hashes,
     encode_proof_value,
     jcs_configuration,
+    jcs_transformation,
     proof_options,
     with_signed_context,
 )
@@ -22,8 +21,8 @@ ALGORITHMS: Final[tuple[Algorithm, ...]] = ("ES256", "ES384")
 
 
 def transformation(document: dict[str, Any]) -> bytes:
-    """§3.3.3: the unsecured document as RFC 8785 writes it."""
-    return jcs(document)
+    """§3.3.3: the unsecured document as RFC 8785 writes it, its re-keyed terms refused. Raises DocumentRefused."""
+    return jcs_transformation(document)
 
 
 def proof_configuration(options: dict[str, Any]) -> bytes:
@@ -43,7 +42,6 @@ def proof_serialization(signature: bytes) -> str:
 
 def hash_data(document: dict[str, Any], options: dict[str, Any], algorithm: Algorithm) -> bytes:
     """Steps 3 to 5 of §3.3.1: what is signed. Raises DocumentRefused."""
-    refuse_rekeyed(document)
     return hashing(transformation(document), proof_configuration(options), algorithm)
 
 
