@@ -13,7 +13,7 @@ from cairn.credentials.errors import DocumentRefused, TokenRefused
 from cairn.credentials.instants import parse_instant
 from cairn.credentials.jws import Jws, instant_claim, read_jws, sign_jws
 from cairn.credentials.keys import Signer
-from cairn.credentials.shape import id_of, is_object, types_of
+from cairn.credentials.shape import Survey, id_of, is_object, survey, types_of
 from cairn.credentials.structure import VC2, check_signs_for, check_unsigned, check_unsigned_presentation
 
 CREDENTIAL_KINDS: Final = frozenset({"vc+jwt", "vc+ld+jwt", "jwt"})
@@ -49,10 +49,10 @@ def sign_jwt(document: dict[str, Any], signer: Signer) -> str:
     Raises DocumentRefused or ContextUnknown.
     """
     check_unsigned(document)
-    check_payload(document)
+    surveyed = check_payload(document)
     check_signs_for(document, signer.verification_method, "issuer")
     header = {"typ": "vc+jwt", "cty": "vc", "kid": signer.verification_method}
-    return sign_jws(header, document | _claims_of(document), signer)
+    return sign_jws(header, document | _claims_of(document), signer, surveyed)
 
 
 def sign_presentation_jwt(
@@ -82,12 +82,14 @@ def sign_presentation_jwt(
     return sign_jws(header, document | {name: value for name, value in claims.items() if value is not None}, signer)
 
 
-def check_payload(document: dict[str, Any]) -> None:
+def check_payload(document: dict[str, Any]) -> Survey:
     """What could not be read again as it was signed. Raises DocumentRefused or ContextUnknown."""
-    refuse_rekeyed(document)
+    surveyed = survey(document)
+    refuse_rekeyed(document, surveyed)
     for name in (*_CLAIMS, *_WRAPPERS, "nonce"):
         if name in document:
             raise DocumentRefused(f"{name} is a claim of the token's own", code="claim-reserved", pointer=f"/{name}")
+    return surveyed
 
 
 def enveloped(token: str) -> dict[str, Any]:

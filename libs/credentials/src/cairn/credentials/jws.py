@@ -17,7 +17,7 @@ from cairn.credentials import base64url
 from cairn.credentials.canonicalize import jcs
 from cairn.credentials.errors import JsonRefused, KeyRefused, TokenRefused
 from cairn.credentials.keys import Algorithm, PublicKey, Signer, public_key_from_jwk
-from cairn.credentials.shape import is_object, text_of
+from cairn.credentials.shape import Survey, is_object, text_of
 from cairn.credentials.strict_json import parse_json
 
 _ALGORITHMS: Final[Mapping[str, Algorithm]] = {
@@ -47,10 +47,13 @@ class Jws:
     payload: dict[str, Any]
 
 
-def sign_jws(header: dict[str, Any], payload: dict[str, Any], signer: Signer) -> str:
-    """`header` without `alg`, which is the signer's. Equal input gives equal bytes before the signature."""
+def sign_jws(header: dict[str, Any], payload: dict[str, Any], signer: Signer, surveyed: Survey | None = None) -> str:
+    """`header` without `alg`, which is the signer's. Equal input gives equal bytes before the signature.
+
+    `surveyed` is of the payload, of which it may leave out the claims of a JWT: they are plain.
+    """
     protected = jcs({"alg": signer.algorithm} | header)
-    signing_input = f"{base64url.encode(protected)}.{base64url.encode(jcs(payload))}"
+    signing_input = f"{base64url.encode(protected)}.{base64url.encode(jcs(payload, surveyed))}"
     return f"{signing_input}.{base64url.encode(signer.sign(signing_input.encode()))}"
 
 
