@@ -84,7 +84,7 @@ def achievement_document(id_: str, achievement: Achievement, issuer: Issuer) -> 
             id=str(achievement.criteria.id) if achievement.criteria.id else None,
         ),
         achievement_type=achievement.achievement_type,
-        creator=_profile(issuer),
+        creator=_creator(issuer),
         credits_available=achievement.credits.value if achievement.credits else None,
         field_of_study=", ".join(achievement.area) or None,
         human_code=achievement.code,
@@ -256,6 +256,12 @@ def _profile(issuer: Issuer) -> BadgeProfile:
         description=institution.description,
         address=Address(address_country_code=institution.country) if institution.country else None,
     )
+
+
+def _creator(issuer: Issuer) -> BadgeProfile:
+    """The issuer again, without its address: two nodes without a name that say the same of one issuer can be told
+    apart only by the slow way of canonicalisation, in every credential of theirs."""
+    return _profile(issuer).model_copy(update={"address": None})
 
 
 def _identifiers(profile: Profile) -> tuple[Identifier, ...]:
