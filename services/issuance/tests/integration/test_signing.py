@@ -10,6 +10,14 @@ from cairn.common.db import EVERY_TENANT
 from cairn.credentials.canonicalize.outline import Outline
 from cairn.issuance.use_cases import issue
 
+BRIEF = {
+    "code": "brief",
+    "name": "First aid",
+    "description": "Keep somebody alive until help comes.",
+    "criteria": {"narrative": "Show it."},
+    "validMonths": 1,
+}
+
 
 async def intended(service) -> str:
     await service.learner("ada")
@@ -112,3 +120,22 @@ async def test_s29_a_learner_erased_before_the_signature_gets_none(service):
     await service.work()
     assert (await service.get(f"/v1/credentials/{credential}")).json()["state"] == "abandoned"
     assert await service.said("credential.issued.v1") == []
+
+
+@pytest.mark.parametrize(
+    ("user", "code", "reason"),
+    [
+        ("bell", "stats", "a control character"),
+        ("ada", "brief", "validUntil is not after validFrom"),
+    ],
+)
+async def test_r9_a_completion_that_cannot_be_signed_keeps_nobody_waiting(service, user, code, reason):
+    await service.learner("ada")
+    await service.learner("bell", name="Bell \x07")
+    await service.post("/v1/achievements", BRIEF)
+    posted = await service.complete(user, code)
+    assert await service.issued("ada", completedAt="2026-04-01T00:00:00Z")
+    receipt = (await service.get(f"/v1/receipts/{posted.json()['id']}")).json()
+    (outcome,) = receipt["outcomes"]
+    assert (receipt["status"], outcome["state"]) == ("done", "failed")
+    assert reason in outcome["reason"]

@@ -15,11 +15,12 @@ from cairn.common.events.models import (
     QualificationLapsed,
     QualificationRestored,
 )
-from cairn.common.telemetry import within
+from cairn.common.telemetry import traceparent, within
 from cairn.issuance.deps import GROUP, Deps
 from cairn.issuance.use_cases import awards
 
 TOPICS: Final = ("qualifications",)
+_TOGETHER: Final = frozenset({"qualification.completed.v1", "qualification.progressed.v1"})
 
 
 async def handle(deps: Deps, events: Sequence[Event]) -> None:
@@ -29,21 +30,34 @@ async def handle(deps: Deps, events: Sequence[Event]) -> None:
     """
     for tenant, group in groupby(sorted(events, key=lambda event: event.tenant), key=lambda event: event.tenant):
         async with deps.database.transaction(tenant) as tx:
-            for event in await inbox.fresh(tx, GROUP, list(group)):
-                with within(event.traceparent):
-                    await _take(deps, tx, event)
+            fresh = await inbox.fresh(tx, GROUP, list(group))
+            # What was completed is taken together, up to where something else is said: that may be of the same awards.
+            for completions, some in groupby(fresh, key=lambda event: event.type in _TOGETHER):
+                await (_complete if completions else _take)(deps, tx, tenant, list(some))
             await tx.commit()
 
 
-async def _take(deps: Deps, tx: Transaction, event: Event) -> None:
-    match fact_of(event):
-        case FrameworkActivated() as fact:
-            await awards.activate(tx, event.tenant, fact)
-        case QualificationCompleted() as fact:
-            await awards.complete(deps, tx, event.tenant, fact)
-        case QualificationLapsed() as fact:
-            await awards.lapse(deps, tx, fact)
-        case QualificationRestored() as fact:
-            await awards.restore(deps, tx, fact)
-        case _:
-            pass  # progress is for others to hear
+async def _complete(deps: Deps, tx: Transaction, tenant: str, events: Sequence[Event]) -> None:
+    told: list[awards.Told] = []
+    for event in events:
+        match fact_of(event):
+            case QualificationCompleted() as fact:
+                with within(event.traceparent):
+                    told.append(awards.Told(fact, traceparent()))
+            case _:
+                pass  # progress is for others to hear
+    await awards.complete(deps, tx, tenant, told)
+
+
+async def _take(deps: Deps, tx: Transaction, tenant: str, events: Sequence[Event]) -> None:
+    for event in events:
+        with within(event.traceparent):
+            match fact_of(event):
+                case FrameworkActivated() as fact:
+                    await awards.activate(tx, tenant, fact)
+                case QualificationLapsed() as fact:
+                    await awards.lapse(deps, tx, fact)
+                case QualificationRestored() as fact:
+                    await awards.restore(deps, tx, fact)
+                case _:
+                    pass  # of no interest here

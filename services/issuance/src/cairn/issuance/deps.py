@@ -13,6 +13,7 @@ from cairn.common.fetch import Fetcher
 from cairn.common.instants import utc_now
 from cairn.common.vault import Vault
 from cairn.credentials import Templates
+from cairn.issuance.domain.patterns import Patterns
 from cairn.issuance.settings import IssuanceSettings
 from cairn.issuance.signing import KeyHolder, LocalKeyHolder
 from cairn.issuance.use_cases.backlog import Backlog
@@ -35,6 +36,8 @@ class Deps:
     now: Callable[[], datetime] = utc_now
     templates: Templates = field(default_factory=Templates)
     """What the last credentials had in common, of every achievement."""
+    patterns: Patterns = field(default_factory=Patterns)
+    """The same of credentials for completions, which are not even composed one by one."""
 
     @classmethod
     def wire(cls, settings: IssuanceSettings, *, worker: bool = False) -> Deps:

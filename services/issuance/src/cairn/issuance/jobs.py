@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
 import structlog
 from sqlalchemy import RowMapping
@@ -33,17 +35,20 @@ async def settle_waiting(deps: Deps) -> int:
     """Examine awards whose framework may have arrived; what waited too long, or does not add up, is a dead letter."""
     settled = 0
     async with deps.database.transaction(EVERY_TENANT) as tx:
-        for row in await store.take_waiting(tx, 50):
-            await tx.widen({row["tenant_id"]})
-            fact = QualificationCompleted.model_validate(row["body"])
-            try:
-                done = await awards.examine(deps, tx, row["tenant_id"], fact)
+        rows = await store.take_waiting(tx, 50)
+        # In the order of tenants, because each tenant's status list is locked.
+        for tenant, group in groupby(sorted(rows, key=itemgetter("tenant_id")), key=itemgetter("tenant_id")):
+            await tx.widen({tenant})
+            mine = {row["id"]: (row, QualificationCompleted.model_validate(row["body"])) for row in group}
+            found = await awards.examine(deps, tx, tenant, [awards.Told(fact) for _, fact in mine.values()])
+            for award, done in found.items():
+                row, fact = mine[award]
+                verdict = done
                 if not done and row["waited"].total_seconds() >= deps.settings.award_patience_seconds:
-                    raise awards.Forged(f"the framework {fact.qualification} {fact.version} was never activated")
-            except awards.Forged as refusal:
-                await _refuse(deps, tx, row, fact, refusal)
-                done = True
-            settled += done
+                    verdict = awards.Forged(f"the framework {fact.qualification} {fact.version} was never activated")
+                if isinstance(verdict, awards.Forged):
+                    await _refuse(deps, tx, row, fact, verdict)
+                settled += bool(verdict)
         await tx.commit()
     return settled
 
@@ -53,7 +58,7 @@ async def _refuse(
 ) -> None:
     """What the consumer would have done, had it known then."""
     log.warning("award refused", award=row["id"], reason=refusal.detail)
-    await store.settle(tx, row["id"], "refused", refusal.detail)
+    await store.settle(tx, {row["id"]: ("refused", refusal.detail)})
     event = Event(
         type="qualification.completed.v1",
         source="/pathways",

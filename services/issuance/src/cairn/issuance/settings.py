@@ -14,7 +14,7 @@ class IssuanceSettings(Settings):
     cryptosuite: Literal["eddsa-rdfc-2022", "eddsa-jcs-2022"] = "eddsa-rdfc-2022"
     draft_batch: int = Field(default=200, ge=1, le=1000)
     """Pending completions that one step of the drafting job takes."""
-    sign_batch: int = Field(default=50, ge=1, le=500)
+    sign_batch: int = Field(default=200, ge=1, le=1000)
     """Credentials signed in one transaction."""
     intake_backlog: int = Field(default=50_000, ge=1)
     """Completions of one institution that may wait for their credentials; then its posts are answered with 429."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from cairn.common.events import models as events
@@ -66,6 +68,8 @@ class Subject:
     status: Mapping[str, tuple[str, int]]
     refresh: str | None = None
     """Where its successor will be found, for a credential that ends."""
+    salt: str = field(default_factory=partial(secrets.token_urlsafe, 16))
+    """With which the learner's address is hashed."""
 
 
 def achievement_document(id_: str, achievement: Achievement, issuer: Issuer) -> BadgeAchievement:
@@ -227,7 +231,7 @@ def _draft(
         id=subject.credential,
         issuer=_profile(issuer),
         achievement=achievement_document(achievement_id, achievement, issuer),
-        identifiers=_identifiers(subject.profile),
+        identifiers=_identifiers(subject),
         name=achievement.name,
         valid_from=now,
         valid_until=valid_until,
@@ -264,12 +268,13 @@ def _creator(issuer: Issuer) -> BadgeProfile:
     return _profile(issuer).model_copy(update={"address": None})
 
 
-def _identifiers(profile: Profile) -> tuple[Identifier, ...]:
+def _identifiers(subject: Subject) -> tuple[Identifier, ...]:
     """The name for people to read, the address only as a salted hash for whoever knows it already."""
+    profile = subject.profile
     named = Identifier(identity_type="name", identity_hash=profile.name, hashed=False)
     if profile.email is None:
         return (named,)
-    return (named, Identifier.of("emailAddress", profile.email, salt=secrets.token_urlsafe(16)))
+    return (named, Identifier.of("emailAddress", profile.email, salt=subject.salt))
 
 
 def _evidence(renews: str | None, fresh: Sequence[Evidence]) -> tuple[BadgeEvidence, ...]:
@@ -282,11 +287,15 @@ def _evidence(renews: str | None, fresh: Sequence[Evidence]) -> tuple[BadgeEvide
 def _results(achievement_id: str, grade: events.Grade | None) -> tuple[Result, ...]:
     if grade is None:
         return ()
-    if grade.score is not None:
-        return (
-            Result(result_description=f"{achievement_id}#score", value=format((grade.score * 100).normalize(), "f")),
-        )
-    return (Result(result_description=f"{achievement_id}#grade", value=f"{grade.points:f} ({grade.scale})"),)
+    description, value = result_of(achievement_id, grade.score, grade.points, grade.scale)
+    return (Result(result_description=description, value=value),)
+
+
+def result_of(achievement_id: str, score: Decimal | None, points: Decimal | None, scale: str | None) -> tuple[str, str]:
+    """A grade as the result of an achievement: which one of those it describes, and its value."""
+    if score is not None:
+        return f"{achievement_id}#score", format((score * 100).normalize(), "f")
+    return f"{achievement_id}#grade", f"{points:f} ({scale})"
 
 
 def _holding(

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import RowMapping, bindparam, text
+import orjson
+from sqlalchemy import RowMapping, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
+from cairn.common.events.models import QualificationCompleted
 
 
-async def add(tx: Transaction, tenant: str, award: str, learner: str, body: dict[str, Any]) -> bool:
-    """An award waits until it is examined. False where it was announced before and not refused."""
+async def add(tx: Transaction, tenant: str, facts: Sequence[QualificationCompleted]) -> set[str]:
+    """Awards wait until they are examined. Those that were not announced before, or refused then."""
     statement = text("""
-        INSERT INTO awards (tenant_id, id, learner_id, body, state) VALUES (:tenant, :id, :learner, :body, 'waiting')
+        INSERT INTO awards (tenant_id, id, learner_id, body, state)
+        SELECT :tenant, id, learner, body, 'waiting'
+          FROM unnest(cast(:ids AS text[]), cast(:learners AS text[]), cast(:bodies AS jsonb[]))
+            AS u (id, learner, body)
+         ORDER BY id
         ON CONFLICT (id) DO UPDATE SET state = 'waiting', reason = NULL, announced_at = now()
          WHERE awards.state = 'refused' RETURNING id
-    """).bindparams(bindparam("body", type_=JSONB()))
-    row = await tx.row(statement, {"tenant": tenant, "id": award, "learner": learner, "body": body})
-    return row is not None
+    """)
+    rows = await tx.rows(
+        statement,
+        {
+            "tenant": tenant,
+            "ids": [fact.award for fact in facts],
+            "learners": [fact.learner for fact in facts],
+            "bodies": [orjson.dumps(fact.to_json()).decode() for fact in facts],
+        },
+    )
+    return {row["id"] for row in rows}
 
 
 async def award(tx: Transaction, award_id: str) -> RowMapping | None:
@@ -38,8 +51,20 @@ async def take_waiting(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     return await tx.rows(statement, {"limit": limit})
 
 
-async def settle(tx: Transaction, award_id: str, state: str, reason: str | None = None) -> None:
+async def settle(tx: Transaction, outcomes: Mapping[str, tuple[str, str | None]]) -> None:
+    """Set state and reason of each award."""
+    if not outcomes:
+        return
     await tx.execute(
-        text("UPDATE awards SET state = :state, reason = :reason WHERE id = :id"),
-        {"id": award_id, "state": state, "reason": reason},
+        text("""
+            UPDATE awards a SET state = u.state, reason = u.reason
+              FROM unnest(cast(:ids AS text[]), cast(:states AS text[]), cast(:reasons AS text[]))
+                AS u (id, state, reason)
+             WHERE a.id = u.id
+        """),
+        {
+            "ids": list(outcomes),
+            "states": [state for state, _ in outcomes.values()],
+            "reasons": [reason for _, reason in outcomes.values()],
+        },
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -67,11 +67,13 @@ async def add_framework(tx: Transaction, tenant: str, fact: FrameworkActivated) 
     )
 
 
-async def framework(tx: Transaction, tenant: str, qualification: str, version: str) -> RowMapping | None:
-    return await tx.row(
+async def frameworks(tx: Transaction, tenant: str, versions: Collection[tuple[str, str]]) -> Sequence[RowMapping]:
+    """Those that are active, of (qualification, version)."""
+    return await tx.rows(
         text("""
-            SELECT title, achievement_id, digest FROM frameworks
-             WHERE tenant_id = :tenant AND qualification = :qualification AND version = :version
+            SELECT qualification, version, title, achievement_id FROM frameworks
+             WHERE tenant_id = :tenant
+               AND (qualification, version) IN (SELECT * FROM unnest(cast(:names AS text[]), cast(:versions AS text[])))
         """),
-        {"tenant": tenant, "qualification": qualification, "version": version},
+        {"tenant": tenant, "names": [name for name, _ in versions], "versions": [version for _, version in versions]},
     )

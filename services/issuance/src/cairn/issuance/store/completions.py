@@ -110,19 +110,16 @@ async def receipt_lines(tx: Transaction, receipt_id: UUID) -> Sequence[RowMappin
 
 
 async def take_pending(tx: Transaction, limit: int) -> Sequence[RowMapping]:
-    """Pending completions, by turns of their tenants, with all that a credential needs; others pass over these rows."""
+    """Pending completions, by turns of their tenants, with their learners; others pass over these rows."""
     statement = text(f"""
         WITH RECURSIVE {_TURNS}
-        SELECT c.tenant_id, c.id, c.learner_id, c.facts, c.traceparent, a.id AS achievement_id, a.body AS achievement,
-               l.key, l.profile, i.did, i.body AS institution
+        SELECT c.tenant_id, c.id, c.learner_id, c.achievement_id, c.facts, c.traceparent, l.key, l.profile
           FROM turns
          CROSS JOIN LATERAL (
             SELECT * FROM completions WHERE {_PENDING} AND tenant_id = turns.tenant
              ORDER BY recorded_at LIMIT turns.share FOR UPDATE SKIP LOCKED) AS c
-          JOIN achievements a ON a.id = c.achievement_id
           JOIN learners l ON l.id = c.learner_id
-          JOIN institutions i ON i.tenant_id = c.tenant_id
-    """).columns(facts=JSONB(), achievement=JSONB(), institution=JSONB())  # noqa: S608
+    """).columns(facts=JSONB())  # noqa: S608
     return await tx.rows(statement, {"limit": limit})
 
 
@@ -139,7 +136,7 @@ async def waiting(tx: Transaction, tenant: str, bound: int) -> int:
     return row["waiting"]
 
 
-async def settle(tx: Transaction, outcomes: Sequence[tuple[UUID, str, str | None]]) -> None:
+async def settle(tx: Transaction, outcomes: Mapping[UUID, tuple[str, str | None]]) -> None:
     """Set state and reason of each completion."""
     if not outcomes:
         return
@@ -151,8 +148,8 @@ async def settle(tx: Transaction, outcomes: Sequence[tuple[UUID, str, str | None
              WHERE c.id = u.id
         """),
         {
-            "ids": [id_ for id_, _, _ in outcomes],
-            "states": [state for _, state, _ in outcomes],
-            "reasons": [reason for _, _, reason in outcomes],
+            "ids": list(outcomes),
+            "states": [state for state, _ in outcomes.values()],
+            "reasons": [reason for _, reason in outcomes.values()],
         },
     )

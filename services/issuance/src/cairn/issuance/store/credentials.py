@@ -189,6 +189,9 @@ async def set_status(
     )
 
 
-async def status_changes(tx: Transaction, credential_id: str) -> Sequence[RowMapping]:
-    statement = text("SELECT status, reason, at FROM status_changes WHERE credential_id = :id ORDER BY seq")
-    return await tx.rows(statement, {"id": credential_id})
+async def status_changes(tx: Transaction, ids: Sequence[str]) -> Sequence[RowMapping]:
+    """What happened to the credentials, in order."""
+    statement = text("""
+        SELECT credential_id, status, reason, at FROM status_changes WHERE credential_id = ANY (:ids) ORDER BY seq
+    """)
+    return await tx.rows(statement, {"ids": list(ids)})

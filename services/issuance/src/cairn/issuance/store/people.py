@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -50,6 +50,14 @@ async def learner(tx: Transaction, learner_id: str, *, lock: bool = False) -> Ro
     """The learner's row; with `lock`, held until the transaction ends."""
     statement = "SELECT tenant_id, id, key, profile, registered_at, erased_at FROM learners WHERE id = :id"
     return await tx.row(text(statement + (" FOR UPDATE" if lock else "")), {"id": learner_id})
+
+
+async def lock_learners(tx: Transaction, ids: Collection[str]) -> Sequence[RowMapping]:
+    """The learners' rows, held until the transaction ends; in an order in which nobody waits in a circle."""
+    statement = text("""
+        SELECT tenant_id, id, key, profile FROM learners WHERE id = ANY (:ids) ORDER BY id FOR UPDATE
+    """)
+    return await tx.rows(statement, {"ids": list(ids)})
 
 
 async def learners_named(tx: Transaction, ids: Sequence[str], digests: Sequence[bytes]) -> Sequence[RowMapping]:

@@ -6,8 +6,12 @@ activation travels on another partition; anything else that does not fit makes i
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 import structlog
 from sqlalchemy import RowMapping
@@ -20,14 +24,15 @@ from cairn.common.events.models import (
     QualificationRestored,
 )
 from cairn.common.problem import DomainError
-from cairn.common.telemetry import traceparent
+from cairn.credentials import Signer
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain import names
 from cairn.issuance.domain.compose import Issuer, StackFacts, Subject, credential_for_award
 from cairn.issuance.domain.model import Achievement, Institution, Profile
 from cairn.issuance.store import awards, catalog, credentials, people, status_lists
+from cairn.issuance.store.credentials import Intent
 from cairn.issuance.use_cases.credentials import apply
-from cairn.issuance.use_cases.issue import intend, status_entries
+from cairn.issuance.use_cases.issue import intent_of, status_entries
 from cairn.issuance.use_cases.learners import profile_place
 
 log = structlog.get_logger(__name__)
@@ -49,33 +54,70 @@ async def activate(tx: Transaction, tenant: str, fact: FrameworkActivated) -> No
     await catalog.add_framework(tx, tenant, fact)
 
 
-async def complete(deps: Deps, tx: Transaction, tenant: str, fact: QualificationCompleted) -> None:
-    """Write the award down and, where its framework is known, intend its credential. Raises Forged.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An award as it was announced, and the `traceparent` of that."""
+
+    fact: QualificationCompleted
+    trace: str | None = None
+
+
+async def complete(deps: Deps, tx: Transaction, tenant: str, told: Sequence[Told]) -> None:
+    """Write awards of a tenant down and, where their framework is known, intend their credentials. Raises Forged.
 
     An award that was refused is examined afresh: its dead letter was replayed.
     """
-    if await awards.add(tx, tenant, fact.award, fact.learner, fact.to_json()):
-        await examine(deps, tx, tenant, fact)
+    if not told:
+        return
+    once = {each.fact.award: each for each in told}
+    new = await awards.add(tx, tenant, [each.fact for each in once.values()])
+    found = await examine(deps, tx, tenant, [each for award, each in once.items() if award in new])
+    for refusal in found.values():
+        if isinstance(refusal, Forged):
+            raise refusal
 
 
-async def examine(deps: Deps, tx: Transaction, tenant: str, fact: QualificationCompleted) -> bool:
-    """Sign-worthy or not? False while the framework is unknown. Raises Forged, saying what does not add up."""
-    framework = await catalog.framework(tx, tenant, fact.qualification, fact.version)
-    if framework is None:
-        return False
+async def examine(deps: Deps, tx: Transaction, tenant: str, told: Sequence[Told]) -> dict[str, Forged | bool]:
+    """Which awards of a tenant are sign-worthy; those are intended.
+
+    By award: True where it is settled, False while its framework is unknown, Forged where it does not add up.
+    """
+    found: dict[str, Forged | bool] = {each.fact.award: False for each in told}
+    versions = {(each.fact.qualification, each.fact.version) for each in told}
+    known = {(row["qualification"], row["version"]): row for row in await catalog.frameworks(tx, tenant, versions)}
+    ready = [each for each in told if (each.fact.qualification, each.fact.version) in known]
+    if not ready:
+        return found
+    learners = {row["id"]: row for row in await people.lock_learners(tx, {each.fact.learner for each in ready})}
+    stacks = await _stacks(tx, tenant, [each.fact for each in ready])
+    outcomes: dict[str, tuple[str, str | None]] = {}
+    worthy: list[_Worthy] = []
+    for each in ready:
+        fact, framework = each.fact, known[each.fact.qualification, each.fact.version]
+        try:
+            learner = _check(tenant, fact, framework, learners.get(fact.learner))
+            if learner["key"] is None:
+                outcomes[fact.award] = "withdrawn", "the learner was erased"
+            else:
+                worthy.append(_Worthy(each, framework["title"], learner, stacks.of(fact)))
+                outcomes[fact.award] = "accepted", None
+            found[fact.award] = True
+        except Forged as refusal:
+            found[fact.award] = refusal
+    await _intend(deps, tx, tenant, worthy)
+    await awards.settle(tx, outcomes)
+    return found
+
+
+def _check(tenant: str, fact: QualificationCompleted, framework: RowMapping, learner: RowMapping | None) -> RowMapping:
+    """The learner. Raises Forged."""
     if framework["achievement_id"] != fact.achievement:
         raise Forged(f"{fact.qualification} {fact.version} does not award {fact.achievement}")
     if not _DIGEST.fullmatch(fact.digest):
         raise Forged("the award carries no digest of an audit")
-    learner = await people.learner(tx, fact.learner, lock=True)
     if learner is None or learner["tenant_id"] != tenant:
         raise Forged(f"{fact.learner} is not a learner of {tenant}")
-    if learner["key"] is None:
-        await awards.settle(tx, fact.award, "withdrawn", "the learner was erased")
-        return True
-    await _intend(deps, tx, tenant, fact, framework["title"], learner)
-    await awards.settle(tx, fact.award, "accepted")
-    return True
+    return learner
 
 
 async def lapse(deps: Deps, tx: Transaction, fact: QualificationLapsed) -> None:
@@ -86,7 +128,7 @@ async def lapse(deps: Deps, tx: Transaction, fact: QualificationLapsed) -> None:
     if award is None:
         raise Forged(f"no award {fact.award} was announced")
     if award["state"] == "waiting":
-        await awards.settle(tx, fact.award, "withdrawn", "it lapsed before it was signed")
+        await awards.settle(tx, {fact.award: ("withdrawn", "it lapsed before it was signed")})
         return
     row = await credentials.credential_of_award(tx, fact.award)
     if row is not None and not (row["status"] == "revoked" and fact.action == "suspend"):
@@ -100,64 +142,112 @@ async def restore(deps: Deps, tx: Transaction, fact: QualificationRestored) -> N
         await apply(tx, row, "reinstate", reason="the award holds again", principal="pathways", now=fact.at)
 
 
-async def _intend(
-    deps: Deps, tx: Transaction, tenant: str, fact: QualificationCompleted, title: str, learner: RowMapping
-) -> None:
-    achievement_row = await catalog.achievement(tx, fact.achievement)
+@dataclass(frozen=True, slots=True)
+class _Worthy:
+    """An award that adds up."""
+
+    told: Told
+    title: str
+    learner: RowMapping
+    stack: Sequence[RowMapping]
+
+
+async def _intend(deps: Deps, tx: Transaction, tenant: str, worthy: Sequence[_Worthy]) -> None:
+    if not worthy:
+        return
+    named = await catalog.achievements_named(tx, sorted({each.told.fact.achievement for each in worthy}))
     institution = await people.institution(tx, tenant)
-    if achievement_row is None or institution is None:
-        raise Forged(f"{fact.achievement} is not an achievement of {tenant}")
-    components = await _components(tx, tenant, fact)
-    achievement, now = Achievement.model_validate(achievement_row["body"]), deps.now()
-    place = (await status_lists.allocate(tx, tenant, 1, deps.settings.status_list_size))[0]
+    assert institution is not None
+    achievements = {row["id"]: Achievement.model_validate(row["body"]) for row in named}
+    issuer = Issuer(institution["did"], Institution.model_validate(institution["body"]))
+    places = await status_lists.allocate(tx, tenant, len(worthy), deps.settings.status_list_size)
     signer = await deps.keys.signer(tx, tenant)
+    now = deps.now()
+
+    def work() -> list[Intent]:
+        return [
+            _intent(deps, issuer, achievements[each.told.fact.achievement], each, place, signer, now)
+            for each, place in zip(worthy, places, strict=True)
+        ]
+
+    await credentials.add_intents(tx, await asyncio.to_thread(work))
+
+
+def _intent(
+    deps: Deps,
+    issuer: Issuer,
+    achievement: Achievement,
+    worthy: _Worthy,
+    place: tuple[int, int],
+    signer: Signer,
+    now: datetime,
+) -> Intent:
+    fact, learner = worthy.told.fact, worthy.learner
+    tenant = issuer.institution.id
+    credential_id = names.credential_id(fact.award)
     profile = deps.vault.open(learner["key"], learner["profile"], profile_place(fact.learner))
     document, holding = credential_for_award(
-        Issuer(institution["did"], Institution.model_validate(institution["body"])),
+        issuer,
         fact.achievement,
         achievement,
         Subject(
-            names.credential_id(fact.award),
+            credential_id,
             Profile.model_validate_json(profile),
             status_entries(deps, tenant, place, achievement),
-            names.refresh_url(deps.settings.public_url, names.credential_id(fact.award)),
+            names.refresh_url(deps.settings.public_url, credential_id),
         ),
         StackFacts(
             fact.qualification,
             fact.version,
-            title,
+            worthy.title,
             fact.digest.removeprefix("sha256:"),
             fact.earned_at,
-            [(row["id"], row["achievement_id"], row["holding"]["issuer"]) for row in components],
+            [(row["id"], row["achievement_id"], row["holding"]["issuer"]) for row in worthy.stack],
         ),
         now,
     )
-    grounds: dict[str, Any] = {"completion": None, "award": fact.award, "trace": traceparent()}
-    intent = intend(
-        deps,
+    prepared = deps.templates.prepare(
+        document, verification_method=signer.verification_method, created=now, cryptosuite=deps.settings.cryptosuite
+    )
+    return intent_of(
+        deps.vault,
         tenant=tenant,
         learner=(fact.learner, learner["key"]),
-        signer=signer,
         place=place,
-        document=document,
-        holding=holding,
-        grounds=grounds,
-        now=now,
+        prepared=prepared,
+        holding=holding.to_json(),
+        grounds={"completion": None, "award": fact.award, "trace": worthy.told.trace},
     )
-    await credentials.add_intents(tx, [intent])
 
 
-async def _components(tx: Transaction, tenant: str, fact: QualificationCompleted) -> list[RowMapping]:
-    """The stack: each one issued here, to this learner or to one who is the same person by recorded consent."""
-    merges = [row for row in await people.merges(tx, [fact.learner]) if row["learner_id"] == fact.learner]
-    await tx.widen({tenant, *(row["merged_tenant"] for row in merges)})
-    same_person = {fact.learner, *(row["merged_id"] for row in merges)}
-    found = {row["id"]: row for row in await credentials.credentials_named(tx, list(fact.components))}
+@dataclass(frozen=True, slots=True)
+class _Stacks:
+    """The components of a batch of awards, and who is the same person as whom by recorded consent."""
+
+    components: Mapping[str, RowMapping]
+    same_person: Mapping[str, set[str]]
+
+    def of(self, fact: QualificationCompleted) -> list[RowMapping]:
+        """Each one issued here, to this learner or to one who is the same person. Raises Forged."""
+        for component in fact.components:
+            row = self.components.get(component)
+            if row is None or row["learner_id"] not in self.same_person[fact.learner]:
+                raise Forged(f"the component {component} was not issued to this learner")
+        if not fact.components and not fact.decisions:
+            raise Forged("the award rests on nothing")
+        return [self.components[component] for component in fact.components]
+
+
+async def _stacks(tx: Transaction, tenant: str, facts: Sequence[QualificationCompleted]) -> _Stacks:
+    same_person = {fact.learner: {fact.learner} for fact in facts}
+    scope = {tenant}
+    for merge in await people.merges(tx, list(same_person)):
+        if merge["learner_id"] in same_person:
+            same_person[merge["learner_id"]].add(merge["merged_id"])
+            scope.add(merge["merged_tenant"])
+    # Beyond the tenant for this one query: whose each component is, is compared with the consent of its own award.
+    await tx.widen(scope)
+    named = sorted({component for fact in facts for component in fact.components})
+    found = {row["id"]: row for row in await credentials.credentials_named(tx, named)}
     await tx.widen({tenant})
-    for component in fact.components:
-        row = found.get(component)
-        if row is None or row["learner_id"] not in same_person:
-            raise Forged(f"the component {component} was not issued to this learner")
-    if not fact.components and not fact.decisions:
-        raise Forged("the award rests on nothing")
-    return [found[component] for component in fact.components]
+    return _Stacks(found, same_person)

@@ -77,7 +77,7 @@ async def _found(tx: Transaction, vault: Vault, credential_id: str) -> Found:
     if row is None:
         raise _not_found()
     document = await document_of(tx, vault, row)
-    return Found(row, document, await credentials.status_changes(tx, credential_id))
+    return Found(row, document, await credentials.status_changes(tx, [credential_id]))
 
 
 async def document_of(tx: Transaction, vault: Vault, row: RowMapping) -> dict[str, Any] | None:

@@ -11,22 +11,24 @@ import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 import structlog
+from pydantic import ValidationError
 from sqlalchemy import RowMapping
 
 from cairn.common.db import EVERY_TENANT, Transaction
 from cairn.common.events import Event, stable_id
-from cairn.common.events.models import CredentialIssued, CredentialRenewed, CredentialStatusChanged, Holding
+from cairn.common.events.models import CredentialRenewed, CredentialStatusChanged
 from cairn.common.instants import parse_instant
 from cairn.common.vault import Vault
-from cairn.credentials import PreparedProof, Signer, prepare
+from cairn.credentials import CredentialError, PreparedProof, Signer, prepare
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain import names
-from cairn.issuance.domain.compose import Issuer, Subject, credential_for_completion
-from cairn.issuance.domain.model import Achievement, Evidence, Institution, Profile
-from cairn.issuance.store import completions, credentials, status_lists
+from cairn.issuance.domain.compose import Subject
+from cairn.issuance.domain.model import Achievement, Evidence, Profile
+from cairn.issuance.store import catalog, completions, credentials, people, status_lists
 from cairn.issuance.store.credentials import Intent
 from cairn.issuance.use_cases.learners import profile_place
 
@@ -50,62 +52,80 @@ async def draft(deps: Deps, most: int | None = None) -> int:
         rows = await completions.take_pending(tx, most or deps.settings.draft_batch)
         if not rows:
             return 0
-        settled = [(row["id"], "failed", "the learner was erased") for row in rows if row["key"] is None]
+        settled = {row["id"]: ("drafted", None) if row["key"] else ("failed", "the learner was erased") for row in rows}
         living = [row for row in rows if row["key"] is not None]
         intents: list[Intent] = []
         # In the order of tenants, because each tenant's status list is locked: two workers never wait in a circle.
         for tenant in sorted({row["tenant_id"] for row in living}):
             mine = [row for row in living if row["tenant_id"] == tenant]
             signer = await deps.keys.signer(tx, tenant)
+            institution = await people.institution(tx, tenant)
+            assert institution is not None
+            named = await catalog.achievements_named(tx, sorted({row["achievement_id"] for row in mine}))
+            bodies = {row["id"]: row["body"] for row in named}
             places = await status_lists.allocate(tx, tenant, len(mine), deps.settings.status_list_size)
-            # Composing and canonicalising is a second of work for a batch: off the loop, so that health answers.
-            intents += await asyncio.to_thread(_intend_all, deps, tenant, signer, mine, places, now)
+            # Some tenths of a second of work for a batch: off the loop, so that health answers.
+            made, refused = await asyncio.to_thread(_intend_all, deps, institution, bodies, signer, mine, places, now)
+            intents += made
+            settled |= {row: ("failed", reason) for row, reason in refused.items()}
         await credentials.add_intents(tx, intents)
-        await completions.settle(tx, [*settled, *((row["id"], "drafted", None) for row in living)])
+        await completions.settle(tx, settled)
         await tx.commit()
     return len(rows)
 
 
 def _intend_all(
     deps: Deps,
-    tenant: str,
+    institution: RowMapping,
+    achievements: Mapping[str, Mapping[str, Any]],
     signer: Signer,
     rows: Sequence[RowMapping],
     places: Sequence[tuple[int, int]],
     now: datetime,
-) -> list[Intent]:
-    return [_intend(deps, tenant, signer, row, place, now) for row, place in zip(rows, places, strict=True)]
-
-
-def _intend(deps: Deps, tenant: str, signer: Signer, row: RowMapping, place: tuple[int, int], now: datetime) -> Intent:
-    credential_id = names.credential_id(str(row["id"]))
-    achievement = Achievement.model_validate(row["achievement"])
-    document, holding = credential_for_completion(
-        Issuer(row["did"], Institution.model_validate(row["institution"])),
-        row["achievement_id"],
-        achievement,
-        Subject(
+) -> tuple[list[Intent], dict[UUID, str]]:
+    """Intents; and by completion why there is none, since one that cannot be signed must not keep others waiting."""
+    tenant: str = institution["tenant_id"]
+    did: str = institution["did"]
+    intents: list[Intent] = []
+    refused: dict[UUID, str] = {}
+    for row, place in zip(rows, places, strict=True):
+        achievement_id = row["achievement_id"]
+        pattern = deps.patterns.of(did, institution["body"], achievement_id, achievements[achievement_id])
+        credential_id = names.credential_id(str(row["id"]))
+        subject = Subject(
             credential_id,
             Profile.model_validate_json(deps.vault.open(row["key"], row["profile"], profile_place(row["learner_id"]))),
-            status_entries(deps, tenant, place, achievement),
+            status_entries(deps, tenant, place, pattern.achievement),
             names.refresh_url(deps.settings.public_url, credential_id),
-        ),
-        row["facts"],
-        now,
-        _fresh_evidence(deps.vault, row),
-    )
-    return intend(
-        deps,
-        tenant=tenant,
-        learner=(row["learner_id"], row["key"]),
-        signer=signer,
-        place=place,
-        document=document,
-        holding=holding,
-        grounds={"completion": row["id"], "award": None, "trace": row["traceparent"]},
-        now=now,
-        renews=row["facts"].get("renews"),
-    )
+        )
+        try:
+            prepared, holding = pattern.fill(
+                subject,
+                row["facts"],
+                now,
+                verification_method=signer.verification_method,
+                cryptosuite=deps.settings.cryptosuite,
+                renewal=_fresh_evidence(deps.vault, row),
+            )
+        except CredentialError as refusal:
+            refused[row["id"]] = f"the credential was refused: {refusal.detail}"
+            continue
+        except ValidationError as refusal:
+            refused[row["id"]] = f"the credential was refused: {refusal.errors(include_input=False)[0]['msg']}"
+            continue
+        intents.append(
+            intent_of(
+                deps.vault,
+                tenant=tenant,
+                learner=(row["learner_id"], row["key"]),
+                place=place,
+                prepared=prepared,
+                holding=holding,
+                grounds={"completion": row["id"], "award": None, "trace": row["traceparent"]},
+                renews=row["facts"].get("renews"),
+            )
+        )
+    return intents, refused
 
 
 def _fresh_evidence(vault: Vault, row: RowMapping) -> list[Evidence]:
@@ -126,37 +146,32 @@ def status_entries(
     return {purpose: (names.status_list_url(url, tenant, list_id, purpose), index) for purpose in purposes}
 
 
-def intend(
-    deps: Deps,
+def intent_of(
+    vault: Vault,
     *,
     tenant: str,
     learner: tuple[str, bytes],
-    signer: Signer,
     place: tuple[int, int],
-    document: dict[str, Any],
-    holding: Holding,
+    prepared: PreparedProof,
+    holding: dict[str, Any],
     grounds: Mapping[str, Any],
-    now: datetime,
     renews: str | None = None,
 ) -> Intent:
-    """Lint the document by preparing its proof, which refuses whatever would go unsigned, and seal what was decided."""
-    prepared = deps.templates.prepare(
-        document, verification_method=signer.verification_method, created=now, cryptosuite=deps.settings.cryptosuite
-    )
+    """Seal what was decided. Preparing the proof has linted it: that refuses whatever would go unsigned."""
     learner_id, key = learner
     body = orjson.dumps({"document": prepared.document, "proof": prepared.proof})
     return Intent(
         tenant=tenant,
-        id=holding.id,
+        id=holding["id"],
         learner=learner_id,
-        achievement=holding.achievement,
+        achievement=holding["achievement"],
         completion=grounds["completion"],
         award=grounds["award"],
         list_id=place[0],
         list_index=place[1],
-        holding=holding.to_json(),
+        holding=holding,
         digest=prepared.hash_data,
-        body=deps.vault.seal(key, body, body_place(holding.id)),
+        body=vault.seal(key, body, body_place(holding["id"])),
         trace=grounds["trace"],
         renews=renews,
     )
@@ -176,11 +191,11 @@ async def sign(deps: Deps, most: int | None = None) -> int:
         await credentials.renew_intents(tx, renewed)
         await credentials.mark_issued(tx, signed, now)
         await credentials.mark_abandoned(tx, gone)
-        for row in living:
-            if row["id"] in signed:
-                await tx.publish(*await _announce(tx, row, now))
-                if row["renews"] is not None:
-                    await _supersede(tx, row, now)
+        issued = [row for row in living if row["id"] in signed]
+        await tx.publish(*await _announce(tx, issued, now))
+        for row in issued:
+            if row["renews"] is not None:
+                await _supersede(tx, row, now)
         await tx.commit()
     return len(rows)
 
@@ -229,25 +244,32 @@ def check_intended(intended: Mapping[str, Any], digest: bytes) -> PreparedProof:
     return again
 
 
-async def _announce(tx: Transaction, row: RowMapping, now: datetime) -> list[Event]:
-    holding = Holding.model_validate(row["holding"])
-    issued = CredentialIssued(learner=row["learner_id"], holding=holding, award=row["award_id"])
-    events = [
-        Event(
-            type="credential.issued.v1",
-            source="/issuance",
-            subject=row["id"],
-            tenant=row["tenant_id"],
-            key=row["learner_id"],
-            data=issued.to_json(),
-            time=now,
-            id=str(stable_id("credential.issued.v1", row["id"])),
-            traceparent=row["traceparent"],
+async def _announce(tx: Transaction, rows: Sequence[RowMapping], now: datetime) -> list[Event]:
+    changes: dict[str, list[RowMapping]] = {row["id"]: [] for row in rows}
+    for change in await credentials.status_changes(tx, list(changes)):
+        changes[change["credential_id"]].append(change)
+    events: list[Event] = []
+    for row in rows:
+        # The holding was stored as it is said: what an event may be is checked when a fact is read from it.
+        award = {} if row["award_id"] is None else {"award": row["award_id"]}
+        events.append(
+            Event(
+                type="credential.issued.v1",
+                source="/issuance",
+                subject=row["id"],
+                tenant=row["tenant_id"],
+                key=row["learner_id"],
+                data={"learner": row["learner_id"], "holding": row["holding"], **award},
+                time=now,
+                id=str(stable_id("credential.issued.v1", row["id"])),
+                traceparent=row["traceparent"],
+            )
         )
-    ]
-    # What happened to it before it was signed is said after it, once.
-    for change in await credentials.status_changes(tx, row["id"]):
-        events.append(status_event(row["tenant_id"], row["learner_id"], row["id"], change["status"], change["at"]))
+        # What happened to it before it was signed is said after it, once.
+        events += [
+            status_event(row["tenant_id"], row["learner_id"], row["id"], change["status"], change["at"])
+            for change in changes[row["id"]]
+        ]
     return events
 
 

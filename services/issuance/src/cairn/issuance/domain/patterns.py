@@ -1,0 +1,168 @@
+"""What `compose` makes of a completion, composed once for an achievement and then only filled in.
+
+The credentials of one achievement differ in a dozen texts: whose it is, when, with what grade, and where its status is.
+So the first of each kind is composed the long way, and the others are its copies with their own texts, which also lets
+their canonical form be worked out from the first one's. Both ways give the same document and the same holding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+from cairn.common.instants import format_instant, parse_instant
+from cairn.credentials import CredentialTemplate, Cryptosuite, Identifier, PreparedProof, prepare
+from cairn.issuance.domain.compose import Issuer, Subject, credential_for_completion, result_of
+from cairn.issuance.domain.model import Achievement, Evidence, Institution, add_months
+
+_SIZE: Final = 256
+_SUBJECT: Final = "credentialSubject"
+
+Body: TypeAlias = Mapping[str, Any]
+"""As it is stored: JSON."""
+Made: TypeAlias = tuple[PreparedProof, dict[str, Any]]
+"""The credential with its proof prepared, and its holding as JSON."""
+
+
+class Pattern:
+    """Of one achievement."""
+
+    def __init__(self, issuer: Issuer, achievement_id: str, achievement: Achievement) -> None:
+        self.achievement = achievement
+        self._issuer, self._id = issuer, achievement_id
+        self._templates: dict[tuple[Any, ...], CredentialTemplate | None] = {}
+        self._holding: dict[str, Any] = {}
+
+    def fill(
+        self,
+        subject: Subject,
+        facts: Body,
+        now: datetime,
+        *,
+        verification_method: str,
+        cryptosuite: Cryptosuite,
+        renewal: Sequence[Evidence] = (),
+    ) -> Made:
+        """As `credential_for_completion` and then `prepare`. Raises as they do."""
+        earned = parse_instant(facts["completedAt"])
+        months = self.achievement.valid_months
+        until = add_months(earned, months) if months else None
+        # Rare or refused: the long way says what it is.
+        if facts.get("renews") is None and (until is None or until > now):
+            texts = self._texts(subject, facts, earned, until, now)
+            places = tuple(texts)
+            if places not in self._templates:
+                self._templates[places] = self._template(subject, facts, now, texts, verification_method)
+            template = self._templates[places]
+            if template is not None:
+                values = list(texts.values())
+                method = verification_method
+                proof = (
+                    template.prepare(values, verification_method=method, created=now)
+                    if cryptosuite == "eddsa-rdfc-2022"
+                    else prepare(
+                        template.document(values), verification_method=method, created=now, cryptosuite=cryptosuite
+                    )
+                )
+                return proof, self._held(subject, facts, earned, until)
+        document, holding = credential_for_completion(
+            self._issuer, self._id, self.achievement, subject, facts, now, renewal
+        )
+        made = prepare(document, verification_method=verification_method, created=now, cryptosuite=cryptosuite)
+        return made, holding.to_json()
+
+    def _texts(
+        self, subject: Subject, facts: Body, earned: datetime, until: datetime | None, now: datetime
+    ) -> dict[tuple[Any, ...], str]:
+        """What is this learner's own, by its place in the document."""
+        when = format_instant(earned)
+        texts: dict[tuple[Any, ...], str] = {
+            ("id",): subject.credential,
+            ("validFrom",): format_instant(now),
+            ("awardedDate",): when,
+            (_SUBJECT, "activityEndDate"): when,
+            (_SUBJECT, "identifier", 0, "identityHash"): subject.profile.name,
+        }
+        if subject.profile.email is not None:
+            address = Identifier.of("emailAddress", subject.profile.email, salt=subject.salt)
+            texts[_SUBJECT, "identifier", 1, "identityHash"] = address.identity_hash
+            texts[_SUBJECT, "identifier", 1, "salt"] = subject.salt
+        if grade := facts.get("grade"):
+            description, value = result_of(self._id, *_numbers(grade))
+            texts[_SUBJECT, "result", 0, "resultDescription"] = description
+            texts[_SUBJECT, "result", 0, "value"] = value
+        if until is not None:
+            texts["validUntil",] = format_instant(until)
+            if subject.refresh is not None:
+                texts["refreshService", "id"] = subject.refresh
+        several = len(subject.status) > 1
+        for number, (_, (url, index)) in enumerate(sorted(subject.status.items())):
+            entry = ("credentialStatus", number) if several else ("credentialStatus",)
+            texts[*entry, "id"] = f"{url}#{index}"
+            texts[*entry, "statusListIndex"] = str(index)
+            texts[*entry, "statusListCredential"] = url
+        return texts
+
+    def _template(
+        self, subject: Subject, facts: Body, now: datetime, texts: Mapping[tuple[Any, ...], str], method: str
+    ) -> CredentialTemplate | None:
+        """Of this learner's credential; None where filling it in would not give that very document again."""
+        document, holding = credential_for_completion(self._issuer, self._id, self.achievement, subject, facts, now)
+        # A sample that cannot be signed, such as for the characters of a name, would take all others with it.
+        prepare(document, verification_method=method, created=now)
+        self._holding = holding.to_json()
+        for own in ("grade", "assessment", "mode", "validUntil"):
+            self._holding.pop(own, None)
+        template = CredentialTemplate(document, list(texts))
+        return template if template.document(list(texts.values())) == document else None
+
+    def _held(self, subject: Subject, facts: Body, earned: datetime, until: datetime | None) -> dict[str, Any]:
+        when = format_instant(earned)
+        held = {
+            **self._holding,
+            "id": subject.credential,
+            "source": facts.get("source", "lms"),
+            "earned": when,
+            "status": [{"at": when, "state": "valid"}],
+        }
+        if facts.get("grade"):
+            held["grade"] = facts["grade"]
+        if mode := facts.get("mode") or self.achievement.participation:
+            held["mode"] = mode
+        if until is not None:
+            held["validUntil"] = format_instant(until)
+        policy = self.achievement.assessment
+        supervised, verified = facts.get("supervised"), facts.get("identityVerified")
+        if policy is not None or supervised is not None or verified is not None:
+            held["assessment"] = {
+                "supervised": supervised if supervised is not None else bool(policy and policy.supervised),
+                "identityVerified": verified if verified is not None else bool(policy and policy.identity_verified),
+            }
+        return held
+
+
+class Patterns:
+    """Of the achievements that were met last. The memory is bounded: a full one is emptied."""
+
+    def __init__(self, size: int = _SIZE) -> None:
+        self._size = size
+        self._known: dict[str, tuple[str, Body, Body, Pattern]] = {}
+
+    def of(self, did: str, institution: Body, achievement_id: str, achievement: Body) -> Pattern:
+        """Made anew where the institution or its achievement is not what it was."""
+        known = self._known.get(achievement_id)
+        if known is not None and known[:3] == (did, institution, achievement):
+            return known[3]
+        if len(self._known) >= self._size:
+            self._known.clear()
+        issuer = Issuer(did, Institution.model_validate(institution))
+        pattern = Pattern(issuer, achievement_id, Achievement.model_validate(achievement))
+        self._known[achievement_id] = did, institution, achievement, pattern
+        return pattern
+
+
+def _numbers(grade: Body) -> tuple[Decimal | None, Decimal | None, str | None]:
+    score, points = grade.get("score"), grade.get("points")
+    return Decimal(score) if score else None, Decimal(points) if points else None, grade.get("scale")
