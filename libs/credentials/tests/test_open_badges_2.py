@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from cairn.credentials import CheckName, Outcome, Policy, Trust, Verification, bake, base64url, verify
+from cairn.credentials import CheckName, Gone, Outcome, Policy, Trust, Verification, bake, base64url, verify
 
 from .conftest import NOW, Files
 
@@ -94,7 +94,8 @@ async def test_a_hosted_assertion_is_what_its_own_address_says(form: str) -> Non
     assert found.facts is not None
     assert (found.facts.achievement, found.facts.name, found.facts.criteria) == (BADGE, "B", "n")
     assert found.facts.identifiers[0].identity_type == "emailAddress"
-    assert files.asked == [f"{HOME}/assertion", BADGE, f"trust {ISSUER}"]
+    assert found.facts.issuer_name == "Org"
+    assert files.asked == [f"{HOME}/assertion", BADGE, f"trust {ISSUER}", ISSUER]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,11 @@ async def test_a_hosted_assertion_is_what_its_own_address_says(form: str) -> Non
         ({"assertion": {"badge": f"{HOME}/other"}}, CheckName.PROOF, (Outcome.FAILED, "hosted-differs")),
         ({"assertion": {"id": f"{HOME}/x"}}, CheckName.PROOF, (Outcome.FAILED, "id-other")),
         ({"assertion": {"revoked": True}}, CheckName.STATUS, (Outcome.FAILED, "revoked")),
-        ({"badge": {"issuer": "https://uni.example/"}}, CheckName.ISSUER, (Outcome.FAILED, "issuer-mismatch")),
+        (
+            {"badge": {"issuer": "https://uni.example/"}},
+            CheckName.ISSUER,
+            (Outcome.UNDETERMINED, "old-badge-unreachable"),
+        ),
         ({"badge": {"issuer": "did:web:old.example"}}, CheckName.ISSUER, (Outcome.FAILED, "issuer-mismatch")),
         ({"badge": {"type": "Badge"}}, CheckName.SCHEMA, (Outcome.FAILED, "badge-malformed")),
         ({"badge": {"name": ""}}, CheckName.SCHEMA, (Outcome.FAILED, "badge-malformed")),
@@ -115,6 +120,55 @@ async def test_a_hosted_assertion_that_is_not_its_issuers_fails(
     found = await verify(assertion(), outside(**changes), POLICY)
     assert said(found, check) == answer, found.to_json()
     assert not found.verified
+
+
+@pytest.mark.parametrize(
+    ("rules", "allowed"),
+    [
+        (None, False),
+        ({}, False),
+        ({"allowedOrigins": "old.example"}, True),
+        ({"allowedOrigins": ["uni.example", "old.example"]}, True),
+        ({"allowedOrigins": ["uni.example", "evil.old.example", "old.example.evil.example"]}, False),
+        ({"allowedOrigins": ["old.example:8443"]}, False),
+        ({"allowedOrigins": "old.example", "startsWith": f"{HOME}/ass"}, True),
+        ({"allowedOrigins": "old.example", "startsWith": [f"{HOME}/other/", f"{HOME}/ass"]}, True),
+        ({"allowedOrigins": "old.example", "startsWith": f"{HOME}/other/"}, False),
+        ({"startsWith": f"{HOME}/ass"}, False),
+        ({"allowedOrigins": [7, None, {}]}, False),
+    ],
+    ids=str,
+)
+async def test_s7_an_issuer_says_where_else_its_assertions_are_hosted(rules: Any, allowed: bool) -> None:
+    """ "must be within the permitted scope for hosted verification declared in issuer Profile"."""
+    files = outside(badge={"issuer": "https://uni.example/"})
+    profile = {"id": "https://uni.example/", "type": "Issuer", "name": "Uni"} | (
+        {"verification": rules} if rules else {}
+    )
+    found = await verify(assertion(), files.serve("https://uni.example/", profile), POLICY)
+    expected = (Outcome.PASSED, "issuer-signed") if allowed else (Outcome.FAILED, "issuer-mismatch")
+    assert said(found, CheckName.ISSUER) == expected, found.to_json()
+    assert found.verified is allowed
+
+
+async def test_s7_one_of_several_issuers_on_a_host_does_not_host_for_another() -> None:
+    """ "startsWith": "Valid Assertions must have an id within this scope"."""
+    found = await verify(assertion(), outside(issuer={"verification": {"startsWith": f"{HOME}/theirs/"}}), POLICY)
+    assert said(found, CheckName.ISSUER) == (Outcome.FAILED, "issuer-mismatch")
+    assert not found.verified
+
+
+async def test_an_assertion_whose_address_is_gone_is_revoked() -> None:
+    """ "To mark a hosted assertion as revoked, respond with an HTTP Status of 410 Gone"."""
+
+    class Emptied(Files):
+        async def document(self, url: str) -> bytes:
+            raise Gone("answered 410")
+
+    for given in (assertion(), f"{HOME}/assertion"):
+        found = await verify(given, Emptied(), POLICY)
+        assert said(found, CheckName.PROOF) == (Outcome.FAILED, "revoked")
+        assert not found.verified
 
 
 @pytest.mark.parametrize(

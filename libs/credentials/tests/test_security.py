@@ -151,6 +151,15 @@ def test_s01_what_would_be_dropped_is_not_signed(signer: Ed25519Signer, change: 
     assert refusal.value.code == code
 
 
+def test_s12_a_vocabulary_taken_back_where_there_is_none_is_not_called_wrong(signer: Ed25519Signer) -> None:
+    """It is well-formed JSON-LD 1.1, which the processor behind us cannot work out."""
+    document = build_credential(make_draft(signer.did))
+    document["@context"] = [*document["@context"], {"@vocab": None}]
+    with pytest.raises(DocumentRefused) as refusal:
+        sign(document, signer, created=CREATED)
+    assert refusal.value.code == "unsupported"
+
+
 @pytest.mark.parametrize("cryptosuite", ["eddsa-rdfc-2022", "eddsa-jcs-2022"])
 @pytest.mark.parametrize("nested", [True, False])
 def test_s02_a_context_in_the_document_renames_nothing(

@@ -72,6 +72,7 @@ async def test_an_unsigned_one_is_taken_where_no_challenge_is_asked(client, nort
     unsigned = build_presentation([north.credential()], holder=HOLDER.did)
     assert (await post(client, unsigned)).status_code == 200
     assert (await post(client, unsigned, challenge="", domain="")).status_code == 200
+    assert (await post(client, unsigned, domain="verifier.example")).status_code == 200
     assert (await client.post(VERIFY, json={"verifiablePresentation": unsigned})).status_code == 200
     answer = await post(client, unsigned, **ASKED)
     assert answer.status_code == 400

@@ -124,6 +124,15 @@ async def test_s10_no_address_of_the_inner_network_is_asked(client, north, web, 
         assert found["checks"]["status"]["outcome"] == "undetermined"
 
 
+@pytest.mark.parametrize(("status", "outcome"), [(410, "failed"), (404, "undetermined")])
+async def test_a_hosted_open_badge_2_whose_address_is_gone_is_revoked(client, web, status, outcome) -> None:
+    web.serve("/old/assertion", b"", status=status)
+    found = await verify(client, "https://cairn.localhost/old/assertion")
+    assert found["checks"]["proof"]["outcome"] == outcome
+    assert (found["checks"]["proof"]["code"] == "revoked") is (status == 410)
+    assert web.hits == ["/old/assertion"]
+
+
 class TestS12:
     """A status that cannot be had is neither good nor bad."""
 

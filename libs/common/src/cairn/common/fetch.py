@@ -34,7 +34,10 @@ _PER_HOST: Final = 4
 
 
 class Unreachable(Exception):
-    """The resource could not be had. `code`: refused-address, timeout, too-large, status, connection, offline."""
+    """The resource could not be had.
+
+    `code`: refused-address, timeout, too-large, status, gone (410), connection, offline.
+    """
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -111,7 +114,7 @@ class Fetcher:
         headers = [("Host", origin.removeprefix("https://")), ("Accept", _TYPES), ("Accept-Encoding", "identity")]
         async with pool.stream("GET", (instead or origin) + target, headers=headers) as response:
             if response.status != 200:
-                raise Unreachable("status", f"answered {response.status}")
+                raise Unreachable("gone" if response.status == 410 else "status", f"answered {response.status}")
             if any(name.lower() == b"content-encoding" and value != b"identity" for name, value in response.headers):
                 raise Unreachable("too-large", "answered in an encoding that was not asked for")
             body = bytearray()

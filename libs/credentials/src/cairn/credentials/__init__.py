@@ -83,7 +83,7 @@ from cairn.credentials.openbadges.models import (
 )
 from cairn.credentials.presentations import build_presentation, is_presentation, sign_presentation, verify_presentation
 from cairn.credentials.proofs import Cryptosuite, PreparedProof, add_proof, derive, prepare, sign
-from cairn.credentials.resolver import Resolver, Trust, Unreachable
+from cairn.credentials.resolver import Gone, Resolver, Trust, Unreachable
 from cairn.credentials.sd_jwt import present_sd_jwt
 from cairn.credentials.sd_jwt_vc import issue_sd_jwt_vc, sign_sd_jwt
 from cairn.credentials.status import (
@@ -128,6 +128,7 @@ __all__ = [
     "EuropeanElements",
     "Evidence",
     "Finding",
+    "Gone",
     "Identifier",
     "IdentifierEntry",
     "Image",

@@ -55,6 +55,21 @@ def origin(url: str | None) -> str | None:
         return None
 
 
+def in_scope(address: str, profile: dict[str, Any]) -> bool:
+    """Whether the issuer lets assertions be hosted there (Open Badges 2.0, VerificationObject of its profile).
+
+    Its own host, where it names none; and under the beginnings that it gives, where several share a host.
+    """
+    said = profile.get("verification")
+    rules: dict[str, Any] = said if is_object(said) else {}
+    hosts, beginnings = listed(rules.get("allowedOrigins")), listed(rules.get("startsWith"))
+    if beginnings and not any(isinstance(one, str) and address.startswith(one) for one in beginnings):
+        return False
+    home = origin(address)
+    allowed = {origin(f"https://{host}") for host in hosts} if hosts else {origin(text_of(profile.get("id")))}
+    return home is not None and home in allowed
+
+
 def findings(assertion: dict[str, Any], badge: dict[str, Any]) -> Iterator[Finding]:
     """Where they lack what Open Badges 2.0 requires of an Assertion and of a BadgeClass."""
     recipient = assertion.get("recipient")

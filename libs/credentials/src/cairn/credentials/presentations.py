@@ -80,7 +80,7 @@ async def verify_presentation(
 ) -> PresentationVerification:
     """Verifies a presentation, an object or a JWT or an envelope of one, and every credential in it.
 
-    `policy.challenge` and `policy.domain` are what this verifier asked for. Where it asked for neither, an unsigned
+    `policy.challenge` and `policy.domain` are what this verifier asked for. Where it sent no challenge, an unsigned
     presentation is a list of credentials, and its holder is not proven. Never raises for what it is given.
     """
     try:
@@ -137,7 +137,7 @@ async def _of_sd_jwt(
 
 async def _proof_and_holder(secured: Secured, run: Run, policy: Policy) -> tuple[Check, Check]:
     if secured.form == "unsigned":
-        if policy.challenge is None and policy.domain is None:
+        if policy.challenge is None:
             skipped = Check(Outcome.SKIPPED, "unsigned", "nobody has signed the presentation, and nobody was asked to")
             return skipped, skipped
         missing = Finding("proof-missing", "the presentation has no proof, and one was asked for", "/proof")

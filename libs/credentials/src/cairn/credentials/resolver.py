@@ -18,6 +18,10 @@ class Unreachable(Exception):
     """Raised by a resolver that could not get what it was asked for; the sentence is shown to the verifier."""
 
 
+class Gone(Unreachable):
+    """The address answers that what was there is no more (HTTP 410): so Open Badges 2.0 revokes what is hosted."""
+
+
 class Resolver(Protocol):
     """The outside, asked in this order and no further than needed (S9): the issuer's keys, trust, then the status list.
 
@@ -40,6 +44,7 @@ class Resolver(Protocol):
         """The bytes of a credential that one of such an issuer cites as its evidence.
 
         And the documents of an Open Badge 2.0, which are its proof: the assertion at its own address, the issuer's
-        key and profile; only then, of such an issuer, the badge's definition and the revocation list.
+        key and profile; only then, of such an issuer, the badge's definition and the revocation list. Raises Gone
+        where the address says so.
         """
         ...

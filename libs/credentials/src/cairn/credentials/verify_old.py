@@ -1,8 +1,9 @@
 """Verification of Open Badges 2.0, hosted and signed, asking the outside for no more than S9 allows.
 
-A hosted assertion is what its own address says: that is its proof, and its badge and issuer must live in that origin. A
-signed one rests on the key that its issuer publishes: key and profile are fetched, each of which names the other, and
-nothing else before the signature holds and the issuer is trusted.
+A hosted assertion is what its own address says: that is its proof. Its badge must live in that origin, which must be
+the one of its issuer, or what the profile of that allows. A signed one rests on the key that its issuer publishes: key
+and profile are fetched, each of which names the other, and nothing else before the signature holds and the issuer is
+trusted.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from cairn.credentials.old_badge import (
     OldBadge,
     as_credential,
     findings,
+    in_scope,
     origin,
     read_old_facts,
     verification_of,
 )
-from cairn.credentials.resolver import Resolver, Unreachable
+from cairn.credentials.resolver import Gone, Resolver, Unreachable
 from cairn.credentials.secured import Secured
 from cairn.credentials.shape import id_of, is_object, listed, text_of
 from cairn.credentials.strict_json import parse_json
@@ -75,7 +77,10 @@ class OldBadges:
         if holds:
             trust = await self.trust(issuer_id)
             known = trust.outcome in (Outcome.PASSED, Outcome.SKIPPED)
-            issuer, badge = await self.issuer(assertion, badge, issuer_id, fetch=known)
+            if old.jws is None:
+                issuer, profile = await self.host(assertion, issuer_id)
+            else:
+                issuer, badge = await self.issuer(assertion, badge, issuer_id, fetch=known)
             status = await self.status(old, assertion, profile, fetch=known)
         violations = list(findings(assertion, badge)) if badge else []
         answers = {
@@ -102,7 +107,8 @@ class OldBadges:
         kind, _ = verification_of(old.assertion)
         if not old.by_address and kind != "hosted":
             raise _failed("proof-missing", "the assertion is not hosted, and nobody has signed it", "/verification")
-        found = await self.document(text_of(old.assertion.get("id")), where="/id")
+        revoked = _failed("revoked", "its own address says that it is gone, by which an issuer revokes", "/id")
+        found = await self.document(text_of(old.assertion.get("id")), where="/id", gone=revoked)
         before = {name: value for name, value in found.items() if name not in _TAKEN_BACK}
         if not old.by_address and old.assertion not in (found, before):
             if found.get("revoked") is True:
@@ -147,9 +153,19 @@ class OldBadges:
             return told.check, badge
         if issuer_id is None or id_of(badge.get("issuer")) != issuer_id or home is None:
             return _failed("issuer-mismatch", "the badge is not one of whoever vouches for it", "/badge").check, badge
-        if verification_of(assertion)[0] == "hosted" and origin(text_of(assertion.get("id"))) != home:
-            return _failed("issuer-mismatch", "the assertion is hosted elsewhere than its issuer", "/id").check, badge
         return checks.passed("issuer-signed", "the badge is one of the issuer who vouches for it"), badge
+
+    async def host(self, assertion: dict[str, Any], issuer_id: str | None) -> tuple[Check, dict[str, Any]]:
+        """Whether the issuer lets its assertions be hosted there (S7), and its profile, which says so."""
+        try:
+            if origin(issuer_id) is None:
+                raise _failed("issuer-mismatch", "the badge is of nobody who has an address", "/badge")
+            profile = await self.document(issuer_id, where="/badge")
+            if not in_scope(assertion["id"], profile):
+                raise _failed("issuer-mismatch", "the issuer does not host its assertions there", "/id")
+        except _Told as told:
+            return told.check, _NOTHING
+        return checks.passed("issuer-signed", "the issuer hosts its assertions there"), profile
 
     async def status(self, old: OldBadge, assertion: dict[str, Any], profile: dict[str, Any], *, fetch: bool) -> Check:
         if assertion.get("revoked") is True:
@@ -188,7 +204,9 @@ class OldBadges:
             return Check(Outcome.SKIPPED, "evidence-absent", "the assertion names no evidence")
         return checks.passed("evidence-named", f"pieces of evidence: {named}; none could be verified by itself")
 
-    async def document(self, url: str | None, *, where: str, within: str | None = None) -> dict[str, Any]:
+    async def document(
+        self, url: str | None, *, where: str, within: str | None = None, gone: _Told | None = None
+    ) -> dict[str, Any]:
         """The JSON object at `url`, which says that it is there; within an origin, where there is one. Raises _Told.
 
         What a fragment names lies within the object, or is it.
@@ -201,6 +219,8 @@ class OldBadges:
         try:
             found = parse_json(await self.resolver.document(address), max_nodes=_MAX_VALUES)
         except Unreachable as reason:
+            if gone is not None and isinstance(reason, Gone):
+                raise gone from None
             raise _Told(checks.undetermined("old-badge-unreachable", f"{url[:200]}: {reason}", where)) from None
         except CredentialError as refusal:
             raise _Told(checks.undetermined("old-badge-unreadable", f"{url[:200]}: {refusal.detail}", where)) from None

@@ -14,7 +14,7 @@ from typing import Final
 
 from cairn.common import fetch
 from cairn.common.fetch import Fetcher
-from cairn.credentials import Trust, Unreachable
+from cairn.credentials import Gone, Trust, Unreachable
 
 Known = Callable[[str], Awaitable[bool]]
 """Whether the trust registry knows an issuer."""
@@ -83,6 +83,6 @@ class Outside:
             async with asyncio.timeout_at(self._until):
                 return await fetching
         except fetch.Unreachable as failure:
-            raise Unreachable(f"{failure} ({failure.code})") from None
+            raise (Gone if failure.code == "gone" else Unreachable)(f"{failure} ({failure.code})") from None
         except TimeoutError:
             raise Unreachable("the time for this verification is used up (timeout)") from None

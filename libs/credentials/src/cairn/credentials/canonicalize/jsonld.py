@@ -42,6 +42,9 @@ def expand(document: dict[str, Any]) -> list[dict[str, Any]]:
     except jsonld.JsonLdError as error:
         raise _refusal(error) from None
     except (RecursionError, TypeError, ValueError, KeyError, AttributeError) as error:
+        if error.args == ("@vocab",):
+            # Well-formed, but pyld cannot take back a vocabulary where none was set.
+            raise DocumentRefused("@vocab is null where there is none", code="unsupported") from None
         # pyld assumes well-formed input in places; what breaks it is not something to sign or to trust.
         raise DocumentRefused(f"not JSON-LD: {type(error).__name__}", code="jsonld-invalid") from None
     if dropped:

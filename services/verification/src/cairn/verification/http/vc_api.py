@@ -92,7 +92,7 @@ async def verify_presentation(
 ) -> JSONResponse:
     """200 with `verified: true`, or 400: the holder's proof, for this challenge and domain, and every credential in it.
 
-    An unsigned presentation is a list of credentials, and taken only where neither challenge nor domain is asked.
+    An unsigned presentation is a list of credentials, and taken only where no challenge is asked.
     """
     try:
         presented, asked = await _asked(request, deps, "verifiablePresentation")
