@@ -17,7 +17,7 @@ from cairn.credentials.canonicalize.compact_form import refuse_rekeyed
 from cairn.credentials.errors import DocumentRefused, ProofInvalid
 from cairn.credentials.instants import parse_instant
 from cairn.credentials.keys import Algorithm, PublicKey
-from cairn.credentials.shape import is_list, listed, survey
+from cairn.credentials.shape import is_list, is_object, listed, survey
 
 PROOF_KEYS: Final = frozenset(
     {
@@ -191,7 +191,8 @@ def input_document(secured: dict[str, Any], proof: dict[str, Any]) -> dict[str, 
     if "previousProof" not in proof:
         return unsecured(secured)
     named = proof["previousProof"] if is_list(proof["previousProof"]) else [proof["previousProof"]]
-    by_id = {other["id"]: other for other in listed(secured.get("proof")) if isinstance(other.get("id"), str)}
+    others = [other for other in listed(secured.get("proof")) if is_object(other)]
+    by_id = {other["id"]: other for other in others if isinstance(other.get("id"), str)}
     if not named or not all(isinstance(one, str) and one in by_id and by_id[one] is not proof for one in named):
         raise ProofInvalid(
             "the proof follows upon a proof that is not there",
