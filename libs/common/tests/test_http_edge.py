@@ -21,6 +21,7 @@ from cairn.common.db import Database
 from cairn.common.fairness import FairShare
 from cairn.common.migrations import migrate
 from cairn.common.problem import COMMON, DomainError, Fault, Problem
+from cairn.common.strict_route import StrictRoute
 from cairn.provision.postgres import EmbeddedPostgres, destroy
 
 MAX_BODY = 1000
@@ -58,7 +59,7 @@ PROBLEMS = {"title-taken": Problem(409, "Another note has this title")}
 
 
 def routes() -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(route_class=StrictRoute)
 
     @router.post("/v1/notes")
     async def write(note: Note) -> dict[str, str]:
@@ -141,6 +142,25 @@ async def test_a_domain_error_names_the_field_and_the_fix(client) -> None:
     assert body["errors"] == [
         {"field": "/title", "detail": "There is a note with this title.", "fix": "Choose another title."}
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"title": "a", "title": "b"}', "/title"),
+        (b'{"title": "a", "grades": [{"score": 1}, {"score": 0, "score": 1}]}', "/grades/1/score"),
+        (b'{"title": "a", "tags": {"a/b": {"x": 1, "y": 2, "x": 1}}}', "/tags/a~1b/x"),
+        (b'{"title": "a", "grades": [{"score": NaN}]}', ""),
+        (b'{"title": "\\ud800"}', ""),
+        (b'{"title": "\xff"}', ""),
+    ],
+)
+async def test_what_readers_of_json_understand_differently_is_refused(client, body: bytes, field: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    refused = problem(await client.post("/v1/notes", content=body, headers=headers), 422, "malformed")
+    assert [fault["field"] for fault in refused["errors"]] == [field]
+    if field:
+        assert refused["errors"][0]["fix"] == "Keep one of them."
 
 
 async def test_several_faults_are_told_together(client) -> None:

@@ -18,6 +18,7 @@ from cairn.common.dead_letters import DeadLetter, Handler
 from cairn.common.events import MalformedEvent
 from cairn.common.events.models import Instant
 from cairn.common.problem import DomainError
+from cairn.common.strict_route import StrictRoute
 from cairn.common.vault import Unreadable, Vault
 
 
@@ -45,7 +46,7 @@ class DeadLetterOpened(DeadLetterShown):
 
 def dead_letter_router(vault: Vault, handlers: Mapping[str, Handler]) -> APIRouter:
     """`handlers` by the name of their consumer: a replayed event goes to the one that refused it."""
-    router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
+    router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"], route_class=StrictRoute)
 
     @router.get("", summary="List dead letters")
     async def listing(

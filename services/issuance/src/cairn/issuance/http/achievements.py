@@ -9,12 +9,13 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.strict_route import StrictRoute
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import Achievement, Model
 from cairn.issuance.http.shared import After, Limit, deps_of
 from cairn.issuance.use_cases import achievements
 
-router = APIRouter(prefix="/v1/achievements", tags=["achievements"])
+router = APIRouter(prefix="/v1/achievements", tags=["achievements"], route_class=StrictRoute)
 
 CodePath = Annotated[str, Path(description="The achievement's code.", pattern=r"^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
 

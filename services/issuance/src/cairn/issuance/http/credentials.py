@@ -10,13 +10,14 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.strict_route import StrictRoute
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import LongText, Model, Renewal
 from cairn.issuance.domain.rules import Action, Status
 from cairn.issuance.http.shared import After, Limit, deps_of
 from cairn.issuance.use_cases import badges, credentials, records, renewals
 
-router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
+router = APIRouter(prefix="/v1/credentials", tags=["credentials"], route_class=StrictRoute)
 
 CredentialPath = Annotated[str, Path(description="The credential's id, a urn:uuid.", max_length=100)]
 

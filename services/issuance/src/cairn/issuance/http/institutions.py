@@ -10,12 +10,13 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.strict_route import StrictRoute
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import Institution, Model
 from cairn.issuance.http.shared import TenantPath, deps_of
 from cairn.issuance.use_cases import institutions
 
-router = APIRouter(prefix="/v1/institutions", tags=["institutions"])
+router = APIRouter(prefix="/v1/institutions", tags=["institutions"], route_class=StrictRoute)
 
 
 class InstitutionShown(Model):

@@ -9,13 +9,14 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.strict_route import StrictRoute
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import LongText, Model
 from cairn.issuance.http.shared import TenantPath, deps_of
 from cairn.issuance.signing import SignatureAlgorithm
 from cairn.issuance.use_cases import keys
 
-router = APIRouter(prefix="/v1/institutions/{tenant}/keys", tags=["institutions"])
+router = APIRouter(prefix="/v1/institutions/{tenant}/keys", tags=["institutions"], route_class=StrictRoute)
 
 KeyPath = Annotated[str, Path(description="The key's id, as in the DID document.", pattern=r"^key-[1-9][0-9]{0,5}$")]
 

@@ -10,12 +10,13 @@ from pydantic import Field, ValidationError
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
 from cairn.common.problem import DomainError, faults_of
+from cairn.common.strict_route import StrictRoute
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import Identifier, LongText, Model, Profile, Token
 from cairn.issuance.http.shared import deps_of
 from cairn.issuance.use_cases import learners
 
-router = APIRouter(prefix="/v1/learners", tags=["learners"])
+router = APIRouter(prefix="/v1/learners", tags=["learners"], route_class=StrictRoute)
 
 LearnerPath = Annotated[str, Path(description="The learner's id.", max_length=100)]
 

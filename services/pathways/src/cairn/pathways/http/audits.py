@@ -7,12 +7,13 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Body, Depends
 
 from cairn.common.auth import Principal, requires
+from cairn.common.strict_route import StrictRoute
 from cairn.pathways.deps import Deps
 from cairn.pathways.http.frameworks import EXAMPLE
 from cairn.pathways.http.shared import Model, deps_of
 from cairn.pathways.use_cases.evaluate import evaluate
 
-router = APIRouter(prefix="/v1/audits", tags=["audits"])
+router = APIRouter(prefix="/v1/audits", tags=["audits"], route_class=StrictRoute)
 
 _HOLDING: Final = {
     "id": "h1",

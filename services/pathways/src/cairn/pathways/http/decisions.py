@@ -12,12 +12,13 @@ from pydantic import Field
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
 from cairn.common.idempotency import Idempotency
+from cairn.common.strict_route import StrictRoute
 from cairn.pathways.deps import Deps
 from cairn.pathways.http.shared import LearnerPath, Model, Request, deps_of
 from cairn.pathways.use_cases import deciding
 from cairn.pathways.use_cases.deciding import Made, Wanted
 
-router = APIRouter(prefix="/v1", tags=["decisions"])
+router = APIRouter(prefix="/v1", tags=["decisions"], route_class=StrictRoute)
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Reason = Annotated[str, Field(min_length=1, max_length=4000, description="Why; may name people, and is sealed.")]

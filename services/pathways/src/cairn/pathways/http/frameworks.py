@@ -10,13 +10,14 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.strict_route import StrictRoute
 from cairn.pathways.deps import Deps
 from cairn.pathways.domain import Problem
 from cairn.pathways.http.shared import AwardShown, Limit, Model, Request, award_shown, deps_of
 from cairn.pathways.use_cases import frameworks, publishing
 from cairn.pathways.use_cases.frameworks import Found
 
-router = APIRouter(prefix="/v1/frameworks", tags=["frameworks"])
+router = APIRouter(prefix="/v1/frameworks", tags=["frameworks"], route_class=StrictRoute)
 
 EXAMPLE: Final = {
     "qualification": "https://uni.example/q/pgcert-data",

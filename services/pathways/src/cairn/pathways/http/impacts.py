@@ -9,12 +9,13 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.strict_route import StrictRoute
 from cairn.pathways.deps import Deps
 from cairn.pathways.http.frameworks import FrameworkPath
 from cairn.pathways.http.shared import Limit, Model, deps_of
 from cairn.pathways.use_cases import impact
 
-router = APIRouter(prefix="/v1/frameworks/{framework}/impact", tags=["frameworks"])
+router = APIRouter(prefix="/v1/frameworks/{framework}/impact", tags=["frameworks"], route_class=StrictRoute)
 
 
 class ImpactShown(Model):

@@ -8,12 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path
 
 from cairn.common.auth import Principal, requires
+from cairn.common.strict_route import StrictRoute
 from cairn.pathways.deps import Deps
 from cairn.pathways.http.decisions import Reason
 from cairn.pathways.http.shared import AwardShown, Limit, Model, Request, award_shown, deps_of
 from cairn.pathways.use_cases import reviewing
 
-router = APIRouter(prefix="/v1/reviews", tags=["reviews"])
+router = APIRouter(prefix="/v1/reviews", tags=["reviews"], route_class=StrictRoute)
 
 
 class ReviewsShown(Model):
