@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
 import orjson
-from sqlalchemy import CursorResult, Executable, RowMapping, text
+from sqlalchemy import CursorResult, Executable, RowMapping, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -114,6 +115,7 @@ class Database:
                 },
             },
         )
+        event.listen(self.engine.sync_engine, "connect", _keep_the_ends_of_the_calendar)
 
     @asynccontextmanager
     async def transaction(self, tenants: str | Iterable[str]) -> AsyncGenerator[Transaction]:
@@ -160,6 +162,32 @@ class Database:
 
 def _to_json(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def _keep_the_ends_of_the_calendar(connection: Any, _: object) -> None:
+    """asyncpg writes the first and the last instant of the calendar as infinities, and reads those without a zone."""
+
+    def tell(driver: Any) -> Any:
+        return driver.set_type_codec(
+            "timestamptz", schema="pg_catalog", format="tuple", encoder=_microseconds, decoder=_instant
+        )
+
+    connection.run_async(tell)
+
+
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def _microseconds(instant: datetime) -> tuple[int]:
+    return ((instant - _EPOCH) // timedelta(microseconds=1),)
+
+
+def _instant(wire: tuple[int]) -> datetime:
+    try:
+        return _EPOCH + timedelta(microseconds=wire[0])
+    except OverflowError:
+        return _LAST if wire[0] > 0 else _FIRST
 
 
 def _scope(tenants: Iterable[str]) -> str:
