@@ -53,6 +53,7 @@ async def test_who_lacks_one_course_is_told_so(campus: Service, log: Log) -> Non
     (audit,) = await campus.audits(ADA)
     assert audit["status"] == "incomplete"
     assert [node["id"] for node in audit["nodes"] if not node["met"]] == ["root", "ml"]
+    assert "validUntil" not in audit, "only an award that lives with its parts has one"
     assert audit["sentence"] == "Certificate in Data: not complete. You still need: Machine Learning."
     assert await campus.awards(ADA) == []
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from cairn.pathways.use_cases import backfill, intake
+from cairn.pathways.worker import progress
 
 from .conftest import Service
 from .world import AWAY, MARCH, NOW, Log, achievement, credential, framework
@@ -57,6 +58,30 @@ async def test_r1_a_backfill_that_is_cut_off_goes_on_where_it_was(students: Serv
     await students.backfill()
     assert await standing(students) == LEARNERS[::2]
     assert len(await students.said("qualification.completed.v1")) == 4
+
+
+async def test_progress_is_shown_until_there_is_nothing_left_to_do(students: Service, capsys) -> None:
+    id_ = await students.publish(framework("stats", "ml"))
+    await backfill.step(students.worker)
+    await students.post(f"/v1/frameworks/{id_}/backfill/pause")
+    shown = asyncio.create_task(progress(students.worker.settings))
+    said = await _until(capsys, "(paused)")
+    assert "backfill ########" in said
+    assert "2 of 7 learners, 1 awards  Certificate in Data 2026 (paused)" in said
+    assert not shown.done()
+    await students.post(f"/v1/frameworks/{id_}/backfill/resume")
+    await students.backfill()
+    assert await asyncio.wait_for(shown, 10) == 0
+
+
+async def _until(capsys, words: str) -> str:
+    said = ""
+    for _ in range(100):
+        said += capsys.readouterr().out
+        if words in said:
+            return said
+        await asyncio.sleep(0.1)
+    raise AssertionError(said)
 
 
 async def test_who_comes_during_the_backfill_is_awarded_once(students: Service, log: Log) -> None:

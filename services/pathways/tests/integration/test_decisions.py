@@ -1,12 +1,16 @@
 """Decisions: made, sealed, in effect at once, over at their end, revoked; and noticed when somebody alters them."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from cairn.common.db import EVERY_TENANT, Database
-from cairn.common.events.models import QualificationCompleted, fact_of
+from cairn.common.db import EVERY_TENANT, Database, Transaction
+from cairn.common.events.models import DecisionsSealed, QualificationCompleted, fact_of
+from cairn.pathways.use_cases import verifying
+from cairn.provision.pytest_plugin import Transport
 
 from .conftest import Service
 from .world import AWAY, HOME, MARCH, NOW, Log, achievement, credential, framework
@@ -30,6 +34,17 @@ async def listed(service: Service, learner: str = ADA) -> dict[str, Any]:
 
 async def states(service: Service, learner: str = ADA) -> list[str]:
     return [award["state"] for award in await service.awards(learner)]
+
+
+@asynccontextmanager
+async def _owner(service: Service) -> AsyncGenerator[Transaction]:
+    """The owner of the tables, whom no grant stops."""
+    database = Database(service.database.owner_url, pool=1, worker=True)
+    try:
+        async with database.transaction(EVERY_TENANT) as tx:
+            yield tx
+    finally:
+        await database.close()
 
 
 @pytest.fixture
@@ -162,6 +177,15 @@ async def test_an_enrolment_pins_and_the_first_one_counts(campus: Service, log: 
     assert again.json() == answer.json()
 
 
+async def test_an_enrolment_may_be_at_either_end_of_the_calendar(campus: Service, log: Log) -> None:
+    await campus.publish(framework("stats", "ml"))
+    await campus.hear(*log.issued(ADA, "stats"))
+    for at in ("9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z"):
+        enrolment = {"qualification": QUALIFICATION, "at": at}
+        answer = await campus.post(f"/v1/learners/{ADA}/enrolments", enrolment)
+        assert (answer.status_code, answer.json()) == (200, enrolment)
+
+
 @pytest.mark.parametrize(
     ("change", "status", "field"),
     [
@@ -221,11 +245,9 @@ async def test_s28_a_decision_that_is_altered_in_the_database_is_noticed(
     for _ in range(3):
         await decide(student, {**MOVE, "validUntil": SOON.isoformat()})
     before = await student.sql("SELECT digest FROM audits")
-    owner = Database(student.database.owner_url, pool=1, worker=True)
-    async with owner.transaction(EVERY_TENANT) as tx:
+    async with _owner(student) as tx:
         await tx.connection.exec_driver_sql(altering)
         await tx.commit()
-    await owner.close()
     assert not (await listed(student))["intact"]
     for answer in (
         await student.get(f"/v1/learners/{ADA}/audits"),
@@ -240,13 +262,63 @@ async def test_s28_a_decision_that_is_altered_in_the_database_is_noticed(
     assert await then.fall_due() == 1  # tried, and put off
     assert await then.fall_due() == 0
     # Put right, it goes on, with what came meanwhile.
-    owner = Database(student.database.owner_url, pool=1, worker=True)
-    async with owner.transaction(EVERY_TENANT) as tx:
+    async with _owner(student) as tx:
         await tx.connection.exec_driver_sql("DELETE FROM decisions")
         await tx.commit()
-    await owner.close()
     assert await student.at(SOON + timedelta(hours=2)).fall_due() == 1
     assert await states(student) == ["active"]
+
+
+async def test_s28_a_chain_that_was_edited_cut_off_or_taken_away_is_seen_against_its_head_on_the_bus(
+    student: Service, transport: Transport
+) -> None:
+    for _ in range(3):
+        await decide(student, {**MOVE, "validUntil": SOON.isoformat()})
+    line = {"achievement": achievement("ml"), "countsAs": achievement("thesis"), "reason": "a test"}
+    assert (await student.post("/v1/equivalences", line)).status_code == 201
+    await transport.pathways.publish("qualifications", await student.said())
+    said = await verifying.heads(transport.pathways)
+    assert {place: head.entries for place, head in said.items()} == {("north", ADA): 3, ("north", ""): 1}
+    whole = await verifying.verify(student.worker, said)
+    assert (whole.chains, whole.entries, whole.amiss) == (2, 4, [])
+    seen: dict[str, list[tuple[str, str]]] = {}
+    async with _owner(student) as tx:
+        await tx.connection.exec_driver_sql("CREATE TEMP TABLE kept AS SELECT * FROM decisions")
+        for alteration in (
+            "UPDATE decisions SET by = 'somebody' WHERE ordinal = 2",
+            "DELETE FROM decisions WHERE ordinal = 2",
+            "DELETE FROM decisions WHERE ordinal = 3",
+            "DELETE FROM decisions WHERE learner_id = ''",
+            "TRUNCATE decisions",
+        ):
+            await tx.connection.exec_driver_sql(alteration)
+            await tx.commit()
+            found = await verifying.verify(student.worker, said)
+            seen[alteration] = [(learner, why) for _, learner, why in found.amiss]
+            await tx.widen([EVERY_TENANT])
+            await tx.connection.exec_driver_sql("TRUNCATE decisions")
+            await tx.connection.exec_driver_sql("INSERT INTO decisions SELECT * FROM kept")
+    inside = "an entry was altered, moved or taken out"
+    assert list(seen.values()) == [
+        [(ADA, inside)],
+        [(ADA, inside)],
+        [(ADA, "1 of the newest of 3 entries are gone")],
+        [("", "it is gone")],
+        [("", "it is gone"), (ADA, "it is gone")],
+    ]
+
+
+async def test_s28_another_entry_in_the_place_of_the_newest_is_seen(student: Service) -> None:
+    """Even by whoever can make the service seal it: it was another that was said."""
+    await decide(student, MOVE)
+    (event,) = await student.said("decisions.sealed.v1")
+    said = {("north", ADA): DecisionsSealed.model_validate(event.data)}
+    async with _owner(student) as tx:
+        await tx.connection.exec_driver_sql("DELETE FROM decisions")
+        await tx.commit()
+    await decide(student, MOVE)
+    (amiss,) = (await verifying.verify(student.worker, said)).amiss
+    assert amiss == ("north", ADA, "entry 1 is not the one that was made")
 
 
 async def test_s28_the_service_itself_cannot_alter_a_decision(student: Service) -> None:

@@ -40,6 +40,13 @@ def strict(students: Service) -> Service:
     return students
 
 
+def _set_clock(service: Service, now: datetime) -> Service:
+    """The service at another time, its app too."""
+    later, app = service.at(now), service.http._transport.app  # pyright: ignore[reportAttributeAccessIssue]
+    app.state.deps = replace(later.deps, settings=app.state.deps.settings)
+    return later
+
+
 async def drafted(service: Service, rules: dict[str, Any]) -> str:
     return (await service.post("/v1/frameworks", rules)).json()["id"]
 
@@ -131,6 +138,48 @@ async def test_what_could_award_many_needs_a_report_and_a_second_person(
     answer = await strict.http.post(f"/v1/frameworks/{id_}/approve", headers=colleague)
     assert (answer.status_code, answer.json()["state"]) == (200, "active")
     assert len(await strict.said("framework.activated.v1")) == 1
+
+
+async def test_a_report_is_believed_for_a_day(strict: Service, colleague: dict[str, str]) -> None:
+    id_ = await drafted(strict, framework("stats", "ml"))
+    await report(strict, id_)
+    assert (await strict.post(f"/v1/frameworks/{id_}/publish")).json()["state"] == "proposed"
+    for hours, current in ((23, True), (25, False)):
+        later = _set_clock(strict, NOW + timedelta(hours=hours))
+        assert (await later.get(f"/v1/frameworks/{id_}/impact")).json()["current"] is current
+    # What was proposed while it was fresh does not outlive it either.
+    for path, headers in (("publish", later.auth("north")), ("approve", colleague)):
+        answer = await later.http.post(f"/v1/frameworks/{id_}/{path}", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (409, "impact-needed")
+        assert answer.json()["detail"] == "The report is older than 24 hours."
+    await report(later, id_)
+    assert (await later.post(f"/v1/frameworks/{id_}/publish")).json()["state"] == "proposed"
+    answer = await later.http.post(f"/v1/frameworks/{id_}/approve", headers=colleague)
+    assert (answer.status_code, answer.json()["state"]) == (200, "active")
+
+
+async def test_a_report_is_stale_once_many_came_whom_it_has_not_seen(strict: Service, log: Log) -> None:
+    id_ = await drafted(strict, framework("stats", "ml"))
+    await report(strict, id_)
+    for number, code in enumerate((202, 202, 409)):
+        await strict.hear(*log.issued(f"lrn_new_{number}", "stats"))
+        answer = await strict.post(f"/v1/frameworks/{id_}/publish")
+        assert answer.status_code == code, "as many as one person may award at once"
+    assert answer.json()["code"] == "impact-needed"
+    assert not (await strict.get(f"/v1/frameworks/{id_}/impact")).json()["current"]
+
+
+async def test_a_report_is_stale_once_what_the_draft_nests_has_changed(strict: Service) -> None:
+    nested = await strict.publish(framework("thesis", qualification="https://north.example/q/mini"))
+    rules = framework("stats", "ml", award={"achievement": achievement("master")})
+    rules["requirement"]["all"].append({"id": "mini", "qualification": "https://north.example/q/mini"})
+    id_ = await drafted(strict, rules)
+    await report(strict, id_)
+    assert (await strict.get(f"/v1/frameworks/{id_}/impact")).json()["current"]
+    assert (await strict.post(f"/v1/frameworks/{nested}/retire")).status_code == 200
+    assert not (await strict.get(f"/v1/frameworks/{id_}/impact")).json()["current"]
+    answer = await strict.post(f"/v1/frameworks/{id_}/publish")
+    assert "on which it depends" in answer.json()["detail"]
 
 
 async def test_a_draft_that_is_changed_while_it_is_counted_is_not_proposed(

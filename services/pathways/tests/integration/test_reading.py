@@ -74,6 +74,12 @@ async def test_the_rules_read_as_a_tree_of_sentences(campus: Service, log: Log) 
     mine = (await campus.get(f"/v1/frameworks/{id_}/statement", params={"learner": ADA})).json()
     assert [child["met"] for child in mine["requirement"]["children"]] == [True, False]
     assert mine["sentence"] == "Certificate in Data: not complete. You still need: Machine Learning."
+    nesting = framework(qualification="https://north.example/q/master", title="Master")
+    nesting["requirement"]["all"] = [{"id": "part", "qualification": "https://north.example/q/data"}]
+    nesting["award"] = {"achievement": achievement("master")}
+    master = await campus.publish(nesting)
+    mine = (await campus.get(f"/v1/frameworks/{master}/statement", params={"learner": ADA})).json()
+    assert mine["sentence"] == "Master: not complete. You still need: the qualification Certificate in Data."
     headers = {**campus.auth(HOME), "Accept": "text/plain"}
     text = (await campus.http.get(f"/v1/frameworks/{id_}/statement", headers=headers)).text
     assert text.startswith("Certificate in Data (2026)\n\n- All of these:\n  - stats\n  - Machine Learning\n")

@@ -13,6 +13,8 @@ class PathwaysSettings(Settings):
     """Learners that one step of a backfill looks at."""
     backfill_awards_per_minute: int = Field(default=6_000, ge=1)
     """Awards that backfills make at most, on average, so that who reviews them can still stop one."""
+    impact_hours: int = Field(default=24, ge=1)
+    """How long a report of a draft's impact is believed: learners earn and lose meanwhile."""
     due_batch: int = Field(default=200, ge=1, le=5_000)
     """Learners for whom one step of the scheduler does what fell due."""
     approval_threshold: int = Field(default=100, ge=0)

@@ -17,6 +17,7 @@ from cairn.pathways.settings import PathwaysSettings
 from cairn.pathways.store import frameworks
 from cairn.pathways.store.state import state_hash
 from cairn.pathways.use_cases import replay as replaying
+from cairn.pathways.use_cases import verifying
 
 
 async def run(settings: PathwaysSettings) -> None:
@@ -74,6 +75,21 @@ async def progress(settings: PathwaysSettings) -> int:
             await asyncio.sleep(1)
     finally:
         await deps.database.close()
+
+
+async def verify(settings: PathwaysSettings) -> int:
+    """`verify`: compare the decisions in the database with the heads on the bus. Exit code 1 where any is amiss."""
+    deps = Deps.wire(settings, worker=True)
+    bus = await open_bus(settings)
+    try:
+        found = await verifying.verify(deps, await verifying.heads(bus))
+    finally:
+        await bus.close()
+        await deps.database.close()
+    for tenant, learner, why in found.amiss:
+        sys.stdout.write(f"AMISS  {tenant}, {learner or 'the table of equivalences'}: {why}\n")
+    sys.stdout.write(f"{found.chains:,} chains with {found.entries:,} decisions, {len(found.amiss):,} of them amiss\n")
+    return 1 if found.amiss else 0
 
 
 async def state(settings: PathwaysSettings) -> int:

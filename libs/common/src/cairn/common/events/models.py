@@ -279,6 +279,16 @@ class FrameworkActivated(Fact):
     at: Instant
 
 
+class DecisionsSealed(Fact):
+    """`qualifications`: the head of a learner's chain of decisions, or (`learner` empty) of the institution's. Whoever
+    cuts the chain off in the database cannot cut it off here: `pathways verify` compares (S28)."""
+
+    learner: str
+    entries: int
+    seal: str
+    at: Instant
+
+
 class CredentialVerified(Fact):
     """`recognition`: somebody verified a credential; `verdict` sums the checks up."""
 
@@ -316,6 +326,7 @@ MODELS: Final[dict[str, type[Fact]]] = {
     "qualification.lapsed.v1": QualificationLapsed,
     "qualification.restored.v1": QualificationRestored,
     "framework.activated.v1": FrameworkActivated,
+    "decisions.sealed.v1": DecisionsSealed,
     "credential.verified.v1": CredentialVerified,
     "external-credential.recognised.v1": ExternalCredentialRecognised,
 }

@@ -21,7 +21,8 @@ router = APIRouter(prefix="/v1/frameworks/{framework}/impact", tags=["frameworks
 class ImpactShown(Model):
     """`looked_at` of `learners` so far. `gain` meet the draft and have no award of the qualification, `lose` have one
     and do not meet it (they keep it: nobody is moved to other rules), `stand` have one and meet it. `new_awards` is how
-    many publishing would make. `current` is false once the draft was changed: ask again."""
+    many publishing would make. `current` is false once it is stale: the draft was changed, or what it depends on, or it
+    is too old, or too many learners came since. Ask again."""
 
     state: Literal["working", "done"]
     current: bool

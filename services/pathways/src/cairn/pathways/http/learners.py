@@ -44,7 +44,7 @@ class AwardsShown(Model):
     awards: list[AwardShown]
 
 
-@router.get("/{learner}/audits", summary="Audit a learner")
+@router.get("/{learner}/audits", summary="Audit a learner", response_model_exclude_unset=True)
 async def audits(
     learner: LearnerPath,
     deps: Annotated[Deps, Depends(deps_of)],

@@ -99,6 +99,18 @@ async def chains(
     return {place: Chain(tuple(entries), _intact(vault, entries)) for place, entries in found.items()}
 
 
+async def places(tx: Transaction, after: tuple[str, str], limit: int) -> list[tuple[str, str]]:
+    """The chains that there are, by tenant and learner, in that order."""
+    rows = await tx.rows(
+        text("""
+            SELECT DISTINCT tenant_id, learner_id FROM decisions WHERE (tenant_id, learner_id) > (:tenant, :learner)
+             ORDER BY tenant_id, learner_id LIMIT :limit
+        """),
+        {"tenant": after[0], "learner": after[1], "limit": limit},
+    )
+    return [(row["tenant_id"], row["learner_id"]) for row in rows]
+
+
 async def chain(tx: Transaction, vault: Vault, tenant: str, learner: str) -> Chain:
     return (await chains(tx, vault, [learner], [tenant])).get((tenant, learner), Chain())
 
@@ -158,21 +170,9 @@ async def destroy_keys(tx: Transaction, learners: Sequence[str]) -> None:
 
 
 def _entry(row: RowMapping) -> Entry:
-    return Entry(
-        tenant=row["tenant_id"],
-        id=str(row["id"]),
-        learner=row["learner_id"],
-        ordinal=row["ordinal"],
-        kind=row["kind"],
-        qualification=row["qualification"],
-        body=row["body"],
-        by=row["by"],
-        at=row["at"],
-        valid_until=row["valid_until"],
-        revokes=None if row["revokes"] is None else str(row["revokes"]),
-        sealed=row["sealed"],
-        seal=row["seal"],
-    )
+    values: dict[str, Any] = {name: row[name] for name in _COLUMNS if not name.endswith("_id")}
+    values |= {name: values[name] and str(values[name]) for name in ("id", "revokes")}
+    return Entry(tenant=row["tenant_id"], learner=row["learner_id"], **values)
 
 
 def _intact(vault: Vault, entries: Sequence[Entry]) -> bool:

@@ -128,6 +128,19 @@ async def retire(tx: Transaction, framework_id: str, at: datetime) -> None:
     )
 
 
+async def changed_since(tx: Transaction, tenant: str, qualifications: Collection[str], at: datetime) -> bool:
+    """Whether any version of the qualifications was published, closed or retired after that."""
+    row = await tx.row(
+        text("""
+            SELECT id FROM frameworks
+             WHERE tenant_id = :tenant AND qualification = ANY (:names) AND state = 'active'
+               AND greatest(activated_at, closed_at, retired_at) > :at LIMIT 1
+        """),
+        {"tenant": tenant, "names": sorted(qualifications), "at": at},
+    )
+    return row is not None
+
+
 async def keys(tx: Transaction, framework_id: str) -> list[str]:
     rows = await tx.rows(text("SELECT key FROM framework_index WHERE framework_id = :id"), {"id": framework_id})
     return [row["key"] for row in rows]

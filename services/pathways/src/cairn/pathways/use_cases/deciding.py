@@ -17,6 +17,8 @@ import orjson
 
 from cairn.common.auth import Principal
 from cairn.common.db import Transaction
+from cairn.common.events import Event
+from cairn.common.events.models import DecisionsSealed
 from cairn.common.idempotency import Answer, Idempotency
 from cairn.common.problem import DomainError, Fault
 from cairn.common.vault import Unreadable
@@ -76,7 +78,7 @@ async def decide(deps: Deps, principal: Principal, learner_id: str, wanted: Want
         await _check(tx, principal.tenant, learner_id, new)
         key = await decisions.key(tx, deps.vault, principal.tenant, learner_id)
         new = replace(new, sealed=deps.vault.seal(key, words_of(wanted.reason, wanted.evidence), place_of(new.id)))
-        entry = await decisions.append(tx, deps.vault, await _chain(tx, deps, principal.tenant, learner_id), new)
+        entry = await append(tx, deps, await _chain(tx, deps, principal.tenant, learner_id), new)
         await _reaudit(tx, deps, learners, entry)
         made = Made(entry, None, wanted.reason, wanted.evidence)
         await idempotency.save(tx, Answer(201, entry.id.encode(), {}))
@@ -96,7 +98,7 @@ async def revoke(deps: Deps, principal: Principal, learner_id: str, id_: UUID, r
             key = await decisions.key(tx, deps.vault, principal.tenant, learner_id)
             new = _revocation(principal, entry, now)
             new = replace(new, sealed=deps.vault.seal(key, words_of(reason), place_of(new.id)))
-            await decisions.append(tx, deps.vault, chain, new)
+            await append(tx, deps, chain, new)
             await _reaudit(tx, deps, learners, entry)
         found = await _record(tx, deps, principal.tenant, learner_id)
         await tx.commit()
@@ -143,12 +145,8 @@ async def equate(deps: Deps, principal: Principal, wanted: Wanted) -> Made:
         new = _entry(principal, INSTITUTION, wanted, now)
         await _check(tx, tenant, INSTITUTION, new)
         chain = await _chain(tx, deps, tenant, INSTITUTION)
-        entry = await decisions.append(
-            tx,
-            deps.vault,
-            chain,
-            replace(new, sealed=deps.vault.seal_own(words_of(wanted.reason, wanted.evidence), place_of(new.id))),
-        )
+        sealed = deps.vault.seal_own(words_of(wanted.reason, wanted.evidence), place_of(new.id))
+        entry = await append(tx, deps, chain, replace(new, sealed=sealed))
         await _fall_due(tx, tenant, entry, now)
         await tx.commit()
     return Made(entry, None, wanted.reason, wanted.evidence)
@@ -165,7 +163,7 @@ async def unequate(deps: Deps, principal: Principal, id_: UUID, reason: str) -> 
         if entry.id not in chain.revoked:
             new = _revocation(principal, entry, now)
             sealed = deps.vault.seal_own(words_of(reason), place_of(new.id))
-            await decisions.append(tx, deps.vault, chain, replace(new, sealed=sealed))
+            await append(tx, deps, chain, replace(new, sealed=sealed))
             await _fall_due(tx, tenant, entry, now)
         found = await _record(tx, deps, tenant, INSTITUTION)
         await tx.commit()
@@ -204,6 +202,15 @@ async def _chain(tx: Transaction, deps: Deps, tenant: str, learner_id: str) -> C
     if not chain.intact:
         raise DomainError("Decisions were altered in the database.", code="decisions-altered")
     return chain
+
+
+async def append(tx: Transaction, deps: Deps, chain: Chain, new: Entry) -> Entry:
+    """Add to the chain, and say its new head where the database's owner has no say (ADR 17)."""
+    entry = await decisions.append(tx, deps.vault, chain, new)
+    fact = DecisionsSealed(learner=entry.learner, entries=entry.ordinal, seal=entry.seal.hex(), at=entry.at)
+    key = entry.learner or entry.tenant
+    await tx.publish(Event("decisions.sealed.v1", "/pathways", entry.id, entry.tenant, key, fact.to_json(), entry.at))
+    return entry
 
 
 async def _record(tx: Transaction, deps: Deps, tenant: str, learner_id: str) -> Record:

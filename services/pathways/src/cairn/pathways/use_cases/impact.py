@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -18,7 +19,7 @@ from cairn.common.auth import Principal
 from cairn.common.db import EVERY_TENANT, Transaction
 from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
-from cairn.pathways.domain import audit
+from cairn.pathways.domain import audit, index_keys
 from cairn.pathways.reading_room import Published, ReadingRoom
 from cairn.pathways.store import audits, decisions, facts, frameworks, impacts
 from cairn.pathways.store.impacts import Affected, Outcome
@@ -48,12 +49,39 @@ async def ask(deps: Deps, principal: Principal, id_: UUID) -> RowMapping:
 
 
 async def show(deps: Deps, principal: Principal, id_: UUID) -> tuple[RowMapping, bool]:
-    """The report, and whether it is of the framework as it is now. Raises DomainError `not-found`."""
+    """The report, and whether it still holds (`stale`). Raises DomainError `not-found`."""
     async with deps.database.transaction(principal.tenant) as tx:
         row, found = await frameworks.framework(tx, str(id_)), await impacts.report(tx, str(id_))
-    if row is None or found is None:
-        raise DomainError("There is no impact report of such a framework here.", code="not-found")
-    return found, found["digest"] == row["digest"]
+        if row is None or found is None:
+            raise DomainError("There is no impact report of such a framework here.", code="not-found")
+        return found, await stale(deps, tx, row, found) is None
+
+
+async def candidates(deps: Deps, tx: Transaction, row: RowMapping, most: int) -> int:
+    """How many learners hold anything that the draft can take, counted up to `most` and one more."""
+    draft, tenant = frameworks.published(row), row["tenant_id"]
+    known = (await frameworks.awards(tx, {tenant: draft.nested}))[tenant]
+    table = await decisions.chain(tx, deps.vault, tenant, decisions.INSTITUTION)
+    keys = counting_too(table, index_keys(draft.framework, draft.awards(known)), await deps.clock(tx))
+    return await frameworks.count_candidates(tx, keys, most + 1)
+
+
+async def stale(deps: Deps, tx: Transaction, row: RowMapping, report: RowMapping) -> str | None:
+    """Why the report says nothing any more about publishing the framework as it is now; None while it does."""
+    if report["digest"] != row["digest"]:
+        return "The draft was changed since its report."
+    if row["state"] != "draft":
+        return None
+    hours, most = deps.settings.impact_hours, deps.settings.approval_threshold
+    if await deps.clock(tx) - report["asked_at"] > timedelta(hours=hours):
+        return f"The report is older than {hours} hours."
+    names = {row["qualification"], *frameworks.published(row).nested}
+    if await frameworks.changed_since(tx, row["tenant_id"], names, report["asked_at"]):
+        return "Another framework, on which it depends, was changed since the report."
+    expected = report["audited"] + most
+    if report["finished_at"] is not None and await candidates(deps, tx, row, expected) > expected:
+        return f"More than {most} learners hold something that it can take and were not there when it was reported on."
+    return None
 
 
 async def learners(

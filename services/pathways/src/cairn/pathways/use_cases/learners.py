@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -111,14 +111,21 @@ async def audit_learner(
 
     done = await asyncio.to_thread(work)
     async with deps.database.transaction(tenant) as tx:
-        titles = await catalog.names(tx, {name for _, result in done for name in _named(result)})
+        titles = await titles_of(tx, {name for _, result in done for name in _named(result)})
     return [Audited(published, result, explain(result, published.framework, titles)) for published, result in done]
 
 
+async def titles_of(tx: Transaction, names: Collection[str]) -> dict[str, str]:
+    """What people call the qualifications and achievements among the names; the others are left out."""
+    return {**await frameworks.titles(tx, names), **await catalog.names(tx, names)}
+
+
 def _named(result: Audit) -> Iterator[str]:
-    """The achievements that a learner is told of."""
+    """The achievements and qualifications that a learner is told of."""
     for node in result.nodes:
-        yield from cast("Sequence[str]", (node.needs or {}).get("achievements", ()))
+        needs = node.needs or {}
+        yield from cast("Sequence[str]", needs.get("achievements", ()))
+        yield from [cast("str", needs["qualification"])] if "qualification" in needs else []
 
 
 def _by_name(published: Published) -> tuple[str, str]:

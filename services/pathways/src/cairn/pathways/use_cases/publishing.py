@@ -19,11 +19,10 @@ from cairn.common.events.models import FrameworkActivated
 from cairn.common.instants import format_instant
 from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
-from cairn.pathways.domain import index_keys
 from cairn.pathways.reading_room import ReadingRoom
-from cairn.pathways.store import audits, decisions, facts, frameworks, impacts
+from cairn.pathways.store import audits, facts, frameworks, impacts
+from cairn.pathways.use_cases import impact
 from cairn.pathways.use_cases.frameworks import Found, find, not_found, refuse_findings
-from cairn.pathways.use_cases.rulings import counting_too
 
 
 async def publish(deps: Deps, principal: Principal, id_: UUID) -> Found:
@@ -55,7 +54,8 @@ async def publish(deps: Deps, principal: Principal, id_: UUID) -> Found:
 async def approve(deps: Deps, principal: Principal, id_: UUID) -> Found:
     """Publish what somebody else proposed.
 
-    Raises DomainError `not-found`, `framework-refused`, `approval-refused` where nothing is proposed, or by oneself.
+    Raises DomainError `not-found`, `framework-refused`, `approval-refused` where nothing is proposed, or by oneself,
+    and `impact-needed` where the report has become stale.
     """
     async with deps.database.transaction(principal.tenant) as tx:
         row = await frameworks.framework(tx, str(id_))
@@ -74,6 +74,9 @@ async def approve(deps: Deps, principal: Principal, id_: UUID) -> Found:
                 code="approval-refused",
                 fix="Somebody else has to, with an access token of their own.",
             )
+        async with deps.database.transaction(principal.tenant) as tx:
+            # What was proposed a while ago rests on a report of then.
+            await _new_awards(deps, tx, row, deps.settings.approval_threshold)
     return await _activate(deps, principal, id_, digest=row["digest"])
 
 
@@ -160,16 +163,14 @@ async def _new_awards(deps: Deps, tx: Transaction, row: RowMapping, most: int) -
     """How many it would award at once: as its report says or, where so few hold anything it can take that it cannot
     be more than `most`, how many those are."""
     report = await impacts.report(tx, str(row["id"]))
-    if report is not None and report["finished_at"] is not None and report["digest"] == row["digest"]:
+    done = report is not None and report["finished_at"] is not None
+    why = await impact.stale(deps, tx, row, report) if report is not None and done else None
+    if report is not None and done and why is None:
         return report["new_awards"]
-    draft = frameworks.published(row)
-    known = (await frameworks.awards(tx, {row["tenant_id"]: draft.nested}))[row["tenant_id"]]
-    table = await decisions.chain(tx, deps.vault, row["tenant_id"], decisions.INSTITUTION)
-    keys = counting_too(table, index_keys(draft.framework, draft.awards(known)), await deps.clock(tx))
-    count = await frameworks.count_candidates(tx, keys, most + 1)
+    count = await impact.candidates(deps, tx, row, most)
     if count > most:
         raise DomainError(
-            f"More than {most} learners hold something that it can take.",
+            why or f"More than {most} learners hold something that it can take.",
             code="impact-needed",
             fix=f"POST /v1/frameworks/{row['id']}/impact, and publish it when the report is done.",
         )

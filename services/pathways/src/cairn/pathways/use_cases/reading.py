@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
 from cairn.common.auth import Principal
@@ -47,7 +46,7 @@ async def read(deps: Deps, principal: Principal, id_: UUID, learner: str | None)
         row = await frameworks.framework(tx, str(id_))
         if row is None:
             raise not_found()
-        titles = await _titles(tx, row["body"])
+        titles = await learners.titles_of(tx, set(strings(row["body"])))
     met: dict[str, bool] = {}
     sentence = None
     if learner is not None:
@@ -79,7 +78,8 @@ async def stackability(deps: Deps, principal: Principal, achievement: str) -> tu
         known = (await frameworks.awards(tx, {tenant: {name for each in found.values() for name in each.nested}}))[
             tenant
         ]
-        titles = await _titles(tx, [each.framework.document for each in found.values()])
+        named = {name for each in found.values() for name in strings(each.framework.document)}
+        titles = await learners.titles_of(tx, named)
     counts: list[Counts] = []
     for each in sorted(found.values(), key=lambda one: (one.framework.qualification, one.framework.version)):
         span = each.span
@@ -94,8 +94,3 @@ async def stackability(deps: Deps, principal: Principal, achievement: str) -> tu
                 if place.leaf not in seen:
                     counts.append(Counts(each, via, lines[place.leaf], place))
     return body["name"], counts
-
-
-async def _titles(tx: Any, document: Any) -> dict[str, str]:
-    named = set(strings(document))
-    return {**await frameworks.titles(tx, named), **await catalog.names(tx, named)}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import text
 
@@ -23,11 +22,7 @@ from cairn.pathways.store import facts
 from cairn.pathways.store.state import state_hash
 from cairn.pathways.use_cases import intake
 from cairn.pathways.use_cases.auditing import Touch, reaudit
-
-_BATCH: Final = 1000
-_PATIENCE: Final = 3
-_PATIENCE_TO_JOIN: Final = 15
-"""How often nothing is fetched, each time within a second, before the log is believed to have come to its end."""
+from cairn.pathways.use_cases.whole_log import whole
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -74,20 +69,12 @@ async def replay(deps: Deps, bus: Bus, topics: Sequence[str], progress: Progress
 
 async def _hear(tx: Transaction, subscription: Subscription, progress: Progress) -> tuple[int, int]:
     """Store the facts of the whole log; how many events there were, and how many of them could not be taken."""
-    seen = skipped = empty = 0
-    while True:
-        records = await subscription.fetch(_BATCH, 1.0)
-        if records:
-            empty = 0
-            skipped += await _store(tx, records)
-            await subscription.commit(records)
-            seen += len(records)
-        left = await subscription.lag()
+    seen = skipped = 0
+    async for records, left in whole(subscription):
+        skipped += await _store(tx, records)
+        seen += len(records)
         progress("events", seen, seen + left)
-        # A member that has only just joined may have been given nothing yet: the end must be seen more than once.
-        empty += not records
-        if not left and empty >= (_PATIENCE if seen else _PATIENCE_TO_JOIN):
-            return seen, skipped
+    return seen, skipped
 
 
 async def _store(tx: Transaction, records: Iterable[Record]) -> int:

@@ -21,7 +21,7 @@ from cairn.pathways.domain.transition import AwardState
 from cairn.pathways.store import audits, decisions, facts
 from cairn.pathways.store.audits import NewAward
 from cairn.pathways.store.decisions import Entry
-from cairn.pathways.use_cases.deciding import place_of, words_of
+from cairn.pathways.use_cases.deciding import append, place_of, words_of
 
 Action = Literal["revoke", "suspend"]
 _STATES: Final[dict[Action, AwardState]] = {"revoke": "revoked", "suspend": "suspended"}
@@ -68,7 +68,7 @@ async def settle(deps: Deps, principal: Principal, id_: UUID, action: Action, re
             revokes=None,
             sealed=deps.vault.seal(key, words_of(reason), place_of(entry_id)),
         )
-        await decisions.append(tx, deps.vault, chain, entry)
+        await append(tx, deps, chain, entry)
         award = replace(audits.award_of(row), state=_STATES[action], due=None)
         await audits.save_awards(tx, [NewAward(award, row["achievement"], "reviewed")], now)
         lapsed = QualificationLapsed(
