@@ -9,7 +9,7 @@ import pytest
 
 from cairn.common.auth import Principal
 from cairn.common.problem import DomainError
-from cairn.credentials import CheckName, Outcome, Policy, Trust, did_web_url, verify
+from cairn.credentials import CheckName, Outcome, Policy, Trust, Unreachable, did_web_url, verify
 from cairn.issuance.use_cases import institutions, issue, keys, status_lists
 
 from ..conftest import NOW
@@ -32,6 +32,9 @@ class Verifier:
 
     async def status_list(self, url: str) -> bytes:
         return await self._get(url.replace("https://cairn.localhost/issuance", ""))
+
+    async def document(self, url: str) -> bytes:
+        raise Unreachable(url)
 
     async def _get(self, path: str) -> bytes:
         answer = await self.service.http.get(path)

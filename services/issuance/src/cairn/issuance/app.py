@@ -11,13 +11,24 @@ from cairn.common.app import closing, create_app
 from cairn.common.dead_letters_http import dead_letter_router
 from cairn.issuance.consumers import handle
 from cairn.issuance.deps import GROUP, Deps
-from cairn.issuance.http import achievements, completions, credentials, institutions, keys, learners, public, vc_api
+from cairn.issuance.http import (
+    achievements,
+    completions,
+    credentials,
+    institutions,
+    keys,
+    learners,
+    public,
+    reissues,
+    vc_api,
+)
 from cairn.issuance.problems import PROBLEMS
 from cairn.issuance.settings import IssuanceSettings
 
 ROUTERS: Final = (
     institutions.router,
     keys.router,
+    reissues.router,
     achievements.router,
     learners.router,
     completions.router,

@@ -1,4 +1,4 @@
-"""Work inside issuance: drafting, signing, and awards that wait for their framework."""
+"""Work inside issuance: drafting, signing and signing anew, and awards that wait for their framework."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cairn.common.events.models import QualificationCompleted
 from cairn.common.worker import Job, paced
 from cairn.issuance.deps import GROUP, Deps
 from cairn.issuance.store import awards as store
-from cairn.issuance.use_cases import awards, issue
+from cairn.issuance.use_cases import awards, issue, reissues
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +27,7 @@ def jobs(deps: Deps) -> list[Job]:
     return [
         Job("draft", paced(partial(issue.draft, deps), deps.settings.draft_batch), idle_seconds=0.1),
         Job("sign", paced(partial(issue.sign, deps), deps.settings.sign_batch), idle_seconds=0.1),
+        Job("reissue", paced(partial(reissues.reissue, deps), deps.settings.draft_batch), idle_seconds=1),
         Job("waiting-awards", partial(settle_waiting, deps), idle_seconds=1),
     ]
 

@@ -92,7 +92,7 @@ async def take_intended(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     statement = text(f"""
         WITH RECURSIVE {_TURNS}
         SELECT c.tenant_id, c.id, c.learner_id, c.award_id, c.status, c.holding, c.intent, c.body, c.traceparent,
-               c.renews, l.key
+               c.renews, c.issued_at, l.key
           FROM turns
          CROSS JOIN LATERAL (
             SELECT * FROM credentials WHERE {_INTENDED} AND tenant_id = turns.tenant
@@ -116,11 +116,21 @@ async def renew_intents(tx: Transaction, renewed: Mapping[str, tuple[bytes, byte
         )
 
 
+async def intend_again(tx: Transaction, intents: Mapping[str, tuple[bytes, bytes]], now: datetime) -> None:
+    """Signed credentials are to be signed anew: for each its digest and sealed body. They stay issued since when they
+    were."""
+    await renew_intents(tx, intents)
+    await tx.execute(
+        text("UPDATE credentials SET state = 'intended', intended_at = :now WHERE id = ANY (:ids)"),
+        {"ids": list(intents), "now": now},
+    )
+
+
 async def mark_issued(tx: Transaction, signed: Mapping[str, bytes], now: datetime) -> None:
     """Store the signed bodies, sealed."""
     await tx.execute(
         text("""
-            UPDATE credentials c SET state = 'issued', body = u.body, issued_at = :now
+            UPDATE credentials c SET state = 'issued', body = u.body, issued_at = coalesce(c.issued_at, :now)
               FROM unnest(cast(:ids AS text[]), cast(:bodies AS bytea[])) AS u (id, body) WHERE c.id = u.id
         """),
         {"ids": list(signed), "bodies": list(signed.values()), "now": now},

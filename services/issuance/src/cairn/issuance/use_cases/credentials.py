@@ -67,7 +67,7 @@ async def apply(
         return False
     await credentials.set_status(tx, row, status, reason=reason, principal=principal, at=now)
     # What a caller wrote is of no learner, and nobody was told of it.
-    if row["state"] == "issued" and row["learner_id"] is not None:
+    if row["issued_at"] is not None and row["learner_id"] is not None:
         await tx.publish(status_event(row["tenant_id"], row["learner_id"], row["id"], status, now))
     return True
 

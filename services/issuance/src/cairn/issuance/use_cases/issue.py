@@ -191,7 +191,8 @@ async def sign(deps: Deps, most: int | None = None) -> int:
         await credentials.renew_intents(tx, renewed)
         await credentials.mark_issued(tx, signed, now)
         await credentials.mark_abandoned(tx, gone)
-        issued = [row for row in living if row["id"] in signed]
+        # Those that are signed anew, since their key was compromised, were announced when they were first signed.
+        issued = [row for row in living if row["id"] in signed and row["issued_at"] is None]
         await tx.publish(*await _announce(tx, issued, now))
         for row in issued:
             if row["renews"] is not None:
