@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, cast
 
 import asyncpg
@@ -42,7 +42,9 @@ log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer(__name__)
 
 TAKEN: Final = Counter("cairn_events_taken_total", "Events that a handler has taken.", ["consumer", "type"])
-IGNORED: Final = Counter("cairn_events_ignored_total", "Events of types that this version does not know.", ["consumer"])
+IGNORED: Final = Counter(
+    "cairn_events_ignored_total", "Events of types that this consumer does not take.", ["consumer"]
+)
 BURIED: Final = Counter("cairn_dead_letters_total", "Events that became dead letters.", ["consumer", "code"])
 FENCED: Final = Counter("cairn_batches_fenced_total", "Batches lost to another member.", ["consumer"])
 LAG: Final = Gauge("cairn_consumer_lag", "Events that this member has yet to take.", ["consumer"])
@@ -76,7 +78,9 @@ class TooManyDeadLetters(Exception):
 class Consumer:
     """One member of the consumer group `group`, for one handler.
 
-    `batch` is the most events in one call of the handler. `patience` is how many dead letters in a row are believed.
+    `types` are those that the handler takes, by default all that are known: others are passed over, and not even
+    remembered. `batch` is the most events in one call of the handler. `patience` is how many dead letters in a row are
+    believed.
     """
 
     def __init__(
@@ -88,12 +92,13 @@ class Consumer:
         group: str,
         topics: Sequence[str],
         handle: Handler,
+        types: Collection[str] = MODELS,
         batch: int = 200,
         patience: int = 50,
     ) -> None:
         self._bus, self._database, self._vault = bus, database, vault
         self.group, self.topics, self.handle = group, topics, handle
-        self._batch, self._patience = batch, patience
+        self._types, self._batch, self._patience = types, batch, patience
         self._subscription: Subscription | None = None
         self._stopping = asyncio.Event()
         self._in_a_row = 0
@@ -156,7 +161,7 @@ class Consumer:
             event = None
             try:
                 event = decode(record.body)
-                if event.type in MODELS:
+                if event.type in self._types:
                     _check(record, event)
                     batch.append((record, event))
                 else:

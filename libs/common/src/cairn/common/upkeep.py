@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Final
 
@@ -14,6 +14,7 @@ from cairn.common.bus.contract import Bus
 from cairn.common.consumer import Consumer
 from cairn.common.db import EVERY_TENANT, Database
 from cairn.common.dead_letters import Handler
+from cairn.common.events import MODELS
 from cairn.common.outbox import Relay
 from cairn.common.settings import Settings
 from cairn.common.vault import Vault
@@ -30,12 +31,18 @@ async def work(
     jobs: Sequence[Job],
     topics: Sequence[str],
     handle: Handler,
+    types: Collection[str] = MODELS,
     batch: int = 200,
 ) -> None:
-    """Run a service's worker until it is asked to stop: one consumer group, named after the service, and its jobs."""
+    """Run a service's worker until it is asked to stop: its jobs, and one consumer group, named after the service.
+
+    The group takes events of those `types`.
+    """
     bus = await open_bus(settings)
     try:
-        consumer = Consumer(bus, database, vault, group=settings.service, topics=topics, handle=handle, batch=batch)
+        consumer = Consumer(
+            bus, database, vault, group=settings.service, topics=topics, handle=handle, types=types, batch=batch
+        )
         relay = Relay(settings.database_url.get_secret_value(), bus, service=settings.service)
         parts: list[tuple[str, Part]] = [("consumer", consumer.run), ("relay", relay.run)]
         housekeeping = Job("housekeeping", partial(tidy, database, bus), idle_seconds=_HOURLY)

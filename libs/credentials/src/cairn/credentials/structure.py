@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
 from cairn.credentials.did import did_of
@@ -17,6 +17,8 @@ VC2: Final = "https://www.w3.org/ns/credentials/v2"
 VC1: Final = "https://www.w3.org/2018/credentials/v1"
 
 _TYPED: Final = ("credentialStatus", "credentialSchema", "termsOfUse", "evidence", "refreshService")
+ENTRIES: Final = frozenset({"credentialStatus", "evidence", "refreshService", "termsOfUse"})
+"""Members whose form is a matter of theirs alone."""
 _LANGUAGE_VALUE: Final = frozenset({"@value", "@language", "@direction"})
 _IDENTIFIED: Final = ("credentialSchema",)
 
@@ -35,6 +37,16 @@ def check_unsigned(document: dict[str, Any]) -> None:
         start, end = parse_instant(document["validFrom"]), parse_instant(document["validUntil"])
         if start is not None and end is not None and end < start:
             raise DocumentRefused("validUntil is before validFrom", code="dates-reversed", pointer="/validUntil")
+
+
+def check_entries(document: dict[str, Any], names: Iterable[str]) -> None:
+    """As `check_unsigned`, of some `ENTRIES` only."""
+    for name in names:
+        findings = list(_typed(document, name))
+        if name == "credentialStatus":
+            findings += _statuses(document)
+        for finding in findings:
+            raise DocumentRefused(finding.detail, code=finding.code, pointer=finding.pointer)
 
 
 def structure_findings(document: dict[str, Any]) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from cairn.credentials.errors import DocumentRefused
 from cairn.credentials.instants import parse_instant
 from cairn.credentials.proofs import Cryptosuite, PreparedProof, eddsa_rdfc_2022, prepare
 from cairn.credentials.shape import is_url
-from cairn.credentials.structure import check_unsigned
+from cairn.credentials.structure import ENTRIES, check_entries, check_unsigned
 
 _SHARED: Final = frozenset({"@context", "type", "issuer"})
 """What all credentials of a template must have alike."""
@@ -45,7 +45,7 @@ class CredentialTemplate:
         self._document = document
         self._plan = plan_of(paths)
         self._ids = [slot for slot, path in enumerate(paths) if path[-1] == "id"]
-        self._is_judged = any(path[0] not in _FREE for path in paths if path not in _DATES)
+        self._judged = sorted({str(path[0]) for path in paths if path[0] not in _FREE and path not in _DATES})
         try:
             self._outline = Outline(document, paths)
         except HandOver:
@@ -85,8 +85,10 @@ class CredentialTemplate:
         """As `check_unsigned`, which is asked where what varies may matter to it, and is not plainly good."""
         start, end = parse_instant(document.get("validFrom")), parse_instant(document.get("validUntil"))
         dated = start is not None and ("validUntil" not in document or (end is not None and start <= end))
-        if self._is_judged or not dated or not all(is_url(values[slot]) for slot in self._ids):
+        if not dated or not ENTRIES.issuperset(self._judged) or not all(is_url(values[slot]) for slot in self._ids):
             check_unsigned(document)
+        else:
+            check_entries(document, self._judged)
 
     def _configuration(self, verification_method: str, created: datetime) -> tuple[PreparedProof, bytes]:
         last = self._last

@@ -20,7 +20,15 @@ from cairn.issuance.deps import GROUP, Deps
 from cairn.issuance.use_cases import awards
 
 TOPICS: Final = ("qualifications",)
-_TOGETHER: Final = frozenset({"qualification.completed.v1", "qualification.progressed.v1"})
+TYPES: Final = frozenset(
+    {
+        "framework.activated.v1",
+        "qualification.completed.v1",
+        "qualification.lapsed.v1",
+        "qualification.restored.v1",
+    }
+)
+"""Progress is for others to hear."""
 
 
 async def handle(deps: Deps, events: Sequence[Event]) -> None:
@@ -32,7 +40,7 @@ async def handle(deps: Deps, events: Sequence[Event]) -> None:
         async with deps.database.transaction(tenant) as tx:
             fresh = await inbox.fresh(tx, GROUP, list(group))
             # What was completed is taken together, up to where something else is said: that may be of the same awards.
-            for completions, some in groupby(fresh, key=lambda event: event.type in _TOGETHER):
+            for completions, some in groupby(fresh, key=lambda event: event.type == "qualification.completed.v1"):
                 await (_complete if completions else _take)(deps, tx, tenant, list(some))
             await tx.commit()
 
@@ -40,12 +48,10 @@ async def handle(deps: Deps, events: Sequence[Event]) -> None:
 async def _complete(deps: Deps, tx: Transaction, tenant: str, events: Sequence[Event]) -> None:
     told: list[awards.Told] = []
     for event in events:
-        match fact_of(event):
-            case QualificationCompleted() as fact:
-                with within(event.traceparent):
-                    told.append(awards.Told(fact, traceparent()))
-            case _:
-                pass  # progress is for others to hear
+        fact = fact_of(event)
+        assert isinstance(fact, QualificationCompleted)
+        with within(event.traceparent):
+            told.append(awards.Told(fact, traceparent()))
     await awards.complete(deps, tx, tenant, told)
 
 

@@ -19,6 +19,7 @@ _STATES: Final = {
     "credential.reinstated.v1": "valid",
     "credential.revoked.v1": "revoked",
 }
+TYPES: Final = frozenset({"institution.accredited.v1", *_STATES})
 
 
 async def handle(deps: Deps, events: Sequence[Event]) -> None:

@@ -18,6 +18,14 @@ async def run(settings: VerificationSettings) -> None:
     forget = Job("forget", partial(jobs.forget, deps), idle_seconds=60)
     handle = partial(consumers.handle, deps)
     try:
-        await work(settings, deps.database, Vault(settings.kek), jobs=[forget], topics=consumers.TOPICS, handle=handle)
+        await work(
+            settings,
+            deps.database,
+            Vault(settings.kek),
+            jobs=[forget],
+            topics=consumers.TOPICS,
+            handle=handle,
+            types=consumers.TYPES,
+        )
     finally:
         await deps.close()

@@ -141,6 +141,7 @@ class PostgresSubscription:
 
     def __init__(self, url: str, group: str, places: Sequence[Place]) -> None:
         self._url, self._group, self._places = url, group, places
+        self._topics = frozenset(topic for topic, _ in places)
         self._held: dict[Place, _Held] = {}
         self._connection: Any = None
         self._woken = asyncio.Event()
@@ -283,6 +284,8 @@ class PostgresSubscription:
     def _heard(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         if payload == f"@{self._group}":
             self._next_look = 0.0
+        elif payload not in self._topics:
+            return
         self._woken.set()
 
     async def _tell_group(self, connection: Any) -> None:

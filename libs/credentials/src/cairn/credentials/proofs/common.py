@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256, sha384
 from typing import Any, Final
+
+import orjson
 
 from cairn.credentials import base58
 from cairn.credentials.bundle import context_urls
@@ -39,6 +42,7 @@ PROOF_KEYS: Final = frozenset(
 HASHES: Final[dict[Algorithm, Callable[[bytes], Any]]] = {"EdDSA": sha256, "ES256": sha256, "ES384": sha384}
 """The hash that goes with the key's curve (Data Integrity ECDSA Cryptosuites 1.0 §3.2.4)."""
 SIGNATURE_BYTES: Final[dict[Algorithm, int]] = {"EdDSA": 64, "ES256": 64, "ES384": 96}
+_MAX_CONFIGURATION: Final = 4_096
 _REQUIRED: Final = ("type", "verificationMethod", "proofPurpose", "proofValue")
 
 
@@ -98,7 +102,18 @@ def concatenated_hashes(algorithm: Algorithm, transformed_document: bytes, canon
 def rdfc_configuration(name: str, document: dict[str, Any], options: dict[str, Any]) -> bytes:
     """The proof options, under the document's own contexts, as canonical N-Quads. Raises DocumentRefused."""
     _check_suite(name, options)
-    return rdfc(options | {"@context": document.get("@context")})
+    whole = options | {"@context": document.get("@context")}
+    try:
+        written = orjson.dumps(whole)
+    except orjson.JSONEncodeError:
+        return rdfc(whole)  # which says what is wrong with it
+    return _configuration(written) if len(written) <= _MAX_CONFIGURATION else rdfc(whole)
+
+
+@lru_cache(maxsize=256)
+def _configuration(options: bytes) -> bytes:
+    """Proofs that are made together have the same options."""
+    return rdfc(orjson.loads(options))
 
 
 def jcs_transformation(document: dict[str, Any]) -> bytes:
