@@ -103,7 +103,7 @@ async def gateway() -> AsyncGenerator[httpx.AsyncClient]:
     ready["status"] = 200
     async with serving(SERVICE, plain) as service:
         away = f"http://127.0.0.1:{free_port()}"
-        told = Told(0, {"/issuance": service, "/pathways": away}, {"issuance-worker": service})
+        told = Told(0, {"/issuance": service, "/pathways": away}, {"issuance-worker": service}, patience=0.3)
         async with (
             serving(create_app(told), server) as address,
             httpx.AsyncClient(base_url=address, trust_env=False) as client,
@@ -205,7 +205,7 @@ async def test_each_fault_has_its_status(raised: httpx.TransportError, status: i
     def fail(_: httpx.Request) -> httpx.Response:
         raise raised
 
-    app = create_app(Told(0, {"/issuance": "http://127.0.0.1:1"}, {}), transport=httpx.MockTransport(fail))
+    app = create_app(Told(0, {"/issuance": "http://127.0.0.1:1"}, {}, patience=0), transport=httpx.MockTransport(fail))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         assert (await client.get("/issuance/x")).status_code == status
 
@@ -276,7 +276,7 @@ async def test_the_pages_of_an_api_are_made_here_and_need_no_internet() -> None:
     def serve(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json=spec) if request.url.path == "/openapi.json" else httpx.Response(500)
 
-    app = create_app(Told(0, {"/issuance": "http://127.0.0.1:1"}, {}), transport=httpx.MockTransport(serve))
+    app = create_app(Told(0, {"/issuance": "http://127.0.0.1:1"}, {}, patience=0), transport=httpx.MockTransport(serve))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         answer = await client.get("/apis/issuance")
         assert (await client.get("/apis/other")).status_code == 404

@@ -1,7 +1,8 @@
 """The one address of a onebox: a reverse proxy that routes by the first segment of the path.
 
 It does what a Kubernetes gateway does in production, and no more: strip the prefix, drop hop-by-hop headers (RFC 9110
-section 7.6.1), stream both bodies, and answer with a problem document where a service is away.
+section 7.6.1), stream both bodies, wait for a service that is being started again, and answer with a problem document
+where it does not come.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ _HOP_BY_HOP: Final = frozenset(
 # A caller cannot say these of itself: the services believe them.
 _OURS: Final = frozenset(b"x-forwarded-for x-forwarded-host x-forwarded-prefix x-forwarded-proto forwarded".split())
 _TIMEOUT: Final = httpx.Timeout(60, connect=2)
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+_SMALL: Final = 1024 * 1024
+"""Bytes of a body that is kept until it is answered."""
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -45,6 +49,8 @@ class Told:
     """Prefix such as `/issuance` to the origin of the API behind it."""
     workers: Mapping[str, str]
     """Name to the origin where it answers `/readyz`."""
+    patience: float = 20
+    """Seconds for which a service that cannot be reached is waited for."""
     ca: str | None = None
     """File of the CA that vouches for the APIs, where they answer by https."""
 
@@ -62,7 +68,7 @@ def create_app(told: Told, *, transport: httpx.AsyncBaseTransport | None = None)
         prefix = "/" + request.scope["raw_path"].split(b"/", 2)[1].decode("ascii", "replace")
         if prefix not in told.routes:
             return _problem(request, 404, "There is no such thing here", f"The paths begin with {_list(told.routes)}.")
-        return await _forward(client, request, prefix, told.routes[prefix])
+        return await _forward(client, request, told, prefix)
 
     async def readyz(_: Request) -> Response:
         states = await _states(client, checks)
@@ -125,10 +131,10 @@ async def _states(client: httpx.AsyncClient, checks: Mapping[str, str]) -> dict[
     return dict(zip(checks, await asyncio.gather(*map(ask, checks.values())), strict=True))
 
 
-async def _forward(client: httpx.AsyncClient, request: Request, prefix: str, origin: str) -> Response:
+async def _forward(client: httpx.AsyncClient, request: Request, told: Told, prefix: str) -> Response:
     service = prefix[1:]
     try:
-        answer = await client.send(_upstream(client, request, prefix, origin), stream=True)
+        answer = await _answer(client, request, told, prefix)
     except (httpx.ConnectError, httpx.ConnectTimeout):
         return _problem(request, 502, "The service is away", f"{service} cannot be reached; it is being started again.")
     except httpx.TimeoutException:
@@ -145,7 +151,36 @@ async def _forward(client: httpx.AsyncClient, request: Request, prefix: str, ori
     return response
 
 
-def _upstream(client: httpx.AsyncClient, request: Request, prefix: str, origin: str) -> httpx.Request:
+async def _answer(client: httpx.AsyncClient, request: Request, told: Told, prefix: str) -> httpx.Response:
+    """A service that is being started again is waited for (R16). What did not reach it is sent again; what may have
+    is so only where doing it twice is doing it once (RFC 9110 section 9.2.2)."""
+    body = await _body_of(request)
+    whole = not isinstance(body, AsyncIterator)
+    repeatable = whole and (request.method in _IDEMPOTENT or "idempotency-key" in request.headers)
+    deadline = asyncio.get_running_loop().time() + told.patience
+    while True:
+        try:
+            return await client.send(_upstream(client, request, prefix, told.routes[prefix], body), stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+        except (httpx.NetworkError, httpx.RemoteProtocolError):
+            if not repeatable or asyncio.get_running_loop().time() >= deadline:
+                raise
+        await asyncio.sleep(0.1)
+
+
+async def _body_of(request: Request) -> bytes | AsyncIterator[bytes] | None:
+    """The small ones whole, so that they can be sent again."""
+    length = request.headers.get("content-length")
+    if length is None and "transfer-encoding" not in request.headers:
+        return None
+    return await request.body() if length and length.isdigit() and int(length) <= _SMALL else request.stream()
+
+
+def _upstream(
+    client: httpx.AsyncClient, request: Request, prefix: str, origin: str, body: bytes | AsyncIterator[bytes] | None
+) -> httpx.Request:
     # The bytes as they came: an id may hold an encoded slash, which must stay one.
     path: bytes = request.scope["raw_path"][len(prefix) :] or b"/"
     query: bytes = request.scope["query_string"]
@@ -159,8 +194,7 @@ def _upstream(client: httpx.AsyncClient, request: Request, prefix: str, origin: 
     }
     kept = [(name, value) for name, value in _end_to_end(request.headers.raw) if name not in _OURS]
     headers = [*kept, *((name.encode(), value.encode()) for name, value in ours.items())]
-    has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
-    return client.build_request(request.method, url, headers=headers, content=request.stream() if has_body else None)
+    return client.build_request(request.method, url, headers=headers, content=body)
 
 
 async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:

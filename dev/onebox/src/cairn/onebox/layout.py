@@ -74,13 +74,15 @@ class KafkaAccess:
     servers: str
     prefix: str
     passwords: Mapping[str, str]
+    replication: str = "1"
+    """How many copies a topic has, if it is made by us."""
 
     def env(self, user: str) -> dict[str, str]:
         env = {
             "CAIRN_BUS": "kafka",
             "CAIRN_KAFKA_BOOTSTRAP_SERVERS": self.servers,
             "CAIRN_KAFKA_TOPIC_PREFIX": self.prefix,
-            "CAIRN_KAFKA_REPLICATION": "1",
+            "CAIRN_KAFKA_REPLICATION": self.replication,
         }
         if user in self.passwords:
             env |= {
@@ -92,13 +94,14 @@ class KafkaAccess:
 
 
 def kafka_of(environ: Mapping[str, str]) -> KafkaAccess | None:
-    """From `CAIRN_BUS=kafka`, `CAIRN_KAFKA_BOOTSTRAP_SERVERS`, and `CAIRN_KAFKA_PASSWORDS`, JSON by user."""
+    """From `CAIRN_BUS=kafka`, the other `CAIRN_KAFKA_…` of the services, and `CAIRN_KAFKA_PASSWORDS`, JSON by user."""
     if environ.get("CAIRN_BUS", "postgres") != "kafka":
         return None
     return KafkaAccess(
         environ.get("CAIRN_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092"),
         environ.get("CAIRN_KAFKA_TOPIC_PREFIX", ""),
         json.loads(environ.get("CAIRN_KAFKA_PASSWORDS", "{}")),
+        environ.get("CAIRN_KAFKA_REPLICATION", "1"),
     )
 
 

@@ -13,6 +13,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -30,7 +31,6 @@ _START_SECONDS: Final = 60
 
 _SETTINGS: Final = {
     "process.roles": "broker,controller",
-    "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURED:SASL_PLAINTEXT",
@@ -43,14 +43,6 @@ _SETTINGS: Final = {
     "allow.everyone.if.no.acl.found": "false",
     # A topic is made on purpose or not at all: a misspelt name must fail.
     "auto.create.topics.enable": "false",
-    "default.replication.factor": "1",
-    "min.insync.replicas": "1",
-    **{
-        f"{log}.{setting}": "1"
-        for log in ("transaction.state.log", "share.coordinator.state.topic")
-        for setting in ("replication.factor", "min.isr")
-    },
-    "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "3",
     "transaction.state.log.num.partitions": "3",
     "group.initial.rebalance.delay.ms": "0",
@@ -65,6 +57,32 @@ _SETTINGS: Final = {
 }
 
 
+_INNER: Final = ("transaction.state.log", "share.coordinator.state.topic")
+"""Topics of Kafka's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """The cluster that a broker is one of: its id, and the controller's port of each node by the node's number."""
+
+    id: str
+    controllers: Mapping[int, int]
+
+    @staticmethod
+    def of(nodes: int) -> Quorum:
+        ports: dict[int, int] = {}
+        for node in range(1, nodes + 1):
+            while (port := free_port()) in ports.values():
+                pass
+            ports[node] = port
+        return Quorum(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), ports)
+
+
+def new_passwords() -> dict[str, str]:
+    """One for each of `USERS`."""
+    return {user: secrets.token_urlsafe(18) for user in USERS}
+
+
 class KafkaBroker:
     """A broker whose data lie in `home`; as a context manager it runs for as long as the block.
 
@@ -74,12 +92,22 @@ class KafkaBroker:
     Topics are not made by naming them.
     """
 
-    def __init__(self, home: Path, *, heap_megabytes: int = 192) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        heap_megabytes: int = 192,
+        node: int = 1,
+        quorum: Quorum | None = None,
+        passwords: Mapping[str, str] | None = None,
+    ) -> None:
+        """`quorum` is given where the broker is the `node` of a cluster, whose `passwords` are the same everywhere."""
         self._home = home
         self._heap = heap_megabytes
+        self._node, self._quorum = node, quorum
         self._ports: dict[str, int] = {}
         self._child: Child | None = None
-        self.passwords: Mapping[str, str] = {user: secrets.token_urlsafe(18) for user in USERS}
+        self.passwords: Mapping[str, str] = passwords or new_passwords()
 
     @property
     def bootstrap_servers(self) -> str:
@@ -165,7 +193,9 @@ class KafkaBroker:
     def _launch(self, deadline: float) -> bool:
         """Whether it came up."""
         if not self._ports:
-            self._ports = {name: free_port() for name in ("PLAINTEXT", "SECURED", "CONTROLLER")}
+            self._ports = {name: free_port() for name in ("PLAINTEXT", "SECURED")}
+            self._joined = self._quorum or Quorum.of(1)
+            self._ports["CONTROLLER"] = self._joined.controllers[self._node]
         settings = self._home / "server.properties"
         settings.write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
         if not self._formatted:
@@ -185,19 +215,33 @@ class KafkaBroker:
         return False
 
     def _settings(self) -> dict[str, str]:
+        voters = [f"{node}@127.0.0.1:{port}" for node, port in self._joined.controllers.items()]
+        copies, enough = str(len(voters)), str(max(1, len(voters) - 1))
         addresses = {name: f"{name}://127.0.0.1:{port}" for name, port in self._ports.items()}
         return {
             **_SETTINGS,
-            "controller.quorum.voters": f"1@127.0.0.1:{self._ports['CONTROLLER']}",
+            "node.id": str(self._node),
+            "controller.quorum.voters": ",".join(voters),
+            "default.replication.factor": copies,
+            "min.insync.replicas": enough,
+            "offsets.topic.replication.factor": copies,
+            **{f"{log}.replication.factor": copies for log in _INNER},
+            **{f"{log}.min.isr": enough for log in _INNER},
             "listeners": ",".join(addresses.values()),
             "advertised.listeners": ",".join(addresses[name] for name in ("PLAINTEXT", "SECURED")),
             "log.dirs": str(self._home / "data"),
         }
 
     def _format(self, settings: Path) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         users = [f"--add-scram={MECHANISM}=[name={name},password={word}]" for name, word in self.passwords.items()]
-        command = [*self._command(96), "kafka.tools.StorageTool", "format", f"-t={cluster}", f"-c={settings}", *users]
+        command = [
+            *self._command(96),
+            "kafka.tools.StorageTool",
+            "format",
+            f"-t={self._joined.id}",
+            f"-c={settings}",
+            *users,
+        ]
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=_env())
         if done.returncode != 0:
             raise KafkaError(f"Kafka's storage tool: {(done.stdout + done.stderr).strip()[-2000:]}")

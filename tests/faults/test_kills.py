@@ -1,0 +1,34 @@
+"""R1, R2: each process is killed at each point of its code, under load; nothing is lost, and nothing done twice."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+
+import pytest
+
+from .conftest import Systems
+from .invariant import check
+from .kills import in_peace, kill_at
+from .points import POINTS, together
+
+SIZE = 50
+"""Learners of a cohort: some 500 events on the bus."""
+
+
+async def test_r1_r2_a_process_killed_at_any_point_resumes_and_never_signs_or_awards_twice(systems: Systems) -> None:
+    system = await systems()
+    peace = await in_peace(system, SIZE)
+    for number, points in enumerate(together()):
+        await kill_at(system, points, f"kill-{number}", SIZE, peace)
+    await check(system)
+
+
+@pytest.mark.unit
+def test_every_point_is_where_its_function_is() -> None:
+    for point in POINTS:
+        for module, name in point.at:
+            assert callable(functools.reduce(getattr, name.split("."), importlib.import_module(module))), point
+        if point.within:
+            module, _, function = point.within.partition(":")
+            assert callable(functools.reduce(getattr, function.split("."), importlib.import_module(module))), point
