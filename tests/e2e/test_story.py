@@ -64,20 +64,33 @@ async def test_an_interrupted_story_is_continued_and_ends_as_it_must(interrupted
         assert sentence in box.said
 
 
-def test_the_story_is_also_told_to_a_cairn_that_runs_elsewhere(
+def test_the_story_is_also_told_to_a_cairn_that_runs_elsewhere_and_again_by_somebody_else(
     boxes: Callable[..., Box], learners: int, tmp_path: Path
 ) -> None:
     """As to one in containers, of which the teller knows the gateway and the operator's key alone."""
     box = boxes().serving()
+    for teller in ("one", "other"):
+        done = subprocess.run(
+            [sys.executable, "-m", "cairn.onebox", "story", f"{box.access.address}/", box.folder / "auth-key.json"],
+            env={"CAIRN_DATA": str(tmp_path / teller), "CAIRN_STORY_LEARNERS": str(learners)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "What happened" in done.stdout
+
+
+def test_a_teller_without_the_key_is_told_which_file_it_is(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "cairn.onebox", "story", f"{box.access.address}/", box.folder / "auth-key.json"],
-        env={"CAIRN_DATA": str(tmp_path), "CAIRN_STORY_LEARNERS": str(learners)},
+        [sys.executable, "-m", "cairn.onebox", "story", "http://127.0.0.1:1", tmp_path / "operator-key.json"],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "What happened" in done.stdout
+    assert done.returncode == 1
+    assert "operator-key.json is not there" in done.stderr
+    assert ".cairn/auth-key.json" in done.stderr
 
 
 def test_each_part_is_a_process_of_its_own_and_none_shows_a_secret(box: Box) -> None:

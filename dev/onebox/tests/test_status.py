@@ -55,7 +55,7 @@ def _worker(halted: int, signed: int) -> Look:
 def test_an_api_is_shown_by_what_it_answered_between_two_looks():
     text = _printed({"api": Look.of(BEFORE)}, {"api": Look.of(AFTER)})
     row = next(line for line in text.splitlines() if "api" in line)
-    assert row.split() == ["api", "ok", "22.0", "2.0", "≤", "1,000", "ms"]
+    assert row.split() == ["api", "ok", "22.0", "2.0", "≤", "1", "s"]
 
 
 def test_a_worker_is_shown_by_how_far_it_is_behind():
@@ -68,6 +68,18 @@ def test_a_worker_is_shown_by_how_far_it_is_behind():
 
 def test_who_does_not_answer_is_away():
     assert "away" in _printed({"api": None, "worker": _worker(0, 0)}, {"api": Look.of(AFTER), "worker": _worker(0, 0)})
+
+
+def test_everything_fits_a_terminal_of_a_hundred_columns():
+    before = Look.of(BEFORE + WORKER.replace("HALTED", "1").replace("SIGNED", "0"))
+    many = AFTER.replace(" 140\n", " 40000\n").replace(" 146\n", " 80000\n") + WORKER.replace("SIGNED", "1999999")
+    after = Look.of(many.replace("HALTED", "1").replace(" 1234\n", " 99949\n").replace(" 17\n", " 1000000\n"))
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(table({"verification-worker-x2x4k": before}, {"verification-worker-x2x4k": after}, 2.0))
+    text = console.export_text()
+    assert "…" not in text
+    for shown in ("verification-worker-x2x4k", "halted", "19,952", "99,949", "1.0M", "to send", "oldest"):
+        assert shown in text
 
 
 def test_a_quantile_is_the_edge_of_its_bucket():

@@ -211,3 +211,11 @@ async def test_a_did_key_is_its_one_key(service):
     with pytest.raises(DomainError) as refused:
         await keys.rotate(service.deps, replace(_principal(), tenant=tenant), tenant, "EdDSA")
     assert refused.value.code == "key-refused"
+    caller = replace(_principal(), tenant=tenant)
+    row = await keys.revoke(service.deps, caller, tenant, "key-1", NOW, "A laptop was stolen.")
+    assert row["revoked_at"] == NOW
+    left = await keys.history(service.deps, caller, tenant)
+    assert len(left) == 3, "no key takes the place of one that is the issuer's name"
+    async with service.deps.database.transaction(tenant) as tx:
+        with pytest.raises(DomainError):
+            await service.deps.keys.signer(tx, tenant, "EdDSA")

@@ -59,6 +59,11 @@ def _story(folder: Path, address: str, key: Path) -> None:
     """Raises StoryFailed, and SystemExit where the key cannot be read."""
     try:
         tokens = tokens_of(OKPKey.import_key(json.loads(key.read_text("utf-8"))))
+    except FileNotFoundError:
+        raise SystemExit(
+            f"{key} is not there. KEY names the key that signs access tokens: .cairn/auth-key.json of `make run`,"
+            " operator-key.json of `make compose`"
+        ) from None
     except (OSError, ValueError) as error:
         raise SystemExit(f"{key} is no operator's key: {error}") from None
     folder.mkdir(exist_ok=True)

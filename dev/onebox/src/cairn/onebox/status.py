@@ -80,8 +80,8 @@ def table(first: Mapping[str, Look | None], second: Mapping[str, Look | None], s
         title=f"Cairn, over {seconds:.1f} s",
         title_justify="left",
         box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
+        padding=0,
+        show_edge=False,
     )
     for head in ("part", "state"):
         shown.add_column(head, no_wrap=True)
@@ -100,11 +100,11 @@ def _row(before: Look, now: Look, seconds: float) -> Iterable[str]:
     def rate(name: str, **labels: str) -> str:
         if not now.all(name):
             return ""
-        return f"{(now.total(name, **labels) - before.total(name, **labels)) / seconds:,.1f}"
+        return _short((now.total(name, **labels) - before.total(name, **labels)) / seconds)
 
     def gauge(name: str, unit: str = "") -> str:
         found = now.all(name)
-        return f"{max(found):,.0f}{unit}" if found else ""
+        return f"{_short(max(found), 0)}{unit}" if found else ""
 
     http = "cairn_http_requests_total"
     faults = sum(
@@ -118,14 +118,21 @@ def _row(before: Look, now: Look, seconds: float) -> Iterable[str]:
     buried = now.all("cairn_dead_letters_total")
     yield "[yellow]halted[/]" if now.total("cairn_consumer_halted") else "ok"
     yield rate(http)
-    yield f"{faults / seconds:,.1f}" if now.all(http) else ""
-    yield "" if slow is None else f"≤ {slow * 1000:,.0f} ms"
+    yield _short(faults / seconds) if now.all(http) else ""
+    yield "" if slow is None else (f"≤ {slow:g} s" if slow >= 1 else f"≤ {slow * 1000:g} ms")
     yield rate("cairn_events_taken_total")
     yield gauge("cairn_consumer_lag")
     yield rate("cairn_job_items_total")
     yield gauge("cairn_outbox_waiting") if relays else ""
     yield gauge("cairn_outbox_oldest_seconds", " s") if relays else ""
-    yield f"{sum(buried):,.0f}" if buried else ""
+    yield _short(sum(buried), 0) if buried else ""
+
+
+def _short(number: float, digits: int = 1) -> str:
+    """At most six characters, so that a row fits a terminal of a hundred."""
+    if number >= 99_950:
+        return f"{number / 1e6:,.1f}M" if number >= 999_500 else f"{number / 1e3:,.0f}k"
+    return f"{number:,.{digits if number < 1000 else 0}f}"
 
 
 def summary(first: Mapping[str, Look | None], second: Mapping[str, Look | None], seconds: float) -> str:

@@ -208,8 +208,9 @@ def main(arguments: list[str]) -> int:
             key = OKPKey.import_key(json.loads(Path(file).read_text("utf-8")))
             sys.stdout.write(mint(key, subject, tenant, scopes) + "\n")
         case _:
+            scopes = "".join(f"  {scope:24} {meaning}\n" for scope, meaning in SCOPES.items())
             sys.stderr.write(
-                f"usage: python -m cairn.common.auth keygen FILE | mint FILE SUBJECT TENANT SCOPE…\n{SCOPES}\n"
+                f"usage: python -m cairn.common.auth keygen FILE | mint FILE SUBJECT TENANT SCOPE…\nscopes:\n{scopes}"
             )
             return 2
     return 0

@@ -23,6 +23,7 @@ from cairn.onebox.story.reckoning import (
     differences,
     expected,
     learner_ids,
+    learner_known,
     reckon,
     summary,
 )
@@ -45,10 +46,10 @@ async def play(
     started = time.monotonic()
     people = cast.people(learners)
     async with Api(access) as api:
-        before = _journal(journal)
-        played = before.get("played") == learners
-        story = _Story(api, show, people, moment, again=bool(before))
-        _write(journal, {"begun": learners} | before)
+        # What is there counts, not what was noted: the story may have been played from elsewhere, or be gone.
+        known = await learner_known(api, people[0])
+        played = known and _played(journal) == learners
+        story = _Story(api, show, people, moment, again=known)
         try:
             if played:
                 show.act("The story was played here before: this is what there is")
@@ -57,19 +58,19 @@ async def play(
             reckoning = await story.reckoning()
         except* StoryFailed as failures:
             raise _first(failures) from None
-    _write(journal, {"played": learners})
+    _write(journal, learners)
     rows = summary(people, reckoning) | ({} if played else {"Time": f"{time.monotonic() - started:.1f} s"})
     show.table("What there is" if played else "What happened", rows)
     return reckoning
 
 
-def _journal(path: Path) -> dict[str, int]:
-    """About how many learners a story was `begun` or `played` to its end here; empty where none was."""
-    return json.loads(path.read_text()) if path.exists() else {}
+def _played(journal: Path) -> int | None:
+    """About how many learners a story was played to its end."""
+    return json.loads(journal.read_text()).get("played") if journal.exists() else None
 
 
-def _write(path: Path, journal: dict[str, int]) -> None:
-    path.write_text(json.dumps(journal) + "\n")
+def _write(journal: Path, played: int) -> None:
+    journal.write_text(json.dumps({"played": played}) + "\n")
 
 
 def _first(failures: BaseExceptionGroup[StoryFailed]) -> StoryFailed:

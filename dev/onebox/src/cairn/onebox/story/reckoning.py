@@ -61,6 +61,12 @@ def _expected(person: Person) -> Reckoning:
     )
 
 
+async def learner_known(api: Api, person: Person) -> bool:
+    """Whether the home university has registered this person."""
+    path = f"/issuance/v1/learners?kind=lms-user&value={person.user}"
+    return (await api.call("GET", path, by=HOME, accept=[404])).status == 200
+
+
 async def learner_ids(api: Api, people: Sequence[Person]) -> dict[str, str]:
     """LMS user to learner id, at both universities."""
     users = [(HOME, person.user) for person in people]

@@ -90,5 +90,6 @@ async def revoke(
     deps: Annotated[Deps, Depends(deps_of)],
     principal: Annotated[Principal, Depends(requires("keys:write"))],
 ) -> KeyShown:
-    """Nothing that the key signed verifies from then on. A key that still signs is replaced by a new one."""
+    """Nothing that the key signed verifies from then on. A key that still signs is replaced by a new one, unless the
+    issuer is a did:key: then it signs no more, and nobody else can be told."""
     return _shown(await keys.revoke(deps, principal, tenant, key, request.since, request.reason))

@@ -29,8 +29,7 @@ async def rotate(deps: Deps, principal: Principal, tenant: str, algorithm: Algor
     Raises DomainError `not-found`, `key-refused`.
     """
     async with deps.database.transaction(tenant) as tx:
-        did = (await _found(tx, principal, tenant))["did"]
-        if did.startswith("did:key:"):
+        if _is_one_key(await _found(tx, principal, tenant)):
             raise DomainError("A did:key is its one key, which cannot be rotated.", code="key-refused")
         # Only once nobody signs is it known that no proof is dated later than the key's end.
         await deps.keys.lock(tx, tenant)
@@ -45,10 +44,12 @@ async def revoke(
 ) -> RowMapping:
     """Nothing that the key signed verifies any more; a current key is replaced. To revoke it again changes nothing.
 
+    A did:key is not replaced: nothing is signed with it any more, and no document can tell verifiers so.
+
     Raises DomainError `not-found`, `key-refused`.
     """
     async with deps.database.transaction(tenant) as tx:
-        await _found(tx, principal, tenant)
+        institution = await _found(tx, principal, tenant)
         await deps.keys.lock(tx, tenant)
         key = _of(await deps.keys.history(tx, tenant), key_id)
         if since > deps.now() + CLOCK_TOLERANCE:
@@ -60,7 +61,7 @@ async def revoke(
             )
         if key["revoked_at"] is None:
             await deps.keys.revoke(tx, tenant, key_id, since, reason)
-            if key["retired_at"] is None:
+            if key["retired_at"] is None and not _is_one_key(institution):
                 await deps.keys.rotate(tx, tenant, key["algorithm"], deps.now())
             # Lists that it signed are worth nothing now: each is signed anew when it is next asked for.
             await status_lists.withdraw(tx, tenant)
@@ -74,6 +75,10 @@ async def _found(tx: Transaction, principal: Principal, tenant: str) -> RowMappi
     if row is None or (tenant != principal.tenant and "platform:admin" not in principal.scopes):
         raise DomainError("There is no such institution here.", code="not-found")
     return row
+
+
+def _is_one_key(institution: RowMapping) -> bool:
+    return institution["did"].startswith("did:key:")
 
 
 def _of(keys: Sequence[RowMapping], key_id: str) -> RowMapping:
