@@ -19,6 +19,9 @@ story: install-run ## play the story on a Cairn that runs elsewhere (ADDRESS=htt
 status: install-run ## how a running system does (OF=http://127.0.0.1:8080 a gateway elsewhere; OF=namespace/cairn on Kubernetes)
 	@$(BIN)/python -m cairn.onebox status $(OF)
 
+dead-letters: install-run ## what waits for somebody: dead letters and stuck awards (REPLAY=1 tries them again; OF=http://… KEY=… elsewhere)
+	@$(BIN)/python -m cairn.onebox letters $(if $(OF),$(OF) $(or $(KEY),operator-key.json)) $(if $(REPLAY),replay)
+
 clean: ## remove the data of this checkout, and what was left running in it
 	@if [ -e .cairn ]; then dev/install.sh run && $(BIN)/python -m cairn.onebox clean; fi
 
@@ -87,5 +90,5 @@ bench-%: install ## one benchmark, as in docs/benchmarks.md: make bench-system
 compose: ## write .env with fresh secrets for docker compose, unless there is one
 	@sh deploy/compose/env.sh
 
-.PHONY: help run story status clean distclean install install-run format lock openapi test lint types walls events-check unit \
+.PHONY: help run story status dead-letters clean distclean install install-run format lock openapi test lint types walls events-check unit \
   integration e2e fuzz compose

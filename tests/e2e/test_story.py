@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from cairn.onebox.story import Access, cast
 from cairn.onebox.story.api import Api
 from cairn.onebox.story.reckoning import Reckoning, differences, expected, learner_ids, reckon
 from cairn.provision.processes import command_line, free_port
+
+from .conftest import sql
 
 PARTS = {
     "postgres",
@@ -62,6 +65,36 @@ async def test_an_interrupted_story_is_continued_and_ends_as_it_must(interrupted
         assert len(line) <= 100 or str(box.folder) in line, line
     for sentence in ("What happened", "proof failed", "http://127.0.0.1:"):
         assert sentence in box.said
+
+
+async def test_awards_whose_credentials_were_lost_on_the_way_are_shown_and_repaired_by_one_command(
+    box: Box, learners: int
+) -> None:
+    lost = "WITH gone AS (DELETE FROM holdings WHERE award_id IS NOT NULL RETURNING 1) SELECT count(*) FROM gone"
+    many = int(sql(box, "pathways", lost))
+    assert many > 5
+    # Pathways has not heard of them either, and it is a while ago.
+    sql(box, "pathways", "DELETE FROM inbox; UPDATE awards SET changed_at = changed_at - interval '10 minutes'")
+    standing = int(sql(box, "pathways", "SELECT count(*) FROM awards WHERE state = 'active'"))
+
+    def letters(*words: str) -> tuple[int, str]:
+        told = {"CAIRN_DATA": str(box.folder)}
+        command = [sys.executable, "-m", "cairn.onebox", "letters", *words]
+        done = subprocess.run(command, env=told, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    status, shown = await asyncio.to_thread(letters)
+    assert (status, "stuck-award" in shown, f" {standing} " in shown) == (0, True, True), shown
+    assert (await asyncio.to_thread(letters, "replay"))[0] == 0
+    await asyncio.to_thread(_until, lambda: "No dead letters" in letters()[1])
+    assert as_it_must_be(await reckoned(box.access, learners), learners) is None
+
+
+def _until(probe: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not probe():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_the_story_is_also_told_to_a_cairn_that_runs_elsewhere_and_again_by_somebody_else(

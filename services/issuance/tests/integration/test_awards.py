@@ -1,6 +1,8 @@
 """S33: a qualification is signed only for what pathways awarded, and only if it adds up."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 
@@ -114,6 +116,20 @@ async def test_the_same_award_told_twice_is_signed_once(service, stack):
     for _ in range(3):
         await consumers.handle(service.worker, told)
         await service.work()
+    assert len(await award_credentials(service)) == 1
+
+
+async def test_an_award_that_pathways_says_again_is_announced_again_once_it_is_signed(service, stack):
+    """Pathways did not hear of it: the announcement was lost, or is a dead letter there."""
+    learner, component = stack
+    await consumers.handle(service.worker, [activated(), completed(learner, [component])])
+    again = replace(completed(learner, [component]), id=str(uuid4()))
+    await consumers.handle(service.worker, [again])
+    assert not [event for event in await service.said("credential.issued.v1") if event.data.get("award")]
+    await service.work()
+    await consumers.handle(service.worker, [replace(again, id=str(uuid4()))])
+    first, second = [event for event in await service.said("credential.issued.v1") if event.data.get("award")]
+    assert (first.id, first.key, first.data) == (second.id, second.key, second.data), "who has taken it passes over it"
     assert len(await award_credentials(service)) == 1
 
 

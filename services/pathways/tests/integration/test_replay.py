@@ -93,5 +93,7 @@ async def test_r9_what_cannot_be_taken_becomes_a_dead_letter_and_the_rest_goes_o
     assert (letter["code"], letter["consumer"]) == ("learner-refused", "pathways")
     opened = (await service.get(f"/v1/dead-letters/{letter['id']}", "harbour")).json()
     assert poison[0].id in opened["body"]
+    answer = await service.post(f"/v1/dead-letters/{letter['id']}/replay", tenant="harbour")
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     done = await replay(service.worker, transport.pathways, consumers.TOPICS, lambda *_: None)
     assert (done.events, done.skipped, done.before) == (3, 1, done.after)

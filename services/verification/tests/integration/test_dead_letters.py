@@ -84,6 +84,10 @@ async def test_replayed_it_is_taken_as_though_nothing_had_been(client, bury, as_
         answer = await client.post(f"/v1/dead-letters/{letter}/replay", **as_north)
         assert answer.status_code == 200, answer.text
         assert answer.json()["replayedAt"] is not None
+    settled = (await client.get("/v1/dead-letters", **as_north)).json()
+    assert letter in {row["id"] for row in settled}
+    left = (await client.get("/v1/dead-letters?unsettled=true", **as_north)).json()
+    assert letter not in {row["id"] for row in left}
     async with own_database.transaction("anybody") as tx:
         rows = await tx.rows(text("SELECT * FROM issuers WHERE did = 'did:web:dead-north.example'"))
     assert len(rows) == 1

@@ -2,6 +2,7 @@
 `python -m cairn.onebox story ADDRESS KEY` plays the story on a Cairn that runs elsewhere, such as one of Docker or
 Kubernetes: ADDRESS is its gateway's, KEY the file of the operator's key.
 `python -m cairn.onebox status [ADDRESS | namespace/NAME]` shows how a running system does.
+`python -m cairn.onebox letters [ADDRESS KEY] [replay]` shows dead letters and stuck awards, and tries them again.
 
 Environment: `CAIRN_PORT` (8080), `CAIRN_DATA` (`.cairn` in the current folder), `STORY=0` to serve only,
 `CAIRN_STORY_LEARNERS` (240); `CAIRN_BUS=kafka` with `CAIRN_KAFKA_BOOTSTRAP_SERVERS` to use a Kafka of one's own.
@@ -19,10 +20,11 @@ from urllib.parse import quote
 from joserfc.jwk import OKPKey
 from rich.console import Console
 
+from cairn.onebox import letters
 from cairn.onebox.home import AlreadyRunning, Home
 from cairn.onebox.layout import kafka_of
 from cairn.onebox.run import Options, run, tokens_of
-from cairn.onebox.status import NothingToSee, show
+from cairn.onebox.status import NothingToSee, show, told
 from cairn.onebox.story import Access, StoryFailed, play
 from cairn.onebox.story.show import WIDTH
 
@@ -38,6 +40,11 @@ def main(arguments: list[str]) -> int:
                 return 0
             case ["story", address, key]:
                 _story(folder, address.rstrip("/"), Path(key))
+                return 0
+            case ["letters", *where, "replay"] if len(where) in {0, 2}:
+                return 1 if _letters(folder, where, replay=True) else 0
+            case ["letters", *where] if len(where) in {0, 2}:
+                _letters(folder, where, replay=False)
                 return 0
             case ["status", *where] if len(where) < 2:
                 asyncio.run(show(where[0] if where else None, folder, _console()))
@@ -57,8 +64,22 @@ def _console() -> Console:
 
 def _story(folder: Path, address: str, key: Path) -> None:
     """Raises StoryFailed, and SystemExit where the key cannot be read."""
+    tokens = tokens_of(_key(key))
+    folder.mkdir(exist_ok=True)
+    journal = folder / f"story-{quote(address, safe='')}.json"
+    asyncio.run(play(Access(address, tokens), _learners(), _console(), journal))
+
+
+def _letters(folder: Path, where: list[str], *, replay: bool) -> int:
+    """How many are left. Raises NothingToSee and StoryFailed, and SystemExit where the key cannot be read."""
+    address, key = where or (told(folder)["gateway"], folder / "auth-key.json")
+    return asyncio.run(letters.show(str(address).rstrip("/"), _key(Path(key)), _console(), replay=replay))
+
+
+def _key(key: Path) -> OKPKey:
+    """Raises SystemExit, with one line that says which file it is."""
     try:
-        tokens = tokens_of(OKPKey.import_key(json.loads(key.read_text("utf-8"))))
+        return OKPKey.import_key(json.loads(key.read_text("utf-8")))
     except FileNotFoundError:
         raise SystemExit(
             f"{key} is not there. KEY names the key that signs access tokens: .cairn/auth-key.json of `make run`,"
@@ -66,9 +87,6 @@ def _story(folder: Path, address: str, key: Path) -> None:
         ) from None
     except (OSError, ValueError) as error:
         raise SystemExit(f"{key} is no operator's key: {error}") from None
-    folder.mkdir(exist_ok=True)
-    journal = folder / f"story-{quote(address, safe='')}.json"
-    asyncio.run(play(Access(address, tokens), _learners(), _console(), journal))
 
 
 def _learners() -> int:

@@ -157,10 +157,10 @@ def summary(first: Mapping[str, Look | None], second: Mapping[str, Look | None],
 
 async def show(where: str | None, folder: Path, console: Console) -> None:
     """Look twice and print. Raises NothingToSee."""
-    told = _told(folder) if where is None else {}
-    verify = ssl.create_default_context(cafile=told["ca"]) if "ca" in told else True
+    said = told(folder) if where is None else {}
+    verify = ssl.create_default_context(cafile=said["ca"]) if "ca" in said else True
     async with httpx.AsyncClient(trust_env=False, timeout=5, verify=verify) as client:
-        parts = await _parts(where, told, client)
+        parts = await _parts(where, said, client)
         looked: list[dict[str, Look | None]] = []
         times: list[float] = []
         for pause in (INTERVAL, 0.0):
@@ -173,17 +173,17 @@ async def show(where: str | None, folder: Path, console: Console) -> None:
     console.print(table(first, second, seconds), summary(first, second, seconds), sep="\n")
 
 
-def _told(folder: Path) -> dict[str, Any]:
-    """What the onebox says of itself."""
+def told(folder: Path) -> dict[str, Any]:
+    """What the onebox says of itself. Raises NothingToSee."""
     access = Home(folder).access
     if not access.exists():
         raise NothingToSee(f"nothing runs in {folder}: `make run` starts it")
     return json.loads(access.read_text())
 
 
-async def _parts(where: str | None, told: Mapping[str, Any], client: httpx.AsyncClient) -> dict[str, Read]:
+async def _parts(where: str | None, said: Mapping[str, Any], client: httpx.AsyncClient) -> dict[str, Read]:
     if where is None:
-        return {name: _over_http(client, f"{origin}/metrics") for name, origin in told["parts"].items()}
+        return {name: _over_http(client, f"{origin}/metrics") for name, origin in said["parts"].items()}
     if where.startswith("namespace/"):
         return await _pods(where.removeprefix("namespace/"))
     address = where.rstrip("/")

@@ -57,8 +57,8 @@ SCOPES: Final = {
     "audits:evaluate": "ask a stateless audit",
     "verifications:create": "verify a credential",
     "verifications:read": "read verifications",
-    "dead-letters:read": "list dead letters",
-    "dead-letters:write": "replay dead letters",
+    "dead-letters:read": "list dead letters and stuck awards",
+    "dead-letters:write": "replay dead letters, and repair stuck awards",
 }
 
 

@@ -89,10 +89,17 @@ async def store(
 
 
 async def listing(
-    tx: Transaction, *, consumer: str | None = None, before: datetime | None = None, limit: int = 100
+    tx: Transaction,
+    *,
+    consumer: str | None = None,
+    before: datetime | None = None,
+    unsettled: bool = False,
+    limit: int = 100,
 ) -> list[DeadLetter]:
-    """Those in the transaction's scope, the newest first; `before` is the `at` of the last one of the page before."""
-    rows = await tx.rows(_LIST, {"consumer": consumer, "before": before, "limit": limit})
+    """Those in the transaction's scope, the newest first; `before` is the `at` of the last one of the page before, and
+    `unsettled` leaves out what a replay has taken."""
+    parameters = {"consumer": consumer, "before": before, "unsettled": unsettled, "limit": limit}
+    rows = await tx.rows(_LIST, parameters)
     return [_letter(row) for row in rows]
 
 
@@ -162,6 +169,7 @@ _LIST: Final = text("""
     SELECT * FROM dead_letters
      WHERE (cast(:consumer AS text) IS NULL OR consumer = :consumer)
        AND (cast(:before AS timestamptz) IS NULL OR at < :before) AND expires_at > now()
+       AND (NOT :unsettled OR replayed_at IS NULL)
      ORDER BY at DESC LIMIT :limit
 """)
 _OPEN: Final = text("SELECT * FROM dead_letters WHERE id = :id AND expires_at > now()")

@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from cairn.common import dead_letters
 from cairn.common.auth import Principal, requires
+from cairn.common.consumer import Poison
 from cairn.common.db import Database
 from cairn.common.dead_letters import DeadLetter, Handler
 from cairn.common.events import MalformedEvent
@@ -54,11 +55,12 @@ def dead_letter_router(vault: Vault, handlers: Mapping[str, Handler]) -> APIRout
         principal: Annotated[Principal, Depends(requires("dead-letters:read"))],
         consumer: Annotated[str | None, Query(max_length=100)] = None,
         before: Annotated[Instant | None, Query(description="The `at` of the last one of the page before.")] = None,
+        unsettled: Annotated[bool, Query(description="Only those that no replay has taken yet.")] = False,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> list[DeadLetterShown]:
         """The newest first, of the caller's tenant. What belongs to no tenant is the operator's, `platform`."""
         async with _database(request).transaction(principal.tenant) as tx:
-            found = await dead_letters.listing(tx, consumer=consumer, before=before, limit=limit)
+            found = await dead_letters.listing(tx, consumer=consumer, before=before, unsettled=unsettled, limit=limit)
         return [DeadLetterShown.model_validate(letter) for letter in found]
 
     @router.get("/{letter}", summary="Look into a dead letter")
@@ -83,6 +85,8 @@ def dead_letter_router(vault: Vault, handlers: Mapping[str, Handler]) -> APIRout
             found = await dead_letters.replay(
                 _database(request), vault, principal.tenant, letter, handlers, by=principal.id
             )
+        except Poison as error:
+            raise DomainError(f"It still cannot be taken: {error.detail}.", code="conflict") from None
         except (MalformedEvent, KeyError, Unreadable) as error:
             detail = f"It still cannot be read: {error}." if isinstance(error, MalformedEvent) else "It cannot be read."
             raise DomainError(detail, code="conflict") from None

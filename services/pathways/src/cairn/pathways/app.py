@@ -10,7 +10,17 @@ from cairn.common.app import closing, create_app
 from cairn.common.dead_letters_http import dead_letter_router
 from cairn.pathways import consumers
 from cairn.pathways.deps import Deps
-from cairn.pathways.http import achievements, audits, decisions, frameworks, impacts, learners, reviews, statements
+from cairn.pathways.http import (
+    achievements,
+    audits,
+    decisions,
+    frameworks,
+    impacts,
+    learners,
+    reviews,
+    statements,
+    stuck,
+)
 from cairn.pathways.http.shared import MAX_BODY
 from cairn.pathways.problems import PROBLEMS
 from cairn.pathways.settings import PathwaysSettings
@@ -33,6 +43,7 @@ def pathways_app(settings: PathwaysSettings, deps: Deps | None = None) -> FastAP
             audits.router,
             decisions.router,
             reviews.router,
+            stuck.router,
             dead_letter_router(deps.vault, {consumers.GROUP: partial(consumers.handle, deps)}),
         ],
         problems=PROBLEMS,

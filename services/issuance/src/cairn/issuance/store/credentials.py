@@ -153,6 +153,13 @@ async def credential_of_award(tx: Transaction, award: str) -> RowMapping | None:
     return await tx.row(text(statement).columns(holding=JSONB()), {"award": award})
 
 
+async def issued_of_awards(tx: Transaction, awards: Sequence[str]) -> Sequence[RowMapping]:
+    statement = f"""
+        SELECT {_COLUMNS}, traceparent FROM credentials WHERE award_id = ANY (:awards) AND state = 'issued' ORDER BY id
+    """  # noqa: S608
+    return await tx.rows(text(statement).columns(holding=JSONB()), {"awards": list(awards)})
+
+
 async def renewal_of(tx: Transaction, credential_id: str) -> RowMapping | None:
     """The credential that takes the place of this one, signed or not yet."""
     statement = f"SELECT {_COLUMNS} FROM credentials WHERE renews = :id AND state <> 'abandoned'"  # noqa: S608

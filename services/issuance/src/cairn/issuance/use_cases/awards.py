@@ -32,7 +32,7 @@ from cairn.issuance.domain.model import Achievement, Institution, Profile
 from cairn.issuance.store import awards, catalog, credentials, people, status_lists
 from cairn.issuance.store.credentials import Intent
 from cairn.issuance.use_cases.credentials import apply
-from cairn.issuance.use_cases.issue import intent_of, status_entries
+from cairn.issuance.use_cases.issue import announce, intent_of, status_entries
 from cairn.issuance.use_cases.learners import profile_place
 
 log = structlog.get_logger(__name__)
@@ -65,16 +65,26 @@ class Told:
 async def complete(deps: Deps, tx: Transaction, tenant: str, told: Sequence[Told]) -> None:
     """Write awards of a tenant down and, where their framework is known, intend their credentials. Raises Forged.
 
-    An award that was refused is examined afresh: its dead letter was replayed.
+    An award that was refused is examined afresh: its dead letter was replayed. One that was signed is said again:
+    pathways asks, since it has not heard so.
     """
     if not told:
         return
     once = {each.fact.award: each for each in told}
     new = await awards.add(tx, tenant, [each.fact for each in once.values()])
+    await say_again(tx, [each.fact for award, each in once.items() if award not in new], deps.now())
     found = await examine(deps, tx, tenant, [each for award, each in once.items() if award in new])
     for refusal in found.values():
         if isinstance(refusal, Forged):
             raise refusal
+
+
+async def say_again(tx: Transaction, facts: Sequence[QualificationCompleted], now: datetime) -> None:
+    """Announce once more, as the same events, those of these awards that are signed."""
+    if facts:
+        await people.lock_learners(tx, {fact.learner for fact in facts})
+        signed = await credentials.issued_of_awards(tx, [fact.award for fact in facts])
+        await tx.publish(*await announce(tx, signed, now))
 
 
 async def examine(deps: Deps, tx: Transaction, tenant: str, told: Sequence[Told]) -> dict[str, Forged | bool]:

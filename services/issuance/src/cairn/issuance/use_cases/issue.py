@@ -193,7 +193,7 @@ async def sign(deps: Deps, most: int | None = None) -> int:
         await credentials.mark_abandoned(tx, gone)
         # Those that are signed anew, since their key was compromised, were announced when they were first signed.
         issued = [row for row in living if row["id"] in signed and row["issued_at"] is None]
-        await tx.publish(*await _announce(tx, issued, now))
+        await tx.publish(*await announce(tx, issued, now))
         for row in issued:
             if row["renews"] is not None:
                 await _supersede(tx, row, now)
@@ -245,7 +245,8 @@ def check_intended(intended: Mapping[str, Any], digest: bytes) -> PreparedProof:
     return again
 
 
-async def _announce(tx: Transaction, rows: Sequence[RowMapping], now: datetime) -> list[Event]:
+async def announce(tx: Transaction, rows: Sequence[RowMapping], now: datetime) -> list[Event]:
+    """What there is to say of signed credentials, with what has happened to them."""
     changes: dict[str, list[RowMapping]] = {row["id"]: [] for row in rows}
     for change in await credentials.status_changes(tx, list(changes)):
         changes[change["credential_id"]].append(change)

@@ -194,6 +194,17 @@ async def in_review(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     return await tx.rows(text(statement).columns(components=JSONB()), {"limit": limit})
 
 
+async def unsigned(tx: Transaction, seconds: float, limit: int) -> Sequence[RowMapping]:
+    """Awards that have stood for so long, and of whose credential nothing was heard; the longest first."""
+    statement = f"""
+        SELECT {_AWARD} FROM awards
+         WHERE state = 'active' AND changed_at < now() - make_interval(secs => :seconds)
+           AND NOT EXISTS (SELECT FROM holdings h WHERE h.award_id = awards.id::text)
+         ORDER BY changed_at, id LIMIT :limit
+    """  # noqa: S608
+    return await tx.rows(text(statement).columns(components=JSONB()), {"seconds": seconds, "limit": limit})
+
+
 def award_of(row: RowMapping) -> Award:
     return Award(
         id=str(row["id"]),

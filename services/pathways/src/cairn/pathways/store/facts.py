@@ -331,3 +331,14 @@ async def holdings_of(tx: Transaction, learners: Collection[str]) -> dict[str, l
         holding = replace(parse_holding(row["body"]), status=status)
         held[row["learner_id"]].append(Held(row["tenant_id"], row["learner_id"], row["award_id"], holding))
     return held
+
+
+async def known(tx: Transaction, holdings: Collection[str]) -> set[str]:
+    """Those of the ids that are holdings which may be read."""
+    rows = await tx.rows(text("SELECT id FROM holdings WHERE id = ANY (:ids)"), {"ids": list(holdings)})
+    return {row["id"] for row in rows}
+
+
+async def signed(tx: Transaction, award: str) -> bool:
+    """Whether the credential of an award was heard of."""
+    return bool(await tx.rows(text("SELECT id FROM holdings WHERE award_id = :award"), {"award": award}))
