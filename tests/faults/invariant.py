@@ -21,18 +21,24 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
-from cairn.common.events import encode
+from cairn.common.events import MODELS, encode, topic_of
 from cairn.common.vault import Vault
 from cairn.credentials import Policy, Trust, verify
 from cairn.credentials.findings import CheckName, Outcome
+from cairn.issuance import consumers as issuance
 from cairn.issuance.use_cases.issue import body_place
 from cairn.onebox.home import SERVICES, Home
+from cairn.pathways import consumers as pathways
 from cairn.pathways.domain import Framework, audit, parse_audit_request
 
 from .system import System
 
 _STATUS: Final = {"active": "valid", "revoked": "revoked", "suspended": "suspended", "review": "valid"}
-_HEARS: Final = {"pathways": ("credentials", "catalog"), "issuance": ("qualifications",)}
+_HEARS: Final = {
+    "pathways": {kind for kind in MODELS if topic_of(kind).name in pathways.TOPICS},
+    "issuance": issuance.TYPES,
+}
+"""Types of events that each must take."""
 
 
 class Broken(AssertionError):
@@ -71,7 +77,7 @@ async def _untaken(system: System) -> int:
     events = await system.events()
     total = 0
     for service, heard in _HEARS.items():
-        said = {event.id for topic, event in events if topic in heard}
+        said = {event.id for _, event in events if event.type in heard}
         taken = {str(row["event_id"]) for row in await system.rows(service, "SELECT event_id FROM inbox")}
         letters = (await system.rows(service, "SELECT count(*) AS n FROM dead_letters"))[0]["n"]
         total += max(0, len(said - taken) - letters)
@@ -103,13 +109,13 @@ async def _said_and_taken(system: System, wrong: list[str]) -> dict[str, int]:
     events = await system.events()
     bodies: dict[str, bytes] = {}
     subjects: Counter[tuple[str, str]] = Counter()
-    lives: dict[str, list[str]] = defaultdict(list)
+    lives: dict[tuple[str, str], list[str]] = defaultdict(list)
     for topic, event in events:
         body = encode(event)
         if bodies.setdefault(event.id, body) != body:
             wrong.append(f"the event {event.id} was said twice, and differently")
-        elif topic == "credentials" and event.type not in lives[event.subject]:
-            lives[event.subject].append(event.type)
+        elif topic in {"credentials", "qualifications"}:
+            lives[topic, event.subject].append(event.type)
     said = {event.id: event for _, event in events}
     for event in said.values():
         subjects[event.type, event.subject] += 1
@@ -117,9 +123,10 @@ async def _said_and_taken(system: System, wrong: list[str]) -> dict[str, int]:
     wrong += [
         f"{kind} was said {n} times of {subject}" for (kind, subject), n in subjects.items() if kind in once and n > 1
     ]
-    for subject, told in lives.items():
-        if any(kind.startswith("credential.") for kind in told) and told[0] != "credential.issued.v1":
-            wrong.append(f"{subject}: {told[0]} was said before it was issued")
+    begins = {"credentials": "credential.issued.v1", "qualifications": "qualification.completed.v1"}
+    for (topic, subject), told in lives.items():
+        if begins[topic] in told and told[0] != begins[topic]:
+            wrong.append(f"{subject}: {told[0]} was said before {begins[topic]}")
     issued = {row["id"] for row in await system.rows("issuance", "SELECT id FROM credentials WHERE state = 'issued'")}
     told = {subject for kind, subject in subjects if kind == "credential.issued.v1"}
     held = {row["id"] for row in await system.rows("pathways", "SELECT id FROM holdings")}
