@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
-
 from cairn.credentials.canonicalize.outline import Outline, Path, fill, plan_of
+from cairn.credentials.canonicalize.outlines import MAX_SHAPE, SHARED, paths_of, shape_of
 from cairn.credentials.canonicalize.walk import HandOver
 from cairn.credentials.errors import DocumentRefused
 from cairn.credentials.instants import parse_instant
@@ -20,11 +19,6 @@ from cairn.credentials.proofs import Cryptosuite, PreparedProof, eddsa_rdfc_2022
 from cairn.credentials.shape import is_url
 from cairn.credentials.structure import ENTRIES, check_entries, check_unsigned
 
-_SHARED: Final = frozenset({"@context", "type", "issuer"})
-"""What all credentials of a template must have alike."""
-_KEPT: Final = _SHARED | {"achievement", "credentialSchema", "identityType", "statusPurpose", "statusListCredential"}
-"""What the credentials of one template in `Templates` have alike, wherever it stands."""
-_MAX_SHAPE: Final = 65_536
 _DATES: Final = (("validFrom",), ("validUntil",))
 _FREE: Final = frozenset({"id", "name", "description", "awardedDate", "credentialSubject"})
 """Members in which the structure check looks at ids and nothing else."""
@@ -40,7 +34,7 @@ class CredentialTemplate:
     def __init__(self, document: dict[str, Any], paths: Sequence[Path]) -> None:
         check_unsigned(document)
         for path in paths:
-            if path[0] in _SHARED or not isinstance(_text_at(document, path), str):
+            if path[0] in SHARED or not isinstance(_text_at(document, path), str):
                 raise ValueError(f"no text that may vary is at {path}")
         self._document = document
         self._plan = plan_of(paths)
@@ -124,43 +118,21 @@ class Templates:
         """Quickly with eddsa-rdfc-2022, and with others as ever. Raises as `prepare` does."""
         if cryptosuite != eddsa_rdfc_2022.NAME:
             return prepare(document, verification_method=verification_method, created=created, cryptosuite=cryptosuite)
-        paths: list[Path] = []
-        values: list[str] = []
-        outline = {
-            key: value if key in _KEPT else _emptied(value, (key,), paths, values) for key, value in document.items()
-        }
         try:
-            shape = orjson.dumps(outline)
-        except orjson.JSONEncodeError:
-            # Such as half a surrogate pair, or too many levels: the long way says what is wrong.
+            shape, values = shape_of(document)
+        except HandOver:
             return prepare(document, verification_method=verification_method, created=created)
         known = self._known.get(shape)
         if known is None:
             prepared = prepare(document, verification_method=verification_method, created=created)
-            if len(shape) <= _MAX_SHAPE:
+            if len(shape) <= MAX_SHAPE:
                 if len(self._known) >= self._size:
                     self._known.clear()
                 # Worth its while from the second time on.
-                self._known[shape] = CredentialTemplate(document, paths) if shape in self._known else None
+                met = shape in self._known
+                self._known[shape] = CredentialTemplate(document, paths_of(document)) if met else None
             return prepared
         return known.prepare_document(document, values, verification_method=verification_method, created=created)
-
-
-def _emptied(value: Any, path: Path, paths: list[Path], values: list[str]) -> Any:
-    """The value with its texts left out, which are noted with their places."""
-    kind: object = value.__class__
-    if kind is str and path[-1] not in _KEPT:
-        paths.append(path)
-        values.append(value)
-        return ""
-    if kind is dict:
-        return {
-            key: member if key in _KEPT else _emptied(member, (*path, key), paths, values)
-            for key, member in value.items()
-        }
-    if kind is list:
-        return [_emptied(member, (*path, position), paths, values) for position, member in enumerate(value)]
-    return value
 
 
 def _text_at(document: Any, path: Path) -> Any:

@@ -22,7 +22,8 @@ Path: TypeAlias = tuple[str | int, ...]
 """The keys and positions that lead to a text."""
 
 _MARK: Final = "urn:cairn-mark:"
-_MAX_MEMO: Final = 4_096
+_MAX_HELD: Final = 262_144
+"""Characters of statements that are kept ready under a number of their blank node."""
 
 
 @dataclass(slots=True)
@@ -71,6 +72,7 @@ class Outline:
         self._open_named = [block for block in self._named if not _is_closed(block)]
         self._still = [_is_closed(block) for block in self._blank]
         self._texts: dict[tuple[int, int], str] = {}
+        self._held = 0
 
     def document(self, values: Sequence[str]) -> dict[str, Any]:
         """The document with those texts. What does not vary is shared with the one that the outline was made of."""
@@ -100,8 +102,9 @@ class Outline:
             tails = _tails(block, written) if block.slots else block.fixed
             texts[subject] = _text(subject, tails + [f"{lead}{labels[child]} .\n" for lead, child in block.links])
         parts = [texts[subject] for subject in sorted(texts)]
-        if len(self._texts) > _MAX_MEMO:
+        if self._held > _MAX_HELD:
             self._texts.clear()
+            self._held = 0
         for rank in by_text(len(hashes)):
             node = hashes[rank][1]
             if not self._still[node]:
@@ -111,6 +114,7 @@ class Outline:
             text = self._texts.get((node, rank))
             if text is None:
                 text = self._texts[node, rank] = _text(labels[node], own[node])
+                self._held += len(text)
             parts.append(text)
         return "".join(parts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cairn.credentials.canonicalize import rdfc
+from cairn.credentials.canonicalize import rdfc, rdfc_again
 from cairn.credentials.keys import Algorithm, PublicKey
 from cairn.credentials.proofs.common import (
     check_key,
@@ -57,4 +57,5 @@ def verify_proof(document: dict[str, Any], proof: dict[str, Any], key: PublicKey
     """
     check_key(key, ALGORITHMS)
     check_same_context(document, proof)
-    check_signature(key, proof, hash_data(document, proof_options(proof), key.algorithm))
+    configuration = proof_configuration(document, proof_options(proof))
+    check_signature(key, proof, hashing(rdfc_again(document), configuration, key.algorithm))
