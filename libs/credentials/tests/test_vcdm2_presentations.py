@@ -32,6 +32,7 @@ from cairn.credentials import (
     verify,
     verify_presentation,
 )
+from cairn.credentials.canonicalize.walk import walk
 
 from .conftest import CREATED, NOW, Files, Issue, make_draft
 
@@ -326,8 +327,17 @@ async def test_s09_what_one_credential_points_to_is_asked_for_once(issue: Issue)
     assert files.asked.count(did_web_url("did:web:uni.example")) == 1
 
 
+async def test_as_many_credentials_as_may_be_are_verified_and_written_by_the_walk(issue: Issue) -> None:
+    credentials = [issue(id=f"urn:uuid:00000000-0000-4000-8000-{number:012d}") for number in range(50)]
+    document = build_presentation(credentials, holder=HOLDER.did)
+    assert walk(document).canonical()
+    found = await look(shown(document))
+    assert found.verified
+    assert len(found.credentials) == 50
+
+
 async def test_too_many_credentials_are_not_begun_with(credential: dict[str, Any]) -> None:
-    found = await look(build_presentation([{"type": ["VerifiableCredential"]}] * 21), OPEN)
+    found = await look(build_presentation([{"type": ["VerifiableCredential"]}] * 51), OPEN)
     assert told(found, CheckName.PROOF) == (Outcome.UNDETERMINED, "too-complex")
     assert not found.verified
 

@@ -77,7 +77,19 @@ def _samples() -> list[dict[str, Any]]:
     return found
 
 
+def _presented(credentials: list[dict[str, Any]]) -> dict[str, Any]:
+    holder = {"@context": [VC2], "type": ["VerifiablePresentation"], "holder": "did:example:learner"}
+    return holder | {"verifiableCredential": credentials}
+
+
 SAMPLES = _samples()
+SECURED = [
+    document
+    for folder in (OWN, SHARED)
+    for path in sorted(folder.rglob("*.json"))
+    if isinstance(document := json.loads(path.read_text()), dict) and "@context" in document and "proof" in document
+]
+PRESENTED = [_presented([document]) for document in SECURED]
 
 
 def test_the_walk_agrees_on_every_fixture_and_takes_most() -> None:
@@ -157,8 +169,37 @@ def test_the_walk_agrees_on_random_documents(document: dict[str, Any]) -> None:
     _agrees(document)
 
 
+def test_the_walk_agrees_on_every_fixture_with_its_proofs_in_a_presentation() -> None:
+    taken = [_agrees(document) for document in PRESENTED]
+    assert sum(taken) > 0.7 * len(taken)
+
+
+def test_the_walk_tells_credentials_in_a_presentation_apart_however_alike() -> None:
+    nameless = {key: value for key, value in SECURED[0].items() if key != "id"}
+    assert _agrees(_presented([SECURED[0], *SECURED[:3], nameless]))
+    assert _agrees(_presented([nameless, nameless]))
+    assert _agrees(_presented([]))
+
+
+PROOFS = st.fixed_dictionaries(
+    {"type": st.just("DataIntegrityProof"), "cryptosuite": st.just("eddsa-jcs-2022")},
+    optional={"@context": st.lists(st.sampled_from(CONTEXTS), max_size=2), "created": SCALARS, "id": SCALARS},
+)
+
+
+SHOWN = st.sampled_from(SECURED) | st.tuples(
+    st.sampled_from(SECURED) | DOCUMENTS, PROOFS | st.lists(PROOFS | SCALARS, max_size=2)
+).map(lambda parts: parts[0] | {"proof": parts[1]})
+
+
+@settings(RELAXED, max_examples=150)
+@given(st.lists(SHOWN, max_size=3), st.none() | PROOFS)
+def test_the_walk_agrees_on_random_presentations(shown: list[dict[str, Any]], proof: dict[str, Any] | None) -> None:
+    _agrees(_presented(shown) | ({} if proof is None else {"proof": proof}))
+
+
 @RELAXED
-@given(st.sampled_from(SAMPLES), st.sampled_from(TERMS), NODES | TYPE_VALUES, st.data())
+@given(st.sampled_from([*SAMPLES, *PRESENTED]), st.sampled_from(TERMS), NODES | TYPE_VALUES, st.data())
 def test_the_walk_agrees_on_grafted_credentials(sample: Any, key: str, value: Any, data: st.DataObject) -> None:
     document = copy.deepcopy(sample)
     nodes = [document]

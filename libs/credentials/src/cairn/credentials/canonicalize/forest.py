@@ -21,7 +21,7 @@ Node: TypeAlias = str | int
 class Forest:
     """What a walk writes. A statement without its subject, such as ` <p> "o" .\n`, is called a tail."""
 
-    __slots__ = ("links", "named", "tails")
+    __slots__ = ("graphs", "links", "named", "tails")
 
     def __init__(self) -> None:
         self.named: dict[str, list[str]] = {}
@@ -30,20 +30,33 @@ class Forest:
         """The same for each blank node, by its number."""
         self.links: list[tuple[Node, str, int]] = []
         """Parent, ` <p> `, and the blank node under it."""
+        self.graphs: list[tuple[int, Forest]] = []
+        """The blank node that names a graph, and what is said in it."""
 
     def blank(self, tails: list[str]) -> int:
         self.tails.append(tails)
         return len(self.tails) - 1
 
-    def quads(self) -> list[Quad]:
-        """The same statements as quads of the default graph, the blank nodes called b0, b1, …"""
+    def quads(self, graph: str = "", prefix: str = "_:b") -> list[Quad]:
+        """The same statements as quads of a graph, and those of the graphs that it names.
+
+        The blank nodes are called b0, b1, …; in the graph that b2 names, b2g0, b2g1, …
+        """
         lines = [subject + tail for subject, tails in self.named.items() for tail in tails]
-        lines += [f"_:b{node}{tail}" for node, tails in enumerate(self.tails) for tail in tails]
-        lines += [f"{_named(parent)}{lead}_:b{child} .\n" for parent, lead, child in self.links]
-        return [_quad(line) for line in lines]
+        lines += [f"{prefix}{node}{tail}" for node, tails in enumerate(self.tails) for tail in tails]
+        lines += [
+            f"{parent if isinstance(parent, str) else f'{prefix}{parent}'}{lead}{prefix}{child} .\n"
+            for parent, lead, child in self.links
+        ]
+        found = [_quad(line, graph) for line in lines]
+        for name, inside in self.graphs:
+            found += inside.quads(f"{prefix}{name}", f"{prefix}{name}g")
+        return found
 
     def canonical(self) -> str:
         """RDFC-1.0 (§4.4). Raises DocumentRefused beyond the bounds."""
+        if self.graphs:
+            return canonical_nquads(self.quads())
         if len(self.tails) > MAX_BLANK_NODES:
             raise DocumentRefused(f"more than {MAX_BLANK_NODES} blank nodes", code="too-complex")
         named = {subject: _once(tails) for subject, tails in self.named.items()}
@@ -101,13 +114,9 @@ def _once(tails: list[str]) -> list[str]:
     return tails.copy() if len(tails) < 2 or len(set(tails)) == len(tails) else list(dict.fromkeys(tails))
 
 
-def _named(node: Node) -> str:
-    return node if isinstance(node, str) else f"_:b{node}"
-
-
-def _quad(line: str) -> Quad:
+def _quad(line: str, graph: str) -> Quad:
     subject, predicate, value = line[:-3].split(" ", 2)
-    return subject, predicate, value, ""
+    return subject, predicate, value, graph
 
 
 @lru_cache(maxsize=256)

@@ -50,6 +50,8 @@ class Outline:
         self._plan = plan_of(paths)
         self._document = document
         forest = walk(fill(document, self._plan, [f"{_MARK}{slot}:" for slot in range(len(paths))]))
+        if forest.graphs:
+            raise HandOver
         self._is_iri = [False] * len(paths)
         self._named = [self._block(tails, subject) for subject, tails in forest.named.items()]
         self._blank = [self._block(tails) for tails in forest.tails]

@@ -21,6 +21,8 @@ MAX_QUADS: Final = 20_000
 MAX_BLANK_NODES: Final = 4_000
 MAX_EFFORT: Final = 4_000
 """Permutations tried plus blank nodes visited in the N-degree hash; credentials need none to a few dozen."""
+_MENTIONS: Final = 100
+"""Statements that are looked at for one more of it."""
 _MAX_ORDERED: Final = 100
 """Related nodes, some of them repeated, of which the permutations are begun."""
 
@@ -158,7 +160,8 @@ class _Canonicalization:
 
     def hash_n_degree(self, node: str, issuer: _Issuer) -> tuple[str, _Issuer]:
         """§4.8"""
-        self.spend()
+        # The name of a graph is mentioned by every statement in it, all of which are looked at below.
+        self.spend(1 + len(self.mentions[node]) // _MENTIONS)
         by_hash: defaultdict[str, list[str]] = defaultdict(list)
         for subject, predicate, value, graph in self.mentions[node]:
             for position, term in (("s", subject), ("o", value), ("g", graph)):
@@ -199,7 +202,7 @@ class _Canonicalization:
                 return None
         return path, copy
 
-    def spend(self) -> None:
-        self.effort -= 1
+    def spend(self, effort: int = 1) -> None:
+        self.effort -= effort
         if self.effort < 0:
             raise _too_alike()

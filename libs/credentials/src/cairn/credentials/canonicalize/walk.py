@@ -62,11 +62,15 @@ class _Term:
     is_plain: bool
     """Whether that is so, and a text is one of its values."""
     is_whole: bool
-    """Whether an array under it is one value, not several: a list, or JSON."""
+    """Whether what stands under it is not written value by value: a list, JSON, or graphs."""
+    is_graph: bool
+    """Whether each value under it is a graph of its own, such as a credential in a presentation."""
     is_moved: bool
     """Whether at the root readers would look for what it says elsewhere, or for something else under its name."""
     scoped: Any
     """The term's own context, or None."""
+    is_cleared: bool
+    """Whether its context is null: what stands under it names all of its contexts itself."""
 
 
 class _Scope:
@@ -123,16 +127,21 @@ class _Scope:
             odd
             or not isinstance(target, str)
             or target.startswith("@")
-            or not containers <= {"@list"}
+            or containers not in (set(), {"@list"}, {"@graph"})
             or kind == "@none"
         ):
             raise HandOver
-        if "@context" in mapping and mapping["@context"] is None:
+        scoped, is_graph = mapping.get("@context"), "@graph" in containers
+        is_cleared = scoped is False or (scoped is None and "@context" in mapping)  # pyld writes False for null
+        if is_graph:
+            if kind != "@id" or not (is_cleared or scoped is None):
+                raise HandOver
+        elif is_cleared:
             raise HandOver
         datatype = kind if kind is not None and not kind.startswith("@") else None
         suffix = "" if datatype in (None, rdf.XSD + "string") else f"^^{rdf.iri(datatype)}"
         is_text = kind is None or (datatype is not None and not rdf.is_native(datatype))
-        is_whole = kind == "@json" or "@list" in containers
+        is_whole = kind == "@json" or bool(containers)
         return _Term(
             lead=f" {rdf.iri(target)} ",
             kind=kind,
@@ -141,8 +150,10 @@ class _Scope:
             is_text=is_text,
             is_plain=is_text and not is_whole,
             is_whole=is_whole,
+            is_graph=is_graph,
             is_moved=is_moved(key, target),
-            scoped=mapping.get("@context"),
+            scoped=None if is_cleared else scoped,
+            is_cleared=is_cleared,
         )
 
     def entrance(self, element: dict[str, Any]) -> _Entrance:
@@ -197,6 +208,17 @@ class _Scope:
             for name in scoped:
                 context = _process(context, self.mappings[name]["@context"])
             known = _bounded(self.typed_scopes)[scoped] = _Scope(context, previous=self)
+        return known
+
+    def under(self, contexts: Any) -> _Scope:
+        """The scope of a node under it that names contexts itself: what types had changed ends with their node."""
+        if contexts is None:
+            return self
+        base = self.previous or self
+        names = ("\0@context", *_bundled(contexts))
+        known = base.typed_scopes.get(names)
+        if known is None:
+            known = _bounded(base.typed_scopes)[names] = _Scope(_process(base.context, list(names[1:])))
         return known
 
     def scoped_to(self, key: str, term: _Term) -> _Scope:
@@ -307,7 +329,11 @@ class _Writer:
         return rdf.literal({"@value": text, "@type": term.kind})
 
     def whole(self, node: Node, tails: list[str], term: _Term, value: Any, key: str, scope: _Scope) -> None:
-        """JSON, or a list as a chain of cells."""
+        """JSON, or graphs, or a list as a chain of cells."""
+        if term.is_graph:
+            for item in listed(value):
+                self.graph(node, term, item, scope)
+            return
         if term.kind == "@json":
             tails.append(f"{term.lead}{rdf.quoted(jcs(value).decode())}^^<{rdf.RDF}JSON> .\n")
             return
@@ -321,6 +347,23 @@ class _Writer:
             self.values(cell, inside, _FIRST, (item,), key, term, scope)
             node, tails, lead = cell, inside, _REST
         tails.append(f"{lead}<{rdf.RDF}nil> .\n")
+
+    def graph(self, node: Node, term: _Term, value: Any, scope: _Scope) -> None:
+        """A node in a graph of its own, which a blank node names (JSON-LD 1.1 API §5.1.2 step 13.12)."""
+        if value.__class__ is not dict:
+            raise HandOver
+        body = value.copy()
+        contexts = body.pop("@context", None)
+        if len(body) < 2:
+            raise HandOver
+        inside = _root_scope(contexts) if term.is_cleared else scope.under(contexts)
+        outer = self.forest
+        name = outer.blank([])
+        outer.links.append((node, term.lead, name))
+        self.forest = Forest()
+        outer.graphs.append((name, self.forest))
+        self.node(body, inside)
+        self.forest = outer
 
 
 _FIRST: Final = f" <{rdf.RDF}first> "
@@ -352,14 +395,19 @@ _roots: dict[tuple[str, ...], _Scope] = {}
 
 def _root_scope(contexts: Any) -> _Scope:
     """The scope of a list of bundled contexts, worked out once."""
-    names = tuple(name if isinstance(name, str) else "" for name in listed(contexts))
+    names = _bundled(contexts)
     known = _roots.get(names)
     if known is None:
-        if not names or len(names) > _MAX_CONTEXTS or not context_urls().issuperset(names):
-            raise HandOver
         context = _process({"processingMode": "json-ld-1.1", "mappings": {}}, list(names))
         known = _bounded(_roots)[names] = _Scope(context)
     return known
+
+
+def _bundled(contexts: Any) -> tuple[str, ...]:
+    names = tuple([name if isinstance(name, str) else "" for name in listed(contexts)])
+    if not names or len(names) > _MAX_CONTEXTS or not context_urls().issuperset(names):
+        raise HandOver
+    return names
 
 
 def _process(active: Any, local: Any) -> Any:
