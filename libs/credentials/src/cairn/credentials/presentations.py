@@ -26,7 +26,7 @@ from cairn.credentials.verify import Policy, Run, verify
 PURPOSE: Final = "authentication"
 _OWN: Final = (CheckName.PROOF, CheckName.HOLDER, CheckName.VALIDITY, CheckName.SCHEMA)
 _MAX_CREDENTIALS: Final = 50
-"""Each costs a millisecond or two, and twenty where the full JSON-LD processor is needed; nobody else is served then."""
+"""Each costs a millisecond or two, and twenty where the full JSON-LD processor is needed. Meanwhile all others wait."""
 
 
 def build_presentation(

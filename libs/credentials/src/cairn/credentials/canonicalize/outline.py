@@ -201,7 +201,7 @@ def _text(subject: str, tails: Sequence[str]) -> str:
 
 
 def _iri(text: Any) -> str:
-    """As `_Scope.absolute`, for a term of any context: prefixes are not told apart here."""
+    """As `Scope.absolute`, for a term of any context: prefixes are not told apart here."""
     if type(text) is not str or not rdf.IRI.fullmatch(text):
         raise HandOver
     if text[:8] != "https://" and is_context_term(text.partition(":")[0]):
