@@ -202,6 +202,41 @@ async def test_what_is_wrong_is_refused_with_its_field(service, path, body, stat
     assert len(await listed(service)) == 3
 
 
+def by(service, cryptosuite: str) -> None:
+    settings = service.deps.settings.model_copy(update={"cryptosuite": cryptosuite})
+    service.deps = replace(service.deps, settings=settings)
+    service.worker = replace(service.worker, settings=settings)
+    service.http._transport.app.state.deps = service.deps
+
+
+@pytest.mark.parametrize("cryptosuite", ["ecdsa-rdfc-2019", "ecdsa-jcs-2019", "eddsa-jcs-2022"])
+async def test_all_that_is_earned_is_signed_by_the_cryptosuite_that_is_set(service, cryptosuite):
+    """Some may use no other curve than those of NIST: then it is P-256 for credentials and lists alike."""
+    by(service, cryptosuite)
+    await service.learner("ada")
+    credential = await service.issued("ada")
+    assert await codes(service, credential) == {"issuer": "issuer-signed", "status": "not-revoked"}
+    shown = (await service.get(f"/v1/credentials/{credential}")).json()["credential"]
+    key = "key-2" if cryptosuite.startswith("ecdsa") else "key-1"
+    assert (shown["proof"]["cryptosuite"], method_of(shown)) == (cryptosuite, key)
+    path = shown["credentialStatus"]["statusListCredential"].replace("https://cairn.localhost/issuance", "")
+    assert method_of((await service.http.get(path)).json()) == key
+    await service.post(f"/v1/credentials/{credential}/revoke", {"reason": "a mistake"})
+    assert (await codes(service, credential))["status"] == "revoked"
+
+
+async def test_s26_what_waits_when_the_cryptosuite_is_changed_is_decided_anew(service):
+    await service.learner("ada")
+    await service.complete("ada")
+    await issue.draft(service.worker)
+    by(service, "ecdsa-rdfc-2019")
+    await service.work()
+    (row,) = await service.sql("SELECT id FROM credentials")
+    assert (await codes(service, row["id"]))["issuer"] == "issuer-signed"
+    shown = (await service.get(f"/v1/credentials/{row['id']}")).json()["credential"]
+    assert (shown["proof"]["cryptosuite"], method_of(shown)) == ("ecdsa-rdfc-2019", "key-2")
+
+
 def _principal() -> Principal:
     return Principal("tester", "north", frozenset({"keys:write"}))
 

@@ -125,9 +125,9 @@ def has_status(issued: Document, list_url: str) -> bool:
     return any(is_object(entry) and entry.get("statusListCredential") == list_url for entry in entries)
 
 
-def algorithm_of(did: str) -> Algorithm:
-    """With what an issuer signs its own lists: a did:key with the one key that it is, any other with Ed25519."""
-    return resolve_did_key(did).methods[0].key.algorithm if did.startswith("did:key:") else "EdDSA"
+def algorithm_of(did: str, usual: Algorithm) -> Algorithm:
+    """With what an issuer signs its own lists: a did:key with the one key that it is, any other with the usual one."""
+    return resolve_did_key(did).methods[0].key.algorithm if did.startswith("did:key:") else usual
 
 
 def refused(field: str, detail: str, fix: str) -> DomainError:

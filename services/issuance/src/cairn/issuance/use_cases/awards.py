@@ -171,7 +171,7 @@ async def _intend(deps: Deps, tx: Transaction, tenant: str, worthy: Sequence[_Wo
     achievements = {row["id"]: Achievement.model_validate(row["body"]) for row in named}
     issuer = Issuer(institution["did"], Institution.model_validate(institution["body"]))
     places = await status_lists.allocate(tx, tenant, len(worthy), deps.settings.status_list_size)
-    signer = await deps.keys.signer(tx, tenant)
+    signer = await deps.keys.signer(tx, tenant, deps.settings.algorithm)
     now = deps.now()
 
     def work() -> list[Intent]:

@@ -58,7 +58,7 @@ async def draft(deps: Deps, most: int | None = None) -> int:
         # In the order of tenants, because each tenant's status list is locked: two workers never wait in a circle.
         for tenant in sorted({row["tenant_id"] for row in living}):
             mine = [row for row in living if row["tenant_id"] == tenant]
-            signer = await deps.keys.signer(tx, tenant)
+            signer = await deps.keys.signer(tx, tenant, deps.settings.algorithm)
             institution = await people.institution(tx, tenant)
             assert institution is not None
             named = await catalog.achievements_named(tx, sorted({row["achievement_id"] for row in mine}))
@@ -186,8 +186,11 @@ async def sign(deps: Deps, most: int | None = None) -> int:
             return 0
         gone = [row["id"] for row in rows if row["key"] is None]
         living = [row for row in rows if row["key"] is not None]
-        signers = {tenant: await deps.keys.signer(tx, tenant) for tenant in {row["tenant_id"] for row in living}}
-        signed, renewed = await asyncio.to_thread(_sign_all, deps.vault, signers, living, now)
+        signers = {
+            tenant: await deps.keys.signer(tx, tenant, deps.settings.algorithm)
+            for tenant in {row["tenant_id"] for row in living}
+        }
+        signed, renewed = await asyncio.to_thread(_sign_all, deps, signers, living, now)
         await credentials.renew_intents(tx, renewed)
         await credentials.mark_issued(tx, signed, now)
         await credentials.mark_abandoned(tx, gone)
@@ -202,23 +205,25 @@ async def sign(deps: Deps, most: int | None = None) -> int:
 
 
 def _sign_all(
-    vault: Vault, signers: Mapping[str, Signer], rows: Sequence[RowMapping], now: datetime
+    deps: Deps, signers: Mapping[str, Signer], rows: Sequence[RowMapping], now: datetime
 ) -> tuple[dict[str, bytes], dict[str, tuple[bytes, bytes]]]:
     """Sealed bodies by credential id; and the intents whose key signs no more, made anew as (digest, sealed body)."""
+    vault = deps.vault
     signed: dict[str, bytes] = {}
     renewed: dict[str, tuple[bytes, bytes]] = {}
     for row in rows:
         signer, place = signers[row["tenant_id"]], body_place(row["id"])
         intended = orjson.loads(vault.open(row["key"], row["body"], place))
-        method, cryptosuite = intended["proof"]["verificationMethod"], intended["proof"]["cryptosuite"]
-        if method == signer.verification_method:
+        if intended["proof"]["verificationMethod"] == signer.verification_method:
             credential = sign_intended(intended, row["intent"], signer)
             signed[row["id"]] = vault.seal(row["key"], orjson.dumps(credential), place)
         else:
             # The key was rotated since (S27). What will be signed instead is recorded before it is signed, too.
-            document = check_intended(intended, row["intent"]).document
             again = prepare(
-                document, verification_method=signer.verification_method, created=now, cryptosuite=cryptosuite
+                check_intended(intended, row["intent"]).document,
+                verification_method=signer.verification_method,
+                created=now,
+                cryptosuite=deps.settings.cryptosuite,
             )
             body = orjson.dumps({"document": again.document, "proof": again.proof})
             renewed[row["id"]] = again.hash_data, vault.seal(row["key"], body, place)

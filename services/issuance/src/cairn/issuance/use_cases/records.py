@@ -33,7 +33,7 @@ async def show(deps: Deps, principal: Principal, credential_id: str) -> dict[str
         if kept is not None and kept["signed_at"] is not None:
             return orjson.loads(deps.vault.open(key, kept["body"], _place(credential_id)))
         document = await _compose(deps, tx, row, now)
-        signer = await deps.keys.signer(tx, row["tenant_id"])
+        signer = await deps.keys.signer(tx, row["tenant_id"], deps.settings.algorithm)
         prepared = await asyncio.to_thread(_prepare, deps, document, signer, now)
         intent = orjson.dumps({"document": prepared.document, "proof": prepared.proof})
         sealed = deps.vault.seal(key, intent, _place(credential_id))
@@ -46,7 +46,9 @@ async def show(deps: Deps, principal: Principal, credential_id: str) -> dict[str
         recorded = orjson.loads(deps.vault.open(key, kept["body"], _place(credential_id)))
         if kept["signed_at"] is not None:
             return recorded
-        signer = await deps.keys.signer(tx, row["tenant_id"])
+        signer = await deps.keys.signer(tx, row["tenant_id"], deps.settings.algorithm)
+        if recorded["proof"]["verificationMethod"] != signer.verification_method:
+            raise DomainError("The key was rotated just now.", code="unavailable", fix="Ask again.")
         signed = await asyncio.to_thread(sign_intended, recorded, kept["intent"], signer)
         body = deps.vault.seal(key, orjson.dumps(signed), _place(credential_id))
         await records.signed(tx, credential_id, body, now)

@@ -20,7 +20,6 @@ from sqlalchemy import RowMapping
 from cairn.common.auth import Principal
 from cairn.common.db import EVERY_TENANT
 from cairn.common.problem import DomainError
-from cairn.common.vault import Vault
 from cairn.credentials import CredentialError, Signer, prepare
 from cairn.credentials.jws import read_jws
 from cairn.issuance.deps import Deps
@@ -78,9 +77,9 @@ async def reissue(deps: Deps, most: int) -> int:
                 await reissues.finish(tx, run, now)
                 await tx.commit()
             return 0
-        signer = await deps.keys.signer(tx, run["tenant_id"])
+        signer = await deps.keys.signer(tx, run["tenant_id"], deps.settings.algorithm)
         # Opening and preparing is work for the processor: off the loop, so that health answers.
-        batch = await asyncio.to_thread(_intend_all, deps.vault, f"{run['did']}#{run['key_id']}", signer, rows, now)
+        batch = await asyncio.to_thread(_intend_all, deps, f"{run['did']}#{run['key_id']}", signer, rows, now)
         await credentials.intend_again(tx, batch.intents, now)
         await reissues.advance(
             tx, run, rows[-1]["id"], examined=len(rows), reissued=len(batch.intents), left_alone=batch.left_alone
@@ -96,8 +95,8 @@ class _Batch:
     left_alone: int = 0
 
 
-def _intend_all(vault: Vault, method: str, signer: Signer, rows: Sequence[RowMapping], now: datetime) -> _Batch:
-    batch = _Batch()
+def _intend_all(deps: Deps, method: str, signer: Signer, rows: Sequence[RowMapping], now: datetime) -> _Batch:
+    batch, vault = _Batch(), deps.vault
     for row in rows:
         if row["key"] is None:
             continue  # nobody can read it any more
@@ -109,13 +108,13 @@ def _intend_all(vault: Vault, method: str, signer: Signer, rows: Sequence[RowMap
             # What a caller wrote is not known to be true today, and the caller has it: it is theirs to issue again.
             batch.left_alone += 1
             continue
-        proof = document.pop("proof")
+        del document["proof"]
         try:
             again = prepare(
                 document,
                 verification_method=signer.verification_method,
                 created=now,
-                cryptosuite=proof["cryptosuite"],
+                cryptosuite=deps.settings.cryptosuite,
             )
         except CredentialError as refusal:
             log.warning("credential not reissued", credential=row["id"], code=refusal.code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -10,7 +11,7 @@ from typing import Final, Literal
 import orjson
 
 from cairn.common.problem import DomainError
-from cairn.credentials import Bitstring, build_status_list, sign
+from cairn.credentials import Bitstring, Cryptosuite, build_status_list, sign
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain import names
 from cairn.issuance.domain.documents import algorithm_of
@@ -19,6 +20,11 @@ from cairn.issuance.store import people, status_lists
 _LIFE: Final = timedelta(days=7)
 _RENEW_BEFORE: Final = timedelta(days=3)
 _FLAG: Final = {"revocation": "revoked", "suspension": "suspended"}
+_OF_DID_KEYS: Final[Mapping[str, Cryptosuite]] = {
+    "EdDSA": "eddsa-rdfc-2022",
+    "ES256": "ecdsa-rdfc-2019",
+    "ES384": "ecdsa-rdfc-2019",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,9 @@ async def published(deps: Deps, tenant: str, list_id: int, purpose: Literal["rev
             valid_until=now + _LIFE,
             ttl=timedelta(seconds=deps.settings.status_list_ttl_seconds),
         )
-        algorithm = algorithm_of(institution["did"])
-        cryptosuite = deps.settings.cryptosuite if algorithm == "EdDSA" else "ecdsa-rdfc-2019"
+        usual = deps.settings.algorithm
+        algorithm = algorithm_of(institution["did"], usual)
+        cryptosuite: Cryptosuite = deps.settings.cryptosuite if algorithm == usual else _OF_DID_KEYS[algorithm]
         signer = await deps.keys.signer(tx, tenant, algorithm)
         signed = await asyncio.to_thread(sign, document, signer, created=now, cryptosuite=cryptosuite)
         body = orjson.dumps(signed)
