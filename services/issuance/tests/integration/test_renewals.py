@@ -5,8 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cairn.credentials import read_facts
+from cairn.credentials import CheckName, Policy, read_facts, verify
 from cairn.issuance.use_cases import issue
+
+from ..conftest import NOW
+from .test_keys import Verifier
 
 FIRST_AID = {
     "code": "first-aid",
@@ -52,6 +55,26 @@ async def test_a_renewed_credential_takes_the_place_of_the_old_and_both_are_link
     assert refresh["type"] == "1EdTechCredentialRefresh"
     path = refresh["id"].removeprefix(service.deps.settings.public_url)
     assert (await service.get(path)).json() == document
+
+
+async def test_that_a_credential_was_superseded_is_published_where_it_has_entries_for_more_than_revocation(
+    service,
+) -> None:
+    """Bitstring Status List §2.2, `refresh`: "signals that an updated verifiable credential is available"."""
+    await service.post("/v1/achievements", FIRST_AID | {"suspendable": True})
+    await service.learner("ada")
+    old = await service.issued("ada", "first-aid")
+    document = (await service.get(f"/v1/credentials/{old}")).json()["credential"]
+    entries = document["credentialStatus"]
+    assert [entry["statusPurpose"] for entry in entries] == ["refresh", "revocation", "suspension"]
+    before = await verify(document, Verifier(service), Policy(at=NOW))
+    assert before.verified, before.to_json()
+    await renew(service, old)
+    await service.work()
+    found = await verify(document, Verifier(service), Policy(at=NOW))
+    assert found.verified, "it is not invalid, there only is a newer one"
+    status = found.checks[CheckName.STATUS]
+    assert "refresh-available" in {status.code, *(one.code for one in status.also)}
 
 
 async def test_pathways_hears_of_the_new_credential_and_then_that_the_old_is_superseded(service, old) -> None:

@@ -371,3 +371,24 @@ async def test_s2_an_unknown_context_is_named_and_not_fetched(anybody) -> None:
     answer = await anybody.post("/credentials/issue", json={"credential": document})
     assert answer.status_code == 400
     assert "context-unknown" in answer.text
+
+
+async def test_s29_what_a_caller_had_issued_can_be_erased(anybody, service) -> None:
+    secured = await issued(anybody, credentialStatus=REVOCATION)
+    await set_status(anybody, REVOCATION)
+    path = f"/credentials/{quote(DOCUMENT['id'], safe='')}"
+    assert (await anybody.delete(path)).status_code == 202
+    assert (await anybody.get(path)).status_code == 404
+    assert (await anybody.delete(path)).status_code == 404
+    assert (await set_status(anybody, REVOCATION)).status_code == 404
+    (row,) = await service.sql("SELECT key, body, document_id FROM credentials")
+    assert row == {"key": b"", "body": b"", "document_id": None}
+    assert (await verified(anybody, service, secured))[CheckName.STATUS] is Outcome.FAILED, "it stays revoked"
+
+
+async def test_what_a_learner_earned_is_not_erased_by_that_door(service) -> None:
+    await service.learner("ada")
+    credential = await service.issued("ada")
+    path = f"/credentials/{quote(credential, safe='')}"
+    assert (await service.http.delete(path, headers=service.auth("north"))).status_code == 404
+    assert (await service.get(path)).status_code == 200

@@ -58,8 +58,9 @@ def wanted(
     if envelope is not None:
         if cryptosuite is not None or mandatory_pointers:
             raise refused("/options/envelope", "A credential has an embedded proof or an envelope.", "Ask for one.")
-        return Wanted(key_type or "Ed25519", None, (), purposes)
-    suite: Cryptosuite = cryptosuite or (usual if key_type in (None, *KEY_TYPES[usual]) else "ecdsa-rdfc-2019")
+        return Wanted(key_type or KEY_TYPES[usual][0], None, (), purposes)
+    other: Cryptosuite = "eddsa-rdfc-2022" if key_type == "Ed25519" else "ecdsa-rdfc-2019"
+    suite: Cryptosuite = cryptosuite or (usual if key_type in (None, *KEY_TYPES[usual]) else other)
     fitting = KEY_TYPES[suite]
     if key_type is not None and key_type not in fitting:
         raise refused("/options/keyType", f"{suite} does not sign with {key_type}.", f"Ask for {' or '.join(fitting)}.")

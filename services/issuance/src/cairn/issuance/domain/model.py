@@ -108,7 +108,8 @@ class Achievement(Model):
     image: HttpUrl | None = None
     valid_months: Annotated[int, Field(ge=1, le=600)] | None = None
     suspendable: bool = False
-    """Publish suspension beside revocation. Open Badges 3.0 has room for one status entry only: see ADR 6."""
+    """Publish suspension beside revocation, and where it ends, that it was renewed. Open Badges 3.0 has room for one
+    status entry only: see ADR 6."""
 
     @model_validator(mode="after")
     def _check(self) -> Achievement:

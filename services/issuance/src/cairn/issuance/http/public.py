@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -33,7 +33,7 @@ async def achievement(tenant: TenantPath, code: CodePath, deps: Annotated[Deps, 
 async def status_list(
     tenant: TenantPath,
     list_id: Annotated[int, Path(ge=1, le=1_000_000)],
-    purpose: Literal["revocation", "suspension"],
+    purpose: status_lists.Purpose,
     request: Request,
     deps: Annotated[Deps, Depends(deps_of)],
 ) -> Response:

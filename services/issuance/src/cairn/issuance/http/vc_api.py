@@ -151,6 +151,16 @@ async def show(
     return {"verifiableCredential": await documents.show(deps, principal, credential)}
 
 
+@router.delete("/{credential:path}", status_code=202, summary="Erase a credential (VC-API)")
+async def erase(
+    credential: Annotated[str, Path(description="The credential's id, percent-encoded.", max_length=2000)],
+    deps: Annotated[Deps, Depends(deps_of)],
+    principal: Annotated[Principal, Depends(requires("credentials:write"))],
+) -> None:
+    """Forgets what a caller had issued under this id: nobody can read it here any more, nor change its status."""
+    await documents.erase(deps, principal, credential)
+
+
 async def _read(request: Request, model: type[M]) -> M:
     """The request, read strictly: a key that is there twice would be signed once. Raises DomainError, all of them 400.
 

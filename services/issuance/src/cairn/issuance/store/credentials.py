@@ -86,6 +86,17 @@ async def documents(tx: Transaction, document_id: str, *, lock: bool = False) ->
     return await tx.rows(text(statement).columns(holding=JSONB()), {"id": document_id})
 
 
+async def erase_documents(tx: Transaction, ids: Sequence[str]) -> None:
+    """Key, body and the id that the caller chose are gone. The place in the status list stays, and what it says."""
+    await tx.execute(
+        text("""
+            UPDATE credentials SET state = 'abandoned', key = '', body = '', document_id = NULL
+             WHERE id = ANY (:ids) AND learner_id IS NULL
+        """),
+        {"ids": list(ids)},
+    )
+
+
 async def take_intended(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     """Credentials to sign, by turns of their tenants, each with its learner's key (null: erased meanwhile); others pass
     over these rows."""

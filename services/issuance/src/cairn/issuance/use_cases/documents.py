@@ -107,6 +107,20 @@ async def show(deps: Deps, principal: Principal, credential_id: str) -> Document
     raise _not_found()
 
 
+async def erase(deps: Deps, principal: Principal, credential_id: str) -> None:
+    """Forget what callers had issued under that id. What a learner earned is erased with the learner, and not here.
+
+    Raises DomainError `not-found`.
+    """
+    async with deps.database.transaction(_tenants(deps, principal)) as tx:
+        rows = await credentials.documents(tx, credential_id, lock=True)
+        written = [row["id"] for row in rows if row["learner_id"] is None]
+        if not written:
+            raise _not_found()
+        await credentials.erase_documents(tx, written)
+        await tx.commit()
+
+
 async def change_status(deps: Deps, principal: Principal, credential_id: str, purpose: Purpose, *, value: bool) -> None:
     """Set or clear the bit of `purpose` of every credential that was issued under that id.
 

@@ -139,9 +139,11 @@ def _fresh_evidence(vault: Vault, row: RowMapping) -> list[Evidence]:
 def status_entries(
     deps: Deps, tenant: str, place: tuple[int, int], achievement: Achievement
 ) -> dict[str, tuple[str, int]]:
-    """Where each purpose of a credential's status is published."""
+    """Where each purpose of a credential's status is published: one, unless the achievement asks for several."""
     list_id, index = place
-    purposes = ("revocation", "suspension") if achievement.suspendable else ("revocation",)
+    purposes = ["revocation"]
+    if achievement.suspendable:
+        purposes += ["suspension", "refresh"] if achievement.valid_months else ["suspension"]
     url = deps.settings.public_url
     return {purpose: (names.status_list_url(url, tenant, list_id, purpose), index) for purpose in purposes}
 

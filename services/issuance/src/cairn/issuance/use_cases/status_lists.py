@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import orjson
 
@@ -19,7 +19,8 @@ from cairn.issuance.store import people, status_lists
 
 _LIFE: Final = timedelta(days=7)
 _RENEW_BEFORE: Final = timedelta(days=3)
-_FLAG: Final = {"revocation": "revoked", "suspension": "suspended"}
+Purpose: TypeAlias = Literal["revocation", "suspension", "refresh"]
+_FLAG: Final[Mapping[Purpose, str]] = {"revocation": "revoked", "suspension": "suspended", "refresh": "superseded"}
 _OF_DID_KEYS: Final[Mapping[str, Cryptosuite]] = {
     "EdDSA": "eddsa-rdfc-2022",
     "ES256": "ecdsa-rdfc-2019",
@@ -34,7 +35,7 @@ class Published:
     valid_until: datetime
 
 
-async def published(deps: Deps, tenant: str, list_id: int, purpose: Literal["revocation", "suspension"]) -> Published:
+async def published(deps: Deps, tenant: str, list_id: int, purpose: Purpose) -> Published:
     """The signed list. It is signed anew when a status changed since, or when it would soon expire.
 
     Raises DomainError `not-found`.
