@@ -24,21 +24,27 @@ CONTEXTS: Final = {url: context_document(url) for url in context_urls()}
 _NODE: Final = Path(__file__).parent / "node"
 
 
+def installed() -> Path:
+    """The folder with the Node packages, fetched from the registry into the user's cache once."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cairn-bench-credentials"
+    cache.mkdir(parents=True, exist_ok=True)
+    wanted = (_NODE / "package.json").read_text("utf-8")
+    package = cache / "package.json"
+    if not (cache / "node_modules").is_dir() or package.read_text("utf-8") != wanted:
+        package.write_text(wanted, "utf-8")
+        subprocess.run(
+            ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
+            cwd=cache,
+            check=True,
+        )
+    return cache
+
+
 class Node:
-    """`@digitalbazaar/vc` in a process of its own, installed from the registry into the user's cache once."""
+    """`@digitalbazaar/vc` in a process of its own."""
 
     def __init__(self, seed: bytes, document: str, signed: Mapping[str, str]) -> None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cairn-bench-credentials"
-        cache.mkdir(parents=True, exist_ok=True)
-        wanted = (_NODE / "package.json").read_text("utf-8")
-        installed = cache / "package.json"
-        if not (cache / "node_modules").is_dir() or installed.read_text("utf-8") != wanted:
-            installed.write_text(wanted, "utf-8")
-            subprocess.run(
-                ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
-                cwd=cache,
-                check=True,
-            )
+        cache = installed()
         shutil.copy(_NODE / "reference.mjs", cache)
         self._process = subprocess.Popen(
             ["node", "reference.mjs"], cwd=cache, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

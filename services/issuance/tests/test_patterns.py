@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cairn.common.instants import format_instant
 from cairn.credentials import Ed25519Signer, prepare
-from cairn.issuance.domain.compose import Issuer, Subject, credential_for_completion
+from cairn.issuance.domain.compose import Issuer, StackFacts, Subject, credential_for_award, credential_for_completion
 from cairn.issuance.domain.model import Achievement, Institution, Profile
 from cairn.issuance.domain.patterns import Pattern, Patterns
 
@@ -74,6 +74,36 @@ def test_a_pattern_fills_in_what_would_have_been_composed(
     made, held = pattern.fill(subject, said, NOW, verification_method=METHOD, cryptosuite="eddsa-rdfc-2022")
     issuer = Issuer("did:web:uni.example", Institution(**INSTITUTION))
     document, holding = credential_for_completion(issuer, ID, pattern.achievement, subject, said, NOW)
+    assert made.document == document
+    assert held == holding.to_json()
+    assert made == prepare(document, verification_method=METHOD, created=NOW)
+
+
+@given(
+    kind=st.sampled_from(range(len(KINDS))),
+    name=names.filter(str.strip),
+    number=st.integers(0, 131_071),
+    parts=st.lists(st.integers(0, 3), min_size=1, max_size=4),
+    title=st.sampled_from(["PgCert", "Diploma"]),
+)
+def test_a_pattern_fills_in_a_qualification_with_its_stack(
+    kind: int, name: str, number: int, parts: list[int], title: str
+):
+    pattern = _KNOWN[kind]
+    subject = Subject(
+        f"urn:uuid:00000000-0000-5000-8000-{number:012}",
+        Profile(name=name),
+        {"revocation": ("https://uni.example/status/north/1/revocation", number)},
+        f"https://uni.example/v1/credentials/{number}/renewal",
+    )
+    components = [
+        (f"urn:uuid:00000000-0000-5000-9000-{number:06}{place:06}", f"{ID}{part}", "did:web:uni.example")
+        for place, part in enumerate(parts)
+    ]
+    stack = StackFacts("https://uni.example/q/1", "2026", title, f"{number:064x}", NOW - timedelta(9), components)
+    made, held = pattern.fill(subject, stack, NOW, verification_method=METHOD, cryptosuite="eddsa-rdfc-2022")
+    issuer = Issuer("did:web:uni.example", Institution(**INSTITUTION))
+    document, holding = credential_for_award(issuer, ID, pattern.achievement, subject, stack, NOW)
     assert made.document == document
     assert held == holding.to_json()
     assert made == prepare(document, verification_method=METHOD, created=NOW)

@@ -1,9 +1,14 @@
 """The state of a holding at an instant."""
 
-import pytest
+from dataclasses import replace
 
-from cairn.pathways.domain import State, parse_holding
+import pytest
+from hypothesis import given
+
+from cairn.pathways.domain import State, parse_holding, stored_holding
 from cairn.pathways.domain.holding import Period
+
+from .drawn import holdings
 
 
 def at(text):
@@ -60,3 +65,12 @@ def test_valid_periods(held):
     assert h.valid_periods(trusting=True) == (Period(march, june),)
     assert held().valid_periods(trusting=True) == (Period(march, None),)
     assert held().valid_periods(trusting=False) == ()
+
+
+@given(holdings())
+def test_what_is_read_back_from_its_normal_form_is_the_same_holding(documents):
+    for document in documents:
+        holding = parse_holding(document)
+        body = replace(holding, status=()).to_json()
+        assert stored_holding(body, holding.status).canonical == holding.canonical
+        assert stored_holding(body) == parse_holding(body)

@@ -60,6 +60,10 @@ class Box:
         told = json.loads((self.folder / "access.json").read_text())
         return Access(told["gateway"], told["tokens"])
 
+    def parts(self) -> dict[str, str]:
+        """Where each API and worker says how it is, and what it has done."""
+        return json.loads((self.folder / "access.json").read_text())["parts"]
+
     def pids(self) -> dict[str, int]:
         """Its processes by name."""
         return Home(self.folder).processes()

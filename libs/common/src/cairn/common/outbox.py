@@ -21,7 +21,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cairn.common.bus.contract import Bus
-from cairn.common.events import Event, decode, encode, topic_of
+from cairn.common.events import Encoded, Event, decode, encode, topic_of
 from cairn.common.telemetry import traceparent
 
 log = structlog.get_logger(__name__)
@@ -138,7 +138,7 @@ class Relay:
         done: list[int] = []
         try:
             for topic, mine in topics.items():
-                await self._bus.publish(topic, [decode(row["payload"]) for row in mine])
+                await self._bus.publish(topic, [_carried(row) for row in mine])
                 done += [row["seq"] for row in mine]
                 PUBLISHED.labels(self._service, topic).inc(len(mine))
         finally:
@@ -188,6 +188,12 @@ class Relay:
         ACTIVE.labels(self._service).set(active)
 
 
+def _carried(row: Any) -> Encoded:
+    """As it was staged: what was checked then is not read again."""
+    trace = row["tracingspancontext"]
+    return Encoded(str(row["id"]), row["tenant_id"], row["aggregateid"], row["payload"], trace)
+
+
 _LOCK: Final = int.from_bytes(b"relay", "big")
 """Advisory locks are apart by database, and each service has its own."""
 
@@ -201,7 +207,8 @@ _SESSION: Final = {
 }
 
 _READ: Final = """
-    SELECT seq, aggregatetype, payload, extract(epoch FROM clock_timestamp() - at)::float8 AS age
+    SELECT seq, tenant_id, id, aggregatetype, aggregateid, payload, tracingspancontext,
+           extract(epoch FROM clock_timestamp() - at)::float8 AS age
       FROM outbox ORDER BY seq LIMIT $1
 """
 _COUNT: Final = "SELECT count(*) AS waiting FROM (SELECT FROM outbox LIMIT $1) AS queue"

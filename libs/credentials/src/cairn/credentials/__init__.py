@@ -48,6 +48,7 @@ from cairn.credentials.keys import (
     public_key_from_jwk,
     public_key_from_multikey,
 )
+from cairn.credentials.multihash import multibase_digest
 from cairn.credentials.openbadges.builder import build_credential
 from cairn.credentials.openbadges.clr import Association, ClrDraft, build_clr, stack_associations
 from cairn.credentials.openbadges.drafts import (
@@ -189,6 +190,7 @@ __all__ = [
     "is_presentation",
     "issue_sd_jwt_vc",
     "local_signer",
+    "multibase_digest",
     "new_secret",
     "parse_json",
     "prepare",

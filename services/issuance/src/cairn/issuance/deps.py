@@ -12,7 +12,6 @@ from cairn.common.fairness import FairShare
 from cairn.common.fetch import Fetcher
 from cairn.common.instants import utc_now
 from cairn.common.vault import Vault
-from cairn.credentials import Templates
 from cairn.issuance.domain.patterns import Patterns
 from cairn.issuance.settings import IssuanceSettings
 from cairn.issuance.signing import KeyHolder, LocalKeyHolder
@@ -34,10 +33,8 @@ class Deps:
     """Of intake: no institution takes every connection to PostgreSQL."""
     backlog: Backlog
     now: Callable[[], datetime] = utc_now
-    templates: Templates = field(default_factory=Templates)
-    """What the last credentials had in common, of every achievement."""
     patterns: Patterns = field(default_factory=Patterns)
-    """The same of credentials for completions, which are not even composed one by one."""
+    """What the credentials of the last achievements have in common: they are not composed one by one."""
 
     @classmethod
     def wire(cls, settings: IssuanceSettings, *, worker: bool = False) -> Deps:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cairn.common.events import Event
+from cairn.common.events import Encoded, Event
 
 
 class Fenced(Exception):
@@ -69,7 +69,7 @@ class Subscription(Protocol):
 class Bus(Protocol):
     """A connection of one service (its role) to the bus."""
 
-    async def publish(self, topic: str, events: Sequence[Event]) -> None:
+    async def publish(self, topic: str, events: Sequence[Event | Encoded]) -> None:
         """Append in order; return when durable. All or a prefix per key is appended when it raises; publish again.
 
         Raises Unreachable and Refused.

@@ -31,7 +31,7 @@ from aiokafka.errors import (
 
 from cairn.common.bus.contract import Fenced, Record, Refused, Subscription, Unreachable, batch_ends
 from cairn.common.bus.kafka_topics import KafkaSettings
-from cairn.common.events import Event, encode
+from cairn.common.events import Encoded, Event
 from cairn.common.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -86,7 +86,7 @@ class KafkaBus:
             else:
                 return bus
 
-    async def publish(self, topic: str, events: Sequence[Event]) -> None:
+    async def publish(self, topic: str, events: Sequence[Event | Encoded]) -> None:
         """One batch for each partition, all under way at the same time."""
         if not events:
             return
@@ -97,8 +97,8 @@ class KafkaBus:
                 async with asyncio.timeout(self._deadline):
                     producer = await self._connected()
                     count = len(await producer.partitions_for(name))
-                    lanes: dict[int, list[Event]] = {}
-                    for event in events:
+                    lanes: dict[int, list[Encoded]] = {}
+                    for event in map(Encoded.of, events):
                         lanes.setdefault(_hash(event.key) % count, []).append(event)
                     results = await asyncio.gather(
                         *(_send(producer, name, partition, lane) for partition, lane in lanes.items()),
@@ -359,19 +359,17 @@ class KafkaSubscription(ConsumerRebalanceListener):
         return TopicPartition(self._prefix + topic, partition)
 
 
-async def _send(producer: Any, name: str, partition: int, events: Sequence[Event]) -> None:
+async def _send(producer: Any, name: str, partition: int, events: Sequence[Encoded]) -> None:
     """The next batch goes out when the one before it is durable, so that a failure leaves a prefix, never a gap."""
     batch = producer.create_batch()
     for event in events:
-        while (
-            batch.append(timestamp=None, key=event.key.encode(), value=encode(event), headers=_headers(event)) is None
-        ):
+        while batch.append(timestamp=None, key=event.key.encode(), value=event.body, headers=_headers(event)) is None:
             await (await producer.send_batch(batch, name, partition=partition))
             batch = producer.create_batch()
     await (await producer.send_batch(batch, name, partition=partition))
 
 
-def _headers(event: Event) -> list[tuple[str, bytes]]:
+def _headers(event: Encoded) -> list[tuple[str, bytes]]:
     return [_CONTENT_TYPE, ("traceparent", event.traceparent.encode())] if event.traceparent else [_CONTENT_TYPE]
 
 

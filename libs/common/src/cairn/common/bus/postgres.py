@@ -22,7 +22,7 @@ import structlog
 from cairn.common.bus.contract import Fenced, Record, Refused, Subscription, Unreachable, batch_ends
 from cairn.common.bus.postgres_schema import CHANNEL, driver
 from cairn.common.db import UnsafeRole
-from cairn.common.events import Event, encode
+from cairn.common.events import Encoded, Event
 from cairn.common.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -81,22 +81,23 @@ class PostgresBus:
             else:
                 return cls(pool, url, {row["name"]: row["partitions"] for row in rows})
 
-    async def publish(self, topic: str, events: Sequence[Event]) -> None:
+    async def publish(self, topic: str, events: Sequence[Event | Encoded]) -> None:
         """All or nothing, in one transaction."""
         if not events:
             return
         count = self._partitions.get(topic)
         if count is None:
             raise Refused(f"there is no topic {topic}")
+        carried = [Encoded.of(event) for event in events]
         with _translated():
             await self._pool.execute(
                 "SELECT append($1, $2, $3, $4, $5, $6)",
                 topic,
-                [zlib.crc32(event.key.encode()) % count for event in events],
-                [event.key for event in events],
-                [event.id for event in events],
-                [event.tenant for event in events],
-                [encode(event) for event in events],
+                [zlib.crc32(event.key.encode()) % count for event in carried],
+                [event.key for event in carried],
+                [event.id for event in carried],
+                [event.tenant for event in carried],
+                [event.body for event in carried],
             )
 
     async def prune(self) -> int:

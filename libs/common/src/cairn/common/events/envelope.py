@@ -72,6 +72,23 @@ def encode(event: Event) -> bytes:
     return orjson.dumps(envelope)
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An event as it is carried: its bytes, and what a transport needs to know of them."""
+
+    id: str
+    tenant: str
+    key: str
+    body: bytes
+    traceparent: str | None = None
+
+    @classmethod
+    def of(cls, event: Event | Encoded) -> Encoded:
+        if isinstance(event, Encoded):
+            return event
+        return cls(event.id, event.tenant, event.key, encode(event), event.traceparent)
+
+
 def decode(body: bytes) -> Event:
     """The event in `body`. Attributes that are not known here are tolerated (a newer writer may add some).
 

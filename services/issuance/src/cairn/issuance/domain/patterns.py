@@ -1,23 +1,33 @@
-"""What `compose` makes of a completion, composed once for an achievement and then only filled in.
+"""What `compose` makes of a completion or an award, composed once for an achievement and then only filled in.
 
-The credentials of one achievement differ in a dozen texts: whose it is, when, with what grade, and where its status is.
-So the first of each kind is composed the long way, and the others are its copies with their own texts, which also lets
-their canonical form be worked out from the first one's. Both ways give the same document and the same holding.
+The credentials of one achievement differ in a dozen texts: whose it is, when, with what grade or stack, and where its
+status is. So the first of each kind is composed the long way, and the others are its copies with their own texts. That
+also lets their canonical form be worked out from the first one's. Both ways give the same document and holding.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
+from cairn.common.events.models import Holding
 from cairn.common.instants import format_instant, parse_instant
-from cairn.credentials import CredentialTemplate, Cryptosuite, Identifier, PreparedProof, prepare
-from cairn.issuance.domain.compose import Issuer, Subject, credential_for_completion, result_of
+from cairn.credentials import CredentialTemplate, Cryptosuite, Identifier, PreparedProof, multibase_digest, prepare
+from cairn.issuance.domain.compose import (
+    Issuer,
+    StackFacts,
+    Subject,
+    credential_for_award,
+    credential_for_completion,
+    result_of,
+)
 from cairn.issuance.domain.model import Achievement, Evidence, Institution, add_months
 
 _SIZE: Final = 256
+_KINDS: Final = 64
 _SUBJECT: Final = "credentialSubject"
 
 Body: TypeAlias = Mapping[str, Any]
@@ -38,24 +48,31 @@ class Pattern:
     def fill(
         self,
         subject: Subject,
-        facts: Body,
+        ground: Body | StackFacts,
         now: datetime,
         *,
         verification_method: str,
         cryptosuite: Cryptosuite,
         renewal: Sequence[Evidence] = (),
     ) -> Made:
-        """As `credential_for_completion` and then `prepare`. Raises as they do."""
-        earned = parse_instant(facts["completedAt"])
+        """For a completion, by what it says, or an award; composed as by `compose` and then prepared.
+
+        Raises as both do.
+        """
+        stack = ground if isinstance(ground, StackFacts) else None
+        facts: Body = {} if isinstance(ground, StackFacts) else ground
+        earned = stack.earned_at if stack else parse_instant(facts["completedAt"])
         months = self.achievement.valid_months
         until = add_months(earned, months) if months else None
         # Rare or refused: the long way says what it is.
         if facts.get("renews") is None and (until is None or until > now):
-            texts = self._texts(subject, facts, earned, until, now)
-            places = tuple(texts)
-            if places not in self._templates:
-                self._templates[places] = self._template(subject, facts, now, texts, verification_method)
-            template = self._templates[places]
+            texts = self._texts(subject, facts, earned, until, now) | (_cited(stack) if stack else {})
+            kind = (*texts, *((stack.qualification, stack.version, stack.title, *_others(stack)) if stack else ()))
+            if kind not in self._templates:
+                if len(self._templates) >= _KINDS:
+                    self._templates.clear()
+                self._templates[kind] = self._template(subject, ground, now, texts, verification_method)
+            template = self._templates[kind]
             if template is not None:
                 values = list(texts.values())
                 method = verification_method
@@ -66,10 +83,10 @@ class Pattern:
                         template.document(values), verification_method=method, created=now, cryptosuite=cryptosuite
                     )
                 )
-                return proof, self._held(subject, facts, earned, until)
-        document, holding = credential_for_completion(
-            self._issuer, self._id, self.achievement, subject, facts, now, renewal
-        )
+                held = self._held(subject, facts, earned, until)
+                held["components"] = [credential for credential, _, _ in stack.components] if stack else []
+                return proof, held
+        document, holding = self._compose(subject, ground, now, renewal)
         made = prepare(document, verification_method=verification_method, created=now, cryptosuite=cryptosuite)
         return made, holding.to_json()
 
@@ -106,10 +123,15 @@ class Pattern:
         return texts
 
     def _template(
-        self, subject: Subject, facts: Body, now: datetime, texts: Mapping[tuple[Any, ...], str], method: str
+        self,
+        subject: Subject,
+        ground: Body | StackFacts,
+        now: datetime,
+        texts: Mapping[tuple[Any, ...], str],
+        method: str,
     ) -> CredentialTemplate | None:
         """Of this learner's credential; None where filling it in would not give that very document again."""
-        document, holding = credential_for_completion(self._issuer, self._id, self.achievement, subject, facts, now)
+        document, holding = self._compose(subject, ground, now)
         # A sample that cannot be signed, such as for the characters of a name, would take all others with it.
         prepare(document, verification_method=method, created=now)
         self._holding = holding.to_json()
@@ -117,6 +139,13 @@ class Pattern:
             self._holding.pop(own, None)
         template = CredentialTemplate(document, list(texts))
         return template if template.document(list(texts.values())) == document else None
+
+    def _compose(
+        self, subject: Subject, ground: Body | StackFacts, now: datetime, renewal: Sequence[Evidence] = ()
+    ) -> tuple[dict[str, Any], Holding]:
+        if isinstance(ground, StackFacts):
+            return credential_for_award(self._issuer, self._id, self.achievement, subject, ground, now)
+        return credential_for_completion(self._issuer, self._id, self.achievement, subject, ground, now, renewal)
 
     def _held(self, subject: Subject, facts: Body, earned: datetime, until: datetime | None) -> dict[str, Any]:
         when = format_instant(earned)
@@ -161,6 +190,23 @@ class Patterns:
         pattern = Pattern(issuer, achievement_id, Achievement.model_validate(achievement))
         self._known[achievement_id] = did, institution, achievement, pattern
         return pattern
+
+
+def _cited(stack: StackFacts) -> dict[tuple[Any, ...], str]:
+    """What a stack has of its own, by its place: its credentials, and the digest of its audit."""
+    texts: dict[tuple[Any, ...], str] = {
+        ("evidence", number, "id"): credential for number, (credential, _, _) in enumerate(stack.components)
+    }
+    audit = len(stack.components)
+    digest = base64.urlsafe_b64encode(bytes.fromhex(stack.digest)).rstrip(b"=").decode()
+    texts["evidence", audit, "id"] = f"ni:///sha-256;{digest}"
+    texts["evidence", audit, "digestMultibase"] = multibase_digest(stack.digest)
+    return texts
+
+
+def _others(stack: StackFacts) -> list[tuple[str, str]]:
+    """What stacks of one template have alike."""
+    return [(achievement, issuer) for _, achievement, issuer in stack.components]
 
 
 def _numbers(grade: Body) -> tuple[Decimal | None, Decimal | None, str | None]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import RowMapping
@@ -27,8 +27,8 @@ from cairn.common.problem import DomainError
 from cairn.credentials import Signer
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain import names
-from cairn.issuance.domain.compose import Issuer, StackFacts, Subject, credential_for_award
-from cairn.issuance.domain.model import Achievement, Institution, Profile
+from cairn.issuance.domain.compose import StackFacts, Subject
+from cairn.issuance.domain.model import Profile
 from cairn.issuance.store import awards, catalog, credentials, people, status_lists
 from cairn.issuance.store.credentials import Intent
 from cairn.issuance.use_cases.credentials import apply
@@ -168,15 +168,14 @@ async def _intend(deps: Deps, tx: Transaction, tenant: str, worthy: Sequence[_Wo
     named = await catalog.achievements_named(tx, sorted({each.told.fact.achievement for each in worthy}))
     institution = await people.institution(tx, tenant)
     assert institution is not None
-    achievements = {row["id"]: Achievement.model_validate(row["body"]) for row in named}
-    issuer = Issuer(institution["did"], Institution.model_validate(institution["body"]))
+    achievements = {row["id"]: row["body"] for row in named}
     places = await status_lists.allocate(tx, tenant, len(worthy), deps.settings.status_list_size)
     signer = await deps.keys.signer(tx, tenant, deps.settings.algorithm)
     now = deps.now()
 
     def work() -> list[Intent]:
         return [
-            _intent(deps, issuer, achievements[each.told.fact.achievement], each, place, signer, now)
+            _intent(deps, institution, achievements[each.told.fact.achievement], each, place, signer, now)
             for each, place in zip(worthy, places, strict=True)
         ]
 
@@ -185,25 +184,23 @@ async def _intend(deps: Deps, tx: Transaction, tenant: str, worthy: Sequence[_Wo
 
 def _intent(
     deps: Deps,
-    issuer: Issuer,
-    achievement: Achievement,
+    institution: RowMapping,
+    achievement: Mapping[str, Any],
     worthy: _Worthy,
     place: tuple[int, int],
     signer: Signer,
     now: datetime,
 ) -> Intent:
     fact, learner = worthy.told.fact, worthy.learner
-    tenant = issuer.institution.id
+    tenant: str = institution["tenant_id"]
+    pattern = deps.patterns.of(institution["did"], institution["body"], fact.achievement, achievement)
     credential_id = names.credential_id(fact.award)
     profile = deps.vault.open(learner["key"], learner["profile"], profile_place(fact.learner))
-    document, holding = credential_for_award(
-        issuer,
-        fact.achievement,
-        achievement,
+    prepared, holding = pattern.fill(
         Subject(
             credential_id,
             Profile.model_validate_json(profile),
-            status_entries(deps, tenant, place, achievement),
+            status_entries(deps, tenant, place, pattern.achievement),
             names.refresh_url(deps.settings.public_url, credential_id),
         ),
         StackFacts(
@@ -215,9 +212,8 @@ def _intent(
             [(row["id"], row["achievement_id"], row["holding"]["issuer"]) for row in worthy.stack],
         ),
         now,
-    )
-    prepared = deps.templates.prepare(
-        document, verification_method=signer.verification_method, created=now, cryptosuite=deps.settings.cryptosuite
+        verification_method=signer.verification_method,
+        cryptosuite=deps.settings.cryptosuite,
     )
     return intent_of(
         deps.vault,
@@ -225,7 +221,7 @@ def _intent(
         learner=(fact.learner, learner["key"]),
         place=place,
         prepared=prepared,
-        holding=holding.to_json(),
+        holding=holding,
         grounds={"completion": None, "award": fact.award, "trace": worthy.told.trace},
     )
 

@@ -15,6 +15,7 @@ from cairn.pathways.domain.holding import (
     StatusEntry,
     parse_holding,
     parse_holdings,
+    stored_holding,
 )
 from cairn.pathways.domain.index import ANYTHING, holding_keys, index_keys
 from cairn.pathways.domain.limits import Limit
@@ -70,5 +71,6 @@ __all__ = [
     "parse_framework",
     "parse_holding",
     "parse_holdings",
+    "stored_holding",
     "transition",
 ]

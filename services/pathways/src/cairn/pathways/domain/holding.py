@@ -7,10 +7,11 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
+from cairn.common.instants import parse_instant
 from cairn.pathways.domain.canonical import canonical
 from cairn.pathways.domain.reading import NO_INSTANT, Reader, step
 
@@ -255,6 +256,34 @@ def parse_holdings(documents: object, path: str = "/holdings") -> tuple[Holding,
     holdings = [read_holding(reader, document, place) for document, place in reader.each(documents, path)]
     reader.settle()
     return merge_duplicates(holdings, path)
+
+
+def stored_holding(body: Mapping[str, Any], status: Sequence[StatusEntry] = ()) -> Holding:
+    """A holding from its normal form, as `to_json` wrote it: it was checked then, and is not checked again."""
+    worth, grade, until = body.get("credits"), body.get("grade"), body.get("validUntil")
+    assessment = body.get("assessment", {})
+    return Holding(
+        id=body["id"],
+        achievement=body["achievement"],
+        issuer=body["issuer"],
+        earned=parse_instant(body["earned"]),
+        type=tuple(body.get("type", ())),
+        credits=Credits(Decimal(worth["value"]), worth["unit"]) if worth else None,
+        level=body.get("level", {}),
+        grade=Grade(Decimal(grade.get("score") or grade["points"]), grade.get("scale")) if grade else None,
+        area=tuple(body.get("area", ())),
+        tag=tuple(body.get("tag", ())),
+        skill=tuple(body.get("skill", ())),
+        supervised=assessment.get("supervised"),
+        identity_verified=assessment.get("identityVerified"),
+        mode=body.get("mode"),
+        source=body.get("source"),
+        accredited_by=tuple(body.get("accreditedBy", ())),
+        valid_until=parse_instant(until) if until else None,
+        attempt_of=body.get("attemptOf"),
+        components=tuple(body.get("components", ())),
+        status=tuple(status),
+    )
 
 
 _KEYS: Final = (

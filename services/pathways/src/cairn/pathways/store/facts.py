@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
-from cairn.pathways.domain import Holding, State, StatusEntry, holding_keys, parse_holding
+from cairn.pathways.domain import Holding, State, StatusEntry, holding_keys, stored_holding
 
 _REBUILD: Final = 0x7061_7468  # "path"
 
@@ -328,7 +328,7 @@ async def holdings_of(tx: Transaction, learners: Collection[str]) -> dict[str, l
     for row in rows:
         entries = zip(row["ats"] or (), row["states"] or (), strict=True)
         status = tuple(StatusEntry(at, State(state)) for at, state in entries)
-        holding = replace(parse_holding(row["body"]), status=status)
+        holding = stored_holding(row["body"], status)
         held[row["learner_id"]].append(Held(row["tenant_id"], row["learner_id"], row["award_id"], holding))
     return held
 

@@ -1,0 +1,1 @@
+"""How fast the whole system is, everything included, on two cores."""
