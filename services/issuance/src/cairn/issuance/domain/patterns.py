@@ -134,9 +134,8 @@ class Pattern:
         document, holding = self._compose(subject, ground, now)
         # A sample that cannot be signed, such as for the characters of a name, would take all others with it.
         prepare(document, verification_method=method, created=now)
-        self._holding = holding.to_json()
-        for own in ("grade", "assessment", "mode", "validUntil"):
-            self._holding.pop(own, None)
+        own = {"grade", "assessment", "mode", "validUntil"}
+        self._holding = {key: value for key, value in holding.to_json().items() if key not in own}
         template = CredentialTemplate(document, list(texts))
         return template if template.document(list(texts.values())) == document else None
 
