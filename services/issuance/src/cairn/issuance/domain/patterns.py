@@ -68,11 +68,13 @@ class Pattern:
         if facts.get("renews") is None and (until is None or until > now):
             texts = self._texts(subject, facts, earned, until, now) | (_cited(stack) if stack else {})
             kind = (*texts, *((stack.qualification, stack.version, stack.title, *_others(stack)) if stack else ()))
-            if kind not in self._templates:
+            if kind in self._templates:
+                template = self._templates.get(kind)
+            else:
+                template = self._template(subject, ground, now, texts, verification_method)
                 if len(self._templates) >= _KINDS:
                     self._templates.clear()
-                self._templates[kind] = self._template(subject, ground, now, texts, verification_method)
-            template = self._templates[kind]
+                self._templates[kind] = template
             if template is not None:
                 values = list(texts.values())
                 method = verification_method
