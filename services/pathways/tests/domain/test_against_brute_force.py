@@ -1,5 +1,7 @@
 """The engine against a second one that tries everything, and what must hold of it whatever is put in."""
 
+import random
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -17,6 +19,7 @@ from cairn.pathways.domain import (
     parse_framework,
     parse_holdings,
 )
+from cairn.pathways.domain.walk import Effort
 
 from .brute_force import AS_OF, LOST, Brute, instant
 from .drawn import AWARDS, DATES, cases, every_rule
@@ -79,6 +82,69 @@ def all_matched(monkeypatch):
 def test_matching_equals_brute_force(case):
     framework, documents = case
     assert result(engine(framework, documents)) == Brute(framework, documents, AWARDS).audit()
+
+
+@pytest.mark.usefixtures("all_matched")
+@relaxed
+@given(every_rule())
+def test_matching_under_limits_equals_brute_force(case):
+    framework, documents, more = case
+    enrolled = more["enrolled"] and instant(more["enrolled"])
+    brute = Brute(framework, documents, AWARDS, more["decisions"], more["spent"], enrolled)
+    assert result(engine(framework, documents, **more)) == brute.audit()
+
+
+def crowded(seed):
+    """Leaves that compete for much, with limits that bind: too many ways to try them all, few enough for the dynamic
+    programme."""
+    draw = random.Random(seed)
+    leaves = [{"id": f"l{n}", "count": {"min": 1}, "from": {"tag": draw.sample("vwxyz", 2)}} for n in range(7)]
+    limits = [
+        {"id": "gpa", "gpa": {"min": draw.choice(["3.0", "3.3", "3.6"]), "scale": "us-4.0"}},
+        {"id": "home", "share": {"min": draw.choice(["0.5", "0.6", "0.75"])}, "of": {"source": ["lms"]}},
+        {"id": "few", "amount": {"max": draw.choice(["20", "30"])}, "of": {"area": ["p"]}},
+        {"id": "wide", "distinct": {"min": 3}, "by": "area"},
+        {"id": "not-both", "exclude": ["a0", "a1", "a2"]},
+        {"id": "recent", "window": {"months": draw.choice([2, 6])}},
+    ]
+    framework = {"qualification": "q:whole", "version": "1", "creditUnit": "ECTS", "limits": draw.sample(limits, 3)}
+    framework |= {"requirement": {"id": "root", "all": leaves}, "equivalents": [], "repeatable": [], "conversions": []}
+    held = []
+    for n in range(12):
+        earned = draw.choice(DATES)
+        held.append(
+            {
+                "id": f"h{n}",
+                "achievement": f"a{draw.choice([n, n, n, n - 1])}",
+                "issuer": "i",
+                "earned": earned,
+                "tag": draw.sample("vwxyz", draw.choice([1, 1, 2])),
+                "area": [draw.choice("pqr")],
+                "credits": {"value": draw.choice(["5", "6", "7.5"]), "unit": "ECTS"},
+                "grade": {"points": draw.choice(["2.7", "3.0", "3.3", "3.7", "4.0"]), "scale": "us-4.0"},
+                "source": draw.choice(["lms", "lms", "external", "rpl"]),
+                "status": [{"at": earned, "state": "valid"}],
+            }
+        )
+    return framework, held
+
+
+def test_what_is_tried_out_is_what_the_dynamic_programme_finds(monkeypatch):
+    """Two exact methods that share nothing but the reading of the contract."""
+    statuses = set()
+    for seed in range(60):
+        framework, held = crowded(seed)
+        answers = []
+        for small in (0, 1000):
+            monkeypatch.setattr(allocation, "SMALL", small)
+            answers.append(engine(framework, held, steps=3_000_000))
+        assert not any(answer.exhausted for answer in answers)
+        if answers[1].status == "complete" or seed % 4 == 0:
+            assert [result(answer)[:2] for answer in answers[:1]] == [result(answers[1])[:2]]
+        if answers[1].status == "complete":
+            assert result(answers[0]) == result(answers[1]), seed
+        statuses.add(answers[1].status)
+    assert statuses == {"complete", "incomplete"}
 
 
 @quick
@@ -175,13 +241,35 @@ def test_renaming_ids_changes_nothing_but_ids(case):
 def test_a_bound_gives_undetermined_and_never_a_wrong_answer(case, steps):
     framework, documents, more = case
     full, bounded = engine(framework, documents, **more), engine(framework, documents, **more, steps=steps)
-    if bounded.status != full.status:
+    if bounded.exhausted:
         assert bounded.status == "undetermined"
-        assert bounded.exhausted
-    if bounded.status == "complete":
-        assert bounded.earned_at >= full.earned_at
-    if not bounded.exhausted and bounded.status != "complete":
+        assert bounded.earned_at is None
+    else:
         assert bounded.status == full.status
+        assert bounded.earned_at == full.earned_at
+    if bounded.status == "complete":
+        assert result(bounded) == result(full)
+
+
+@quick
+@given(every_rule(), st.integers(1, 60))
+def test_undetermined_by_effort_only_when_the_bound_was_reached(case, steps):
+    framework, documents, more = case
+    spent = []
+
+    class Counted(Effort):
+        def __init__(self, limit, spent_before=0):
+            super().__init__(limit, spent_before)
+            spent.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["cairn.pathways.domain.audit"], "Effort", Counted)
+        engine(framework, documents, **more)
+    needed = max(effort.spent for effort in spent)
+    bounded = engine(framework, documents, **more, steps=steps)
+    if bounded.exhausted:
+        assert needed > steps
+    assert not engine(framework, documents, **more, steps=needed + 1).exhausted
 
 
 @relaxed

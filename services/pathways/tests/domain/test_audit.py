@@ -1,6 +1,7 @@
 """Single rules of the contract, each where it bites."""
 
-from datetime import UTC, datetime
+import random
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
@@ -255,6 +256,31 @@ def test_past_the_bound_it_is_undetermined_and_says_so(make):
     assert (bounded.status, bounded.exhausted) == ("undetermined", True)
     assert "stopped at its bound" in explain(bounded, parse_framework(rules))
     assert make.run(rules, held[:6], steps=200).status == "incomplete"
+
+
+def test_limits_that_bind_across_a_large_matching_are_met_at_the_first_instant_at_which_they_can_be(make):
+    """30 leaves that compete for 50 credentials, under a mean of grades that is out of reach at first."""
+    draw = random.Random(5)
+    parts = [make.leaf(f"l{n}", *(f"a{(n + k) % 36}" for k in (0, 1, 7))) for n in range(30)]
+    rules = make.framework({"id": "root", "all": parts}, creditUnit="ECTS")
+    rules["limits"] = [
+        {"id": "gpa", "gpa": {"min": "3.30", "scale": "us-4.0"}},
+        {"id": "home", "share": {"min": "0.60"}, "of": {"source": ["lms"]}},
+    ]
+    held = []
+    for n in range(50):
+        day = make.as_of - timedelta(days=draw.randint(1, 1500))
+        grade = {"points": draw.choice(["2.7", "3.0", "3.3", "3.7", "4.0"]), "scale": "us-4.0"}
+        source = draw.choice(["lms", "lms", "external"])
+        credits_ = draw.choice(["5", "6", "7.5"])
+        held.append(make.holding(f"h{n}", f"a{n % 36}", day.isoformat(), credits_, grade=grade, source=source))
+    answer = make.run(rules, held)
+    assert (answer.status, answer.exhausted) == ("complete", False)
+    before = answer.earned_at - timedelta(seconds=1)
+    earlier = make.run(rules, held, as_of=before)
+    assert (earlier.status, earlier.exhausted) == ("incomplete", False)
+    # Without its limits it would have been complete by then: it is they that bind.
+    assert make.run({**rules, "limits": []}, held, as_of=before).status == "complete"
 
 
 def test_pigeons_without_holes_are_refused_however_crowded(make):

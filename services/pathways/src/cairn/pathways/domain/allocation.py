@@ -2,122 +2,187 @@
 
 What matching can do is done by it (`matching`), the rest by a dynamic programme (`walk`). Limits tie all parts
 together, and most of them are met without being asked for. So they are left out at first: the best allocation without a
-limit is the best with it if it happens to meet it. Those that it does not meet come in, and it is done again.
+limit is the best with it if it happens to meet it. Those that it does not meet come in, and it is done again: where
+much is to be matched by trying out (`selection`), elsewhere as part of the dynamic programme.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import combinations
 from typing import Final
 
+from cairn.pathways.domain.demands import aims_of, demands_of
 from cairn.pathways.domain.gauges import Rule, lay_rules
 from cairn.pathways.domain.limits import Counted, Judgement, Limit
-from cairn.pathways.domain.matching import SMALL, Network, matchable, parts
-from cairn.pathways.domain.plan import Plan, Problem
-from cairn.pathways.domain.repair import hopeless, repair, sums_of
+from cairn.pathways.domain.matching import SMALL, Board, fill, matchable, parts
+from cairn.pathways.domain.plan import Part, Plan, Problem
+from cairn.pathways.domain.selection import Demands, Exhausted, Selection, placed
 from cairn.pathways.domain.walk import Allocation, Effort, Outcome, Walk
 
-# How many steps are spent on limits that bind where much is to be matched, before exchanges are tried.
+# How many steps are spent on what is short of complete and crowded, before it is tried out.
 _QUICK: Final = 4_000
 
 
-def allocate(problem: Problem, effort: Effort, *, complete: bool) -> Outcome:
+def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: bool = False) -> Outcome:
     """The best legal allocation: with `complete` among those that meet the root and every limit (None if there is
-    none), else among all. The order of candidates does not matter."""
+    none), else among all. `whichever` asks for one of them, be it not the best. The order of candidates does not
+    matter."""
     plan, rules = _planned(problem, (), complete=complete)
     if complete and not (plan.reachable(problem.root) and plan.matchable()):
         return Outcome(None, exact=True)
-    matched = _Matched(plan) if not plan.shared else None
-    if matched is not None and complete and not matched.full:
+    try:
+        crowd = _crowd(plan, effort)
+    except Exhausted:
+        return Outcome(None, exact=False)
+    if complete and crowd is not None and not crowd.full:
         return Outcome(None, exact=True)
     outcome = Walk(plan, rules, effort).run()
     if outcome.allocation is None:
         return outcome
-    found = judged(problem, matched.joined(outcome.allocation) if matched is not None else outcome.allocation)
-    relaxed, active = outcome.allocation, list[Limit]()
+    found = judged(problem, outcome.allocation if crowd is None else crowd.joined(outcome.allocation))
+    active = list[Limit]()
     while missed := [limit for limit in problem.limits if limit.id in found.unmet and limit not in active]:
         active += missed
-        plan, rules = _planned(problem, active, complete=complete)
-        if complete and any(not rule.verdict and not rule.active for rule in rules):
-            return Outcome(None, exact=True)
-        crowded = matched is not None and matched.network is not None
-        outcome = Walk(plan, rules, effort.part(_QUICK) if crowded else effort).run()
-        if matched is not None and crowded and not outcome.exact:
-            mended = _mended(problem, matched, relaxed, complete=complete)
-            if mended is not None:
-                return mended
-            plan, rules = _planned(problem, active, complete=complete)
-            outcome = Walk(plan, rules, effort).run()
+        outcome = _limited(problem, active, effort, complete=complete, whichever=whichever, crowded=crowd is not None)
         if outcome.allocation is None:
             return outcome
         found = judged(problem, outcome.allocation)
-    return Outcome(found, outcome.exact)
+    return Outcome(found, outcome.exact, outcome.best)
 
 
-class _Matched:
-    """The parts of a plan that matching can do, taken out of it and done."""
+def _limited(
+    problem: Problem, limits: Sequence[Limit], effort: Effort, *, complete: bool, whichever: bool, crowded: bool
+) -> Outcome:
+    """Under some limits."""
+    if complete and crowded:
+        crowd = _wholly_crowded(problem, limits, complete=True)
+        if crowd is not None:
+            try:
+                found = crowd.selected(problem, limits, effort, whichever=whichever)
+                return Outcome(found, exact=True, best=not whichever)
+            except Exhausted:
+                return Outcome(None, exact=False)
+    plan, rules = _planned(problem, limits, complete=complete)
+    if complete and any(not rule.verdict and not rule.active for rule in rules):
+        return Outcome(None, exact=True)
+    outcome = Walk(plan, rules, effort.part(_QUICK) if crowded and not complete else effort).run()
+    if crowded and not complete and not outcome.exact:
+        crowd = _wholly_crowded(problem, limits, complete=False)
+        try:
+            found = crowd and crowd.nearest(problem, limits, effort.part(_QUICK))
+        except Exhausted:
+            found = None
+        return Outcome(found or outcome.allocation, exact=False)
+    return outcome
 
-    def __init__(self, plan: Plan) -> None:
-        crowded = sum(len(item.slots) > 1 for item in plan.items) >= SMALL
-        some = [part for part in parts(plan) if matchable(part, plan)] if crowded else []
-        self._parts = [part for part in some if len(part.slots) >= SMALL]
+
+def _crowd(plan: Plan, effort: Effort) -> _Crowd | None:
+    """The parts of a plan that matching can do, taken out of it and done; None where too few compete."""
+    if plan.shared or sum(len(item.slots) > 1 for item in plan.items) < SMALL:
+        return None
+    some = [part for part in parts(plan) if len(part.slots) >= SMALL and matchable(part, plan)]
+    if not some:
+        return None
+    crowd = _Crowd(plan, some)
+    crowd.fill(effort)
+    plan.leave_out(some)
+    return crowd
+
+
+def _wholly_crowded(problem: Problem, limits: Sequence[Limit], *, complete: bool) -> _Crowd | None:
+    """All parts of a problem, if matching can do them but for some limits."""
+    plan = Plan(problem, complete=complete, generous=complete and any(limit.judged for limit in limits))
+    lay_rules(plan, problem, ())
+    some = parts(plan)
+    if plan.shared or not all(matchable(part, plan) for part in some):
+        return None
+    crowd = _Crowd(plan, some)
+    return crowd if demands_of(limits, problem, crowd.board) is not None else None
+
+
+class _Crowd:
+    """Parts of a plan in which each credential counts for one."""
+
+    def __init__(self, plan: Plan, some: Sequence[Part]) -> None:
+        self.board = Board(some, complete=plan.complete)
         self._complete = plan.complete
         self._guards = dict(plan.guards)
-        self.slots = {slot.leaf.id: slot for part in self._parts for slot in part.slots}
-        self.network: Network | None = self.fresh() if self._parts else None
-        self.costs = {o.candidate.id: plan.ranks.base(o.candidate) for item in plan.items for o in item.options}
-        self.full = self.network is None or self.network.fill(self.costs)
-        if self._parts:
-            plan.leave_out(self._parts)
+        self._aims = aims_of(self.board.candidates, plan.ranks)
+        self._generous = plan.generous
+        self._given: dict[str, str] = {}
+        self.full = False
 
-    def fresh(self) -> Network:
-        return Network(self._parts, complete=self._complete)
+    def fill(self, effort: Effort) -> None:
+        """As well as can be, without limits."""
+        board = self.board
+        if board.apart:
+            found = Selection(board, Demands(), self._aims, effort, size=board.wanted).best()
+            self.full = found is not None
+            self._given = {} if found is None else placed(found, board)
+            return
+        matching = fill(board, self._aims.order)
+        self.full = len(matching.at) == board.wanted
+        matching.settle()
+        self._given = {board.names[one]: board.leaves[leaf] for one, leaf in matching.at.items()}
+
+    def selected(
+        self, problem: Problem, limits: Sequence[Limit], effort: Effort, *, whichever: bool
+    ) -> Allocation | None:
+        """The best that meets some limits. Raises Exhausted."""
+        demands = demands_of(limits, problem, self.board) or Demands()
+        wanted = self.board.wanted
+        selection = Selection(self.board, demands, self._aims, effort, size=wanted, spare=self._generous)
+        found = selection.any() if whichever else selection.best()
+        if found is None:
+            return None
+        self._given = placed(found, self.board)
+        return self.joined(Allocation({}, Fraction(1)))
+
+    def nearest(self, problem: Problem, limits: Sequence[Limit], effort: Effort) -> Allocation | None:
+        """Of those that go as far as can be, one that meets as many limits as can be. Raises Exhausted."""
+        size = len(fill(self.board, self._aims.order).at)
+        for some in _fewer(limits):
+            demands = demands_of(some, problem, self.board) or Demands()
+            found = Selection(self.board, demands, self._aims, effort, size=size).best()
+            if found is not None:
+                self._given = placed(found, self.board)
+                return self.joined(Allocation({}, Fraction(0)))
+        return None
 
     def joined(self, rest: Allocation) -> Allocation:
-        """With what the remaining plan allocates."""
-        if self.network is None:
-            return rest
+        """With what is allocated besides."""
         given: dict[str, list[str]] = {}
-        for name, leaf in self.network.leaves().items():
+        for name, leaf in self._given.items():
             given.setdefault(leaf, []).append(name)
+        slots = dict(zip(self.board.leaves, self.board.slots, strict=True))
         by_leaf = {**rest.by_leaf, **{leaf: tuple(sorted(names)) for leaf, names in given.items()}}
-        shares = (0 if self._complete else self.slots[leaf].share * len(names) for leaf, names in given.items())
+        shares = (0 if self._complete else slots[leaf].share * len(names) for leaf, names in given.items())
         counting = set(rest.counting)
         chosen: dict[int, int] = {}
         # Where fewer branches hold something than are to count, the first of the others do.
-        for leaf in sorted(self.slots, key=lambda leaf: leaf not in given):
-            for branch in self.slots[leaf].guard:
+        for leaf in sorted(slots, key=lambda leaf: leaf not in given):
+            for branch in slots[leaf].guard:
                 count = chosen.setdefault(id(branch.choice), 0)
-                if count < branch.choice.n:
+                if count < branch.choice.n or leaf in given:
                     chosen[id(branch.choice)] += 1
                     counting.add(leaf)
         return Allocation(
             {leaf: by_leaf[leaf] for leaf in self._guards if leaf in by_leaf},
             rest.progress + sum(shares, Fraction(0)),
-            frozenset(counting),
+            frozenset(counting) | {leaf for leaf, guard in self._guards.items() if not guard},
         )
 
 
-def _mended(problem: Problem, matched: _Matched, rest: Allocation, *, complete: bool) -> Outcome | None:
-    """An allocation that meets the limits, though perhaps not the best; or a certain no; or None for neither. What is
-    shown of an audit that is not complete may also be what meets all limits but those that are judged."""
-    network = matched.network
-    if network is None:
-        return None
-    constraints = sums_of(problem.limits, problem)
-    before = judged(problem, matched.joined(rest))
-    fixed = [name for names in rest.by_leaf.values() for name in names]
-    repaired = repair(network, fixed, constraints, matched.costs)
-    found = judged(problem, matched.joined(rest)) if repaired else before
-    if not found.unmet:
-        return Outcome(found, exact=False)
-    others = [c for c in problem.candidates if c.id not in network.options]
-    if complete:
-        return Outcome(None, exact=True) if hopeless(matched.fresh, others, constraints) else None
-    legal = not any(limit.id in found.unmet and not limit.judged for limit in problem.limits)
-    return Outcome(found, exact=False) if legal else None
+def _fewer(limits: Sequence[Limit]) -> Iterator[Sequence[Limit]]:
+    """All of them, then fewer and fewer of those that are judged."""
+    hard = [limit for limit in limits if not limit.judged]
+    soft = [limit for limit in limits if limit.judged]
+    for count in range(len(soft), -1, -1):
+        for some in combinations(soft, count):
+            yield [*hard, *some]
 
 
 def _planned(problem: Problem, active: Sequence[Limit], *, complete: bool) -> tuple[Plan, list[Rule]]:

@@ -18,7 +18,7 @@ from cairn.pathways.domain.framework import Framework, LossPolicy, Validity
 from cairn.pathways.domain.holding import Holding, Standing, merge_duplicates
 from cairn.pathways.domain.plan import Candidate
 from cairn.pathways.domain.request import Spent
-from cairn.pathways.domain.walk import Allocation, Effort
+from cairn.pathways.domain.walk import Allocation, Effort, Outcome
 
 # About a third of a second; see the tests for what fits well within it.
 DEFAULT_STEPS: Final = 200_000
@@ -93,7 +93,7 @@ def audit(
     case = _case(framework, holdings, decisions, as_of.astimezone(UTC), enrolled, awards or {}, spent)
     certain = _Search(case, Timeline(case, trusting=False), steps)
     found, proven = certain.complete()
-    status: Status = "complete"
+    status: Status = "complete" if proven else "undetermined"
     if found is None:
         possible = None
         if any(holding.doubtful for holding in case.usable):
@@ -102,6 +102,8 @@ def audit(
             proven = sure and (proven or possible is None)
         status = "undetermined" if possible is not None or not proven else "incomplete"
     at, since, allocation = found or (case.as_of, None, certain.best())
+    if status != "complete":
+        since = None
     held = certain.timeline.candidates(at)
     findings = Findings(case, at, held, allocation, complete=found is not None)
     inputs = case.holdings if not case.recognised else [h for h in case.holdings if h.id not in case.recognised]
@@ -160,10 +162,10 @@ class _Search:
         self._exact = True
 
     def complete(self) -> tuple[_Found | None, bool]:
-        """The instant that the allocation is made for, the award date, and the best allocation; and whether a None is
-        proven."""
+        """The instant that the allocation is made for, the award date, and the best allocation (None if there is no
+        such instant); and whether all that is proven."""
         found = self._now() if self._case.framework.validity == "always" else self._earliest()
-        return found, self._exact or found is not None
+        return found, self._exact
 
     def best(self) -> Allocation:
         """How far the learner is at `as_of`."""
@@ -171,23 +173,21 @@ class _Search:
         problem = case.problem(case.as_of, self.timeline.candidates(case.as_of))
         return allocate(problem, Effort(self._steps), complete=False).allocation or Allocation({}, Fraction(0))
 
-    def _holds(self, at: datetime, barred: frozenset[str] = frozenset()) -> Allocation | None:
-        """The best allocation with which the rules hold at an instant."""
+    def _holds(self, at: datetime, barred: frozenset[str] = frozenset(), *, whichever: bool = False) -> Outcome:
+        """The best allocation with which the rules hold at an instant, or whichever is found first."""
         problem = replace(self._case.problem(at, self.timeline.candidates(at)), barred=barred)
-        outcome = allocate(problem, self._effort, complete=True)
-        self._exact = self._exact and (outcome.exact or outcome.allocation is not None)
-        return outcome.allocation
+        outcome = allocate(problem, self._effort, complete=True, whichever=whichever)
+        self._exact = self._exact and (outcome.exact or (whichever and outcome.allocation is not None))
+        return outcome
 
     def _earliest(self) -> _Found | None:
         """The first instant at which the rules hold."""
         instants = self.timeline.instants()
-        found: dict[int, Allocation] = {}
+        found: dict[int, Outcome] = {}
 
         def holds(place: int) -> bool:
-            allocation = self._holds(instants[place])
-            if allocation is not None:
-                found[place] = allocation
-            return allocation is not None
+            found[place] = self._holds(instants[place], whichever=place > 0)
+            return found[place].allocation is not None
 
         if not self.timeline.steady:
             first = next((place for place in range(len(instants)) if holds(place)), None)
@@ -199,7 +199,10 @@ class _Search:
             first = None
         if first is None:
             return None
-        return instants[first], self._since(instants[first]), found[first]
+        at, outcome = instants[first], found[first]
+        if not outcome.best or not outcome.exact:
+            outcome = self._holds(at)
+        return None if outcome.allocation is None else (at, self._since(at), outcome.allocation)
 
     def _since(self, instant: datetime) -> datetime:
         """What has always held has no first instant, and so is earned when it is asked for."""
@@ -209,14 +212,14 @@ class _Search:
         """Whether the rules hold at `as_of`, and since when without a break."""
         case, timeline = self._case, self.timeline
         turns = timeline.turns(every=True)
-        allocation = self._holds(case.as_of) if turns else None
+        allocation = self._holds(case.as_of).allocation if turns else None
         if allocation is None:
             return None
         allocation = self._longest(allocation)
         since, last = turns[-1], allocation
         for turn in reversed(turns):
             if not self._lasted(last, turn, since):
-                earlier = self._holds(turn)
+                earlier = self._holds(turn, whichever=True).allocation
                 if earlier is None:
                     break
                 last = earlier
@@ -239,7 +242,7 @@ class _Search:
         later = sorted({c.until for c in held if c.until is not None and first is not None and c.until > first})
         for end in (None, *reversed(later)) if first is not None else ():
             barred = frozenset(c.id for c in held if c.until is not None and (end is None or c.until < end))
-            if (found := self._holds(self._case.as_of, barred)) is not None:
+            if (found := self._holds(self._case.as_of, barred).allocation) is not None:
                 return found
         return allocation
 

@@ -16,6 +16,7 @@ from cairn.pathways.domain.plan import Candidate, Problem
 from cairn.pathways.domain.reading import NO_INSTANT
 from cairn.pathways.domain.regime import Regime
 from cairn.pathways.domain.selector import AnyOf, Criterion, EarnedWhen, Moment, Not, Selector, add_months
+from cairn.pathways.domain.soonest import first_full
 
 BEGINNING: Final = NO_INSTANT
 _TICK: Final = timedelta(microseconds=1)
@@ -207,7 +208,14 @@ class Timeline:
     def instants(self) -> list[datetime]:
         """Every instant, in order, that could be the first at which the rules hold. None before any at which each leaf
         could be met by itself."""
-        soonest = self._soonest(self._case.framework.root)
+        case = self._case
+        soonest = self._soonest(case.framework.root)
+        apart = case.framework.reuse.scope == "none" and not case.decisions and not case.framework.timed_leaves
+        if soonest is not None and apart:
+            # What is lost again only makes it later.
+            arriving = [(start, c) for start, h, _ in self._starts if (c := self._candidate(h, start)) is not None]
+            full = first_full(case.framework, arriving)
+            soonest = None if full is None else max(full, soonest)
         return [] if soonest is None else [turn for turn in self.turns(every=not self.steady) if soonest <= turn]
 
     def turns(self, *, every: bool) -> list[datetime]:

@@ -4,18 +4,17 @@ Where each leaf asks for so many credentials, or for credits that any one of its
 credentials that can be placed together are the independent sets of a matroid. Taking them in the order of their cost,
 each that still can be placed beside those before it, therefore ends with the best set (Rado, Edmonds), whatever the
 leaves compete for; and a set of leaves and a set of credentials that can each be served can be served together
-(Mendelsohn and Dulmage, 1958), so that progress may be settled first. The dynamic programme of `allocation` would need
-a state for each set of leaves that are open at once.
+(Mendelsohn and Dulmage, 1958), so that progress may be settled first. The dynamic programme of `walk` would need a
+state for each set of leaves that are open at once.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Final
 
-from cairn.pathways.domain.plan import Item, Option, Part, Plan, Slot
+from cairn.pathways.domain.plan import Candidate, Item, Option, Part, Plan, Slot
 
 # Parts with fewer leaves have few states.
 SMALL: Final = 6
@@ -54,15 +53,26 @@ def parts(plan: Plan) -> list[Part]:
 def matchable(part: Part, plan: Plan) -> bool:
     """Whether every credential counts for one in a part, and each choice is between leaves that ask for one."""
     options: dict[str, list[Option]] = {slot.leaf.id: [] for slot in part.slots}
+    for item in part.items:
+        # Members of one class that fit different leaves are no matter of matching alone, and not of progress.
+        fitted = {(option.candidate.id): set[str]() for option in item.options}
+        for option in item.options:
+            fitted[option.candidate.id].add(option.slot.leaf.id)
+        if not plan.complete and len({frozenset(leaves) for leaves in fitted.values()}) > 1:
+            return False
     for option in (option for item in part.items for option in item.options):
         if option.forbid or option.mark:
             return False
         options[option.slot.leaf.id].append(option)
     for slot in part.slots:
+        if not slot.need:
+            return False
         whole = all(option.inc >= slot.need for option in options[slot.leaf.id])
         if not (whole or all(option.inc == 1 for option in options[slot.leaf.id])):
             return False
         part.asks[slot.leaf.id] = 1 if whole else slot.need
+        if plan.generous and not _all_or_none(slot, options[slot.leaf.id], part.asks[slot.leaf.id]):
+            return False
         slot.share = slot.weight / part.asks[slot.leaf.id]
         if len(slot.guard) > 1 or (slot.guard and (part.asks[slot.leaf.id] > 1 or slot.guard[0].bonus)):
             return False
@@ -72,182 +82,235 @@ def matchable(part: Part, plan: Plan) -> bool:
     return len(set(alone)) == len(alone) == len(siblings)
 
 
-class Network:
-    """Credentials flow to leaves; from there, where a choice limits them, to the choice; then to the weight that the
-    leaf has in progress, and to the end. An edge has a capacity and, next to it, one back for what flows. What is
-    placed stays placed, though perhaps elsewhere."""
+def _all_or_none(slot: Slot, options: Sequence[Option], asks: int) -> bool:
+    """Whether there is room for any number beyond what a leaf asks for, or for none. A branch that is asked for no more
+    may count all the same."""
+    incs = sorted(option.inc for option in options)
+    return slot.most is None or (not slot.guard and (len(incs) <= asks or sum(incs[: asks + 1]) > slot.most))
+
+
+class Places:
+    """What can be placed where, in numbers.
+
+    A leaf has a *pool* of so many places (`caps`), and so has all that several leaves have together: a choice, of which
+    so many branches count; and, where all is not complete, leaves of the same weight in progress. `above` gives for
+    each leaf its pools from the narrowest on, `below` the leaves of each pool; the first pools are the leaves
+    themselves. `fits` gives the leaves of each candidate. Of a `kind` one is placed: members of one class that fit the
+    same leaves.
+    """
+
+    def __init__(self, caps: Iterable[int]) -> None:
+        self.caps = list(caps)
+        self.below: list[list[int]] = [[leaf] for leaf in range(len(self.caps))]
+        self.above: list[list[int]] = [[leaf] for leaf in range(len(self.caps))]
+        self.fits: Sequence[Sequence[int]] = ()
+        self.kinds: Sequence[object] = ()
+
+    def pool(self, leaves: Iterable[int], cap: int) -> int:
+        """A pool of several leaves. Returns its number."""
+        self.below.append(list(leaves))
+        for leaf in self.below[-1]:
+            self.above[leaf].append(len(self.caps))
+        self.caps.append(cap)
+        return len(self.caps) - 1
+
+
+class Board(Places):
+    """The places of some parts: candidates in the order of their ids, leaves in the order of theirs. `apart` holds
+    those who may not go with one, though they are of another kind: the other members of its class. What is `loose` may
+    be placed beyond what its leaves ask for. `wanted` is how many places there are, `weights` are the pools of leaves
+    of one weight."""
 
     def __init__(self, some: Sequence[Part], *, complete: bool) -> None:
-        self._complete = complete
-        self._to: list[int] = []
-        self._room: list[int] = []
-        self._edges: list[list[int]] = [[]]
-        self.options: dict[str, dict[str, Option]] = {}
-        self.kind: dict[str, int] = {}
-        for place, item in enumerate(item for part in some for item in part.items):
-            for option in item.options:
-                if option.slot.most is None or option.inc <= option.slot.most:
-                    self.options.setdefault(option.candidate.id, {}).setdefault(option.slot.leaf.id, option)
-                    self.kind[option.candidate.id] = place
-        self.wanted = 0
-        self.placed: set[str] = set()
-        self._kinds: set[int] = set()
-        self._after: dict[str, list[int]] = {}
-        self._weights: dict[Fraction, int] = {}
-        self._leaves = self._lay_out([(slot, part.asks[slot.leaf.id]) for part in some for slot in part.slots])
-        self._node = {name: self._add_node() for name in sorted(self.options)}
-        self._name = {node: name for name, node in self._node.items()}
-        self._edge = {
-            (name, leaf): self._join(self._node[name], self._leaves[leaf], 1)
-            for name, leaves in sorted(self.options.items())
-            for leaf in sorted(leaves)
-        }
+        slots = {slot.leaf.id: (slot, part.asks[slot.leaf.id]) for part in some for slot in part.slots}
+        self.leaves = sorted(slots)
+        self.slots = [slots[name][0] for name in self.leaves]
+        super().__init__(slots[name][1] for name in self.leaves)
+        choices: dict[int, list[int]] = {}
+        weights: dict[Fraction, list[int]] = {}
+        for leaf, slot in enumerate(self.slots):
+            if slot.guard:
+                choices.setdefault(id(slot.guard[0].choice), []).append(leaf)
+            if not complete:
+                weights.setdefault(slot.share, []).append(leaf)
+        self.wanted = sum(slots[slot.leaf.id][1] for slot in self.slots if not slot.guard)
+        for leaves in choices.values():
+            count = self.slots[leaves[0]].guard[0].choice.n
+            self.pool(leaves, count)
+            self.wanted += count
+        self.weights = {weight: self.pool(leaves, 0) for weight, leaves in weights.items()}
+        self._seat([item for part in some for item in part.items])
 
-    def _add_node(self) -> int:
-        self._edges.append([])
-        return len(self._edges) - 1
+    def _seat(self, items: Sequence[Item]) -> None:
+        place = {name: leaf for leaf, name in enumerate(self.leaves)}
+        fits: dict[str, set[int]] = {}
+        candidates: dict[str, Candidate] = {}
+        loose: set[str] = set()
+        for option in (option for item in items for option in item.options):
+            slot, name = option.slot, option.candidate.id
+            if slot.most is None or option.inc <= slot.most:
+                candidates[name] = option.candidate
+                fits.setdefault(name, set()).add(place[slot.leaf.id])
+                if slot.most is None:
+                    loose.add(name)
+        self.names = sorted(fits)
+        self.candidates = [candidates[name] for name in self.names]
+        self.fits = [sorted(fits[name]) for name in self.names]
+        self.loose = [name in loose for name in self.names]
+        numbers = {name: number for number, name in enumerate(self.names)}
+        kinds = [0] * len(self.names)
+        self.apart: dict[int, list[int]] = {}
+        count = 0
+        for item in items:
+            members = sorted({numbers[o.candidate.id] for o in item.options if o.candidate.id in numbers})
+            alike: dict[tuple[int, ...], int] = {}
+            for member in members:
+                fitted = tuple(self.fits[member])
+                if fitted not in alike:
+                    alike[fitted] = count
+                    count += 1
+                kinds[member] = alike[fitted]
+            for member in members if len(alike) > 1 else ():
+                self.apart[member] = [other for other in members if kinds[other] != kinds[member]]
+        self.kinds = kinds
 
-    def _join(self, one: int, other: int, room: int) -> int:
-        edge = len(self._to)
-        self._to += [other, one]
-        self._room += [room, 0]
-        self._edges[one].append(edge)
-        self._edges[other].append(edge + 1)
-        return edge
 
-    def _lay_out(self, asks: Sequence[tuple[Slot, int]]) -> dict[str, int]:
-        """The leaves and what follows them; node 0 is the end."""
-        choices: dict[int, tuple[int, int]] = {}
-        weights: dict[Fraction, tuple[int, int]] = {}
-        leaves: dict[str, int] = {}
-        for slot, count in asks:
-            weight = Fraction(0) if self._complete else slot.share
-            if weight not in weights:
-                node = self._add_node()
-                weights[weight] = (node, self._join(node, 0, len(self.options)))
-                self._weights[weight] = weights[weight][1]
-            leaf = leaves[slot.leaf.id] = self._add_node()
-            if not slot.guard:
-                self.wanted += count
-                self._after[slot.leaf.id] = [self._join(leaf, weights[weight][0], count), weights[weight][1]]
-                continue
-            choice = slot.guard[0].choice
-            if id(choice) not in choices:
-                node = self._add_node()
-                choices[id(choice)] = (node, self._join(node, weights[weight][0], choice.n))
-                self.wanted += choice.n
-            node, edge = choices[id(choice)]
-            self._after[slot.leaf.id] = [self._join(leaf, node, count), edge, weights[weight][1]]
-        return leaves
+class Matching:
+    """What is placed, and where. What is placed stays placed, though perhaps elsewhere."""
 
-    def fill(self, costs: Mapping[str, int]) -> bool:
-        """Place the best credentials of all sets that fill most. Returns whether they fill all that is asked for."""
-        order = sorted(self.options, key=costs.__getitem__)
-        if not self._complete:
-            # The weightiest leaves first; then each weight may have as many as it got, and no more.
-            caps: dict[Fraction, int] = {}
-            for edge in self._weights.values():
-                self._room[edge] = 0
-            for weight in sorted(self._weights, reverse=True):
-                before = len(self.placed)
-                self._room[self._weights[weight]] = len(order)
-                for name in order:
-                    self._place(name)
-                caps[weight] = len(self.placed) - before
-            for edge in range(0, len(self._to), 2):
-                self._room[edge] += self._room[edge + 1]
-                self._room[edge + 1] = 0
-            for weight, edge in self._weights.items():
-                self._room[edge] = caps[weight]
-            self.placed.clear()
-            self._kinds.clear()
-        for name in order:
-            self._place(name)
-        return len(self.placed) == self.wanted
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self.at: dict[int, int] = {}
+        self._held: list[list[int]] = [[] for _ in places.above]
+        self._used = [0] * len(places.caps)
+        self._of_kind: dict[object, int] = {}
+        self.stays: set[int] = set()
 
-    def _place(self, name: str) -> None:
-        if name in self.placed or self.kind[name] in self._kinds:
-            return
-        if self._push(self._node[name]):
-            self.placed.add(name)
-            self._kinds.add(self.kind[name])
-
-    def _push(self, start: int) -> bool:
-        """Send one more from a node to the end, along the shortest way there is."""
-        came = self._reach(start)
-        if 0 not in came:
+    def add(self, one: int) -> bool:
+        """Place one more, if there is a way."""
+        kind = self._places.kinds[one]
+        if kind in self._of_kind:
             return False
-        self._follow(came, 0, start)
+        end, into, via = self._search(one, self._places.fits[one])
+        if end < 0:
+            return False
+        self._of_kind[kind] = one
+        self._follow(one, end, into, via)
         return True
 
-    def _reach(self, start: int) -> dict[int, int]:
-        """The nodes that one more could come to, each with the edge by which; the search stops at the end."""
-        came: dict[int, int] = {start: -1}
-        queue = deque([start])
-        to, room, edges = self._to, self._room, self._edges
-        while queue:
-            for edge in edges[queue.popleft()]:
-                if room[edge] and to[edge] not in came:
-                    came[to[edge]] = edge
-                    if to[edge] == 0:
-                        return came
-                    queue.append(to[edge])
-        return came
+    def add_at(self, one: int, leaf: int) -> bool:
+        """Place one more at a leaf, if that has room for it, where it stays."""
+        if any(self._used[pool] >= self._places.caps[pool] for pool in self._places.above[leaf]):
+            return False
+        self._of_kind[self._places.kinds[one]] = one
+        self.stays.add(one)
+        self._put(one, leaf)
+        return True
 
-    def _follow(self, came: Mapping[int, int], end: int, start: int) -> None:
-        while end != start:
-            edge = came[end]
-            self._room[edge] -= 1
-            self._room[edge ^ 1] += 1
-            end = self._to[edge ^ 1]
+    def copy(self) -> Matching:
+        other = Matching(self._places)
+        other.at = dict(self.at)
+        other._held = [list(some) for some in self._held]
+        other._used = list(self._used)
+        other._of_kind = dict(self._of_kind)
+        return other
 
-    def swaps(self, name: str) -> list[str]:
-        """The placed credentials in whose stead another could be placed."""
-        if self.kind[name] in self._kinds:
-            return []
-        return [
-            self._name[node]
-            for node in self._reach(self._node[name])
-            if node in self._name and node != self._node[name]
-        ]
+    def rivals(self, one: int) -> list[int]:
+        """Those in whose stead one that cannot be added could be placed."""
+        mate = self._of_kind.get(self._places.kinds[one])
+        return [mate] if mate is not None else sorted(self._search(one, self._places.fits[one])[2])
 
-    def swap(self, name: str, out: str) -> None:
-        self._follow(self._reach(self._node[name]), self._node[out], self._node[name])
-        self.placed.remove(out)
-        self.placed.add(name)
-        self._kinds.remove(self.kind[out])
-        self._kinds.add(self.kind[name])
+    def swap(self, one: int, out: int) -> None:
+        """Place one in the stead of a rival."""
+        kinds = self._places.kinds
+        del self._of_kind[kinds[out]]
+        self._of_kind[kinds[one]] = one
+        if kinds[one] == kinds[out]:
+            self._put(one, self._lift(out))
+            return
+        _, into, via = self._search(one, self._places.fits[one])
+        self._lift(out)
+        self._follow(one, via[out], into, via)
 
-    def leaves(self) -> dict[str, str]:
-        """Who goes where: in the order of credentials, each to the first leaf that leaves room for the others."""
-        found: dict[str, str] = {}
-        before = self._room[:]
-        for name in sorted(self.placed):
-            own = {leaf: self._edge[name, leaf] for leaf in sorted(self.options[name])}
-            now = next(leaf for leaf, edge in own.items() if not self._room[edge])
-            for leaf, edge in own.items():
-                if leaf == now or self._moved(own[now], now, edge, leaf):
-                    found[name] = leaf
-                    # It stays: there is no way back through it.
-                    self._room[edge] = self._room[edge ^ 1] = 0
+    def _search(self, one: int, leaves: Iterable[int]) -> tuple[int, dict[int, int], dict[int, int]]:
+        """The leaf where a shortest chain of moves ends that makes room for one more at one of some leaves, or -1; who
+        would move to each leaf that was looked at; and for each who might give way the leaf that it would do so for.
+
+        Where a pool is full, whoever is in it may give way; and that is all that can help, as long as it is full."""
+        places, used = self._places, self._used
+        caps, above, below, fits = places.caps, places.above, places.below, places.fits
+        into = dict.fromkeys(leaves, one)
+        via: dict[int, int] = {}
+        opened: set[int] = set()
+        queue = list(into)
+        for leaf in queue:
+            for pool in above[leaf]:
+                if used[pool] >= caps[pool]:
                     break
-            for leaf, edge in own.items():
-                if leaf != found[name]:
-                    self._room[edge] = 0
-        self._room = before
-        return found
+            else:
+                return leaf, into, via
+            if pool in opened:
+                continue
+            opened.add(pool)
+            for crowded in below[pool]:
+                for other in self._held[crowded]:
+                    if other in via or other in self.stays:
+                        continue
+                    via[other] = leaf
+                    for free in fits[other]:
+                        if free not in into and free != crowded:
+                            into[free] = other
+                            queue.append(free)
+        return -1, into, via
 
-    def _moved(self, old: int, now: str, new: int, leaf: str) -> bool:
-        """Move a credential from one leaf to another, if the others can make room."""
-        taken = [old, *self._after[now]]
-        for edge in taken:
-            self._room[edge] += 1
-            self._room[edge ^ 1] -= 1
-        if self._push(self._leaves[leaf]):
-            self._room[new] -= 1
-            self._room[new ^ 1] += 1
-            return True
-        for edge in taken:
-            self._room[edge] -= 1
-            self._room[edge ^ 1] += 1
-        return False
+    def _follow(self, one: int, end: int, into: dict[int, int], via: dict[int, int]) -> None:
+        while (mover := into[end]) != one:
+            self._lift(mover)
+            self._put(mover, end)
+            end = via[mover]
+        self._put(one, end)
+
+    def _lift(self, one: int) -> int:
+        leaf = self.at.pop(one)
+        self._held[leaf].remove(one)
+        for pool in self._places.above[leaf]:
+            self._used[pool] -= 1
+        return leaf
+
+    def _put(self, one: int, leaf: int) -> None:
+        self.at[one] = leaf
+        self._held[leaf].append(one)
+        for pool in self._places.above[leaf]:
+            self._used[pool] += 1
+
+    def settle(self) -> None:
+        """In the order of candidates, move each to the first leaf that leaves room for the others."""
+        for one in sorted(self.at):
+            now = self._lift(one)
+            for leaf in self._places.fits[one]:
+                if leaf == now:
+                    self._put(one, leaf)
+                    break
+                end, into, via = self._search(one, (leaf,))
+                if end >= 0:
+                    self._follow(one, end, into, via)
+                    break
+            self.stays.add(one)
+
+
+def fill(board: Board, order: Sequence[int]) -> Matching:
+    """The best of all sets that fill most, where `order` is from the best to the worst."""
+    if board.weights:
+        # The weightiest leaves first; then each weight may have as many as it got, and no more.
+        first = Matching(board)
+        for _, pool in sorted(board.weights.items(), reverse=True):
+            before = len(first.at)
+            board.caps[pool] = len(order)
+            for one in order:
+                if one not in first.at:
+                    first.add(one)
+            board.caps[pool] = len(first.at) - before
+    matching = Matching(board)
+    for one in order:
+        matching.add(one)
+    return matching

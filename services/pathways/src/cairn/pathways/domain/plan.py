@@ -178,12 +178,15 @@ class Ranks:
         for c in every:
             if c.holding.grade is not None:
                 grades.setdefault(c.kind, []).append(c.holding.grade)
+        self.passed_over: dict[str, int] = {}
+        """How many better grades are in its class."""
         self._base: dict[str, int] = {}
         for place, name in enumerate(ids):
             self._base[name] = -(1 << (id_base + place))
         for c in candidates:
             grade = c.holding.grade
             passed_over = sum(_better(other, grade) for other in grades[c.kind]) if grade is not None else 0
+            self.passed_over[c.id] = passed_over
             self._base[c.id] += (
                 (c.outside << outside_base)
                 + (1 << count_base)

@@ -55,10 +55,12 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`allocation` is None if none completes; unless `exact`, that is not proven, nor is an allocation the best."""
+    """`allocation` is None if none completes; unless `exact`, that is not proven, nor is an allocation the best.
+    Unless `best`, it was not looked for the best."""
 
     allocation: Allocation | None
     exact: bool
+    best: bool = True
 
 
 # What was decided on the way to a state: a holding given to leaves, or a branch that counts.
