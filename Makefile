@@ -22,6 +22,9 @@ status: install-run ## how a running system does (OF=http://127.0.0.1:8080 a gat
 dead-letters: install-run ## what waits for somebody: dead letters and stuck awards (REPLAY=1 tries them again; OF=http://… KEY=… elsewhere)
 	@$(BIN)/python -m cairn.onebox letters $(if $(OF),$(OF) $(or $(KEY),operator-key.json)) $(if $(REPLAY),replay)
 
+replay: install-run ## rebuild what pathways heard from the first event on, beside `make run`: the state hash must stay the same
+	@$(BIN)/python -m cairn.onebox replay
+
 clean: ## remove the data of this checkout, and what was left running in it
 	@if [ -e .cairn ]; then dev/install.sh run && $(BIN)/python -m cairn.onebox clean; fi
 
@@ -90,5 +93,5 @@ bench-%: install ## one benchmark, as in docs/benchmarks.md: make bench-system
 compose: ## write .env with fresh secrets for docker compose, unless there is one
 	@sh deploy/compose/env.sh
 
-.PHONY: help run story status dead-letters clean distclean install install-run format lock openapi test lint types walls events-check unit \
+.PHONY: help run story status dead-letters replay clean distclean install install-run format lock openapi test lint types walls events-check unit \
   integration e2e fuzz compose

@@ -84,3 +84,18 @@ def test_the_framework_that_is_shown_is_one_and_every_form_of_node_limit_and_dec
     kinds = asked["paths"]["/v1/learners/{learner}/decisions"]["post"]["requestBody"]["content"]["application/json"]
     words = set(re.findall(r"`(\w+)`", page))
     assert words >= {*kinds["schema"]["discriminator"]["mapping"], *LIST_KEYS}
+
+
+def test_every_promise_that_is_cited_is_told() -> None:
+    """`S14` in a comment, and `test_s14_` in a name, must mean something to whoever has only this repository."""
+    told = set(re.findall(r"^\| ([SR]\d+) \|", (ROOT / "docs" / "promises.md").read_text("utf-8"), re.MULTILINE))
+    sources = [path for folder in ("libs", "services", "tests", "dev") for path in (ROOT / folder).rglob("*.py")]
+    cited = {
+        f"{kind.upper()}{int(number)}"
+        for path in sources
+        for kind, number in re.findall(
+            r"(?:\btest_|\(|, )([srSR])(\d{1,2})(?=_|\)|, [SR]\d|:)", path.read_text("utf-8")
+        )
+    }
+    assert len(cited) > 30
+    assert cited <= told

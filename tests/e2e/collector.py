@@ -27,11 +27,14 @@ class Seen:
 class Collector:
     def __init__(self) -> None:
         self.spans: list[Seen] = []
+        self.raw = bytearray()
+        """All that was sent, as it came."""
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
+                collector.raw += body
                 collector.spans += _seen(ExportTraceServiceRequest.FromString(body))
                 self.send_response(200)
                 self.send_header("content-length", "0")

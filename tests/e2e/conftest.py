@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import pytest
 
 from cairn.onebox.box import Box
 from cairn.onebox.home import Home
-from cairn.provision.postgres import Cluster
-from cairn.provision.postgres.places import binaries
+from cairn.provision.postgres import running_in
 
 Boxes = Callable[..., Box]
 
@@ -37,10 +35,7 @@ def boxes(tmp_path_factory: pytest.TempPathFactory) -> Generator[Boxes]:
 
 def sql(box: Box, database: str, statement: str) -> str:
     """What PostgreSQL's superuser does to one of the box's databases."""
-    home = box.folder / "postgres"
-    password, port = json.loads((home / "passwords.json").read_text())["postgres"], (home / "port").read_text().strip()
-    cluster = Cluster(f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres", psql=binaries(None) / "psql")
-    return cluster.run(statement, database=database)
+    return running_in(box.folder / "postgres").run(statement, database=database)
 
 
 @pytest.fixture(scope="session")

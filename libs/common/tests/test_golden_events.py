@@ -194,3 +194,32 @@ def test_the_command_says_so_by_its_exit_code(tmp_path: Path) -> None:
     assert (run.returncode, run.stderr) == (0, "")
     assert main(["thaw"]) == 2
     assert main([]) == 2
+
+
+def _before(event_type: str, data: dict[str, Any]) -> dict[str, Any]:
+    """What a producer of before says: only what was always needed."""
+    required = json.loads((GOLDEN / f"{event_type}.schema.json").read_text())["required"]
+    return {name: value for name, value in data.items() if name in required}
+
+
+@pytest.mark.parametrize("event_type", sorted(MODELS))
+def test_r11_producers_and_consumers_of_before_now_and_after_understand_each_other(event_type: str) -> None:
+    """Three who say it, three who hear it; each hears what it knows, as it was said."""
+    now = decode((GOLDEN / f"{event_type}.example.json").read_bytes())
+    said = {
+        "before": _before(event_type, dict(now.data)),
+        "now": dict(now.data),
+        "after": {**now.data, "laterField": {"a": ["b"]}, "laterFlag": True},
+    }
+    model = MODELS[event_type]
+    later: type[Fact] = type("Later", (model,), {"__annotations__": {"laterFlag": bool}, "laterFlag": False})
+    frozen = Draft202012Validator(json.loads((GOLDEN / f"{event_type}.schema.json").read_text()))
+    for who, data in said.items():
+        envelope = json.loads((GOLDEN / f"{event_type}.example.json").read_bytes()) | {"data": data}
+        if who == "after":
+            envelope["laterattribute"] = "x"
+        heard = decode(json.dumps(envelope).encode())
+        assert [error.message for error in frozen.iter_errors(heard.data)] == [], who
+        known = fact_of(heard).to_json()
+        assert known.items() >= {name: value for name, value in data.items() if name in known}.items(), who
+        assert later.model_validate(heard.data).to_json().items() >= known.items(), who

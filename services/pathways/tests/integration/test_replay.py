@@ -1,20 +1,26 @@
 """R8 over the bus: the log is the record, from which everything that was heard can be heard again."""
 
+import asyncio
 import random
+from dataclasses import replace
 from functools import partial
 
 import pytest
+from pydantic import SecretStr
 
 from cairn.common.consumer import Consumer
 from cairn.common.db import EVERY_TENANT
-from cairn.common.events import topic_of
+from cairn.common.events import fact_of, topic_of
 from cairn.pathways import consumers
+from cairn.pathways.deps import Deps
+from cairn.pathways.settings import PathwaysSettings
 from cairn.pathways.use_cases.replay import LogIsEmpty, replay
+from cairn.provision.postgres import Cluster
 from cairn.provision.pytest_plugin import Transport
 
 from .conftest import Service
 from .test_convergence import RULES, play, story
-from .world import HOME, MARCH, Log, catalogue
+from .world import HOME, MARCH, NOW, Log, catalogue, framework
 
 
 async def publish(transport: Transport, events: list) -> None:
@@ -69,6 +75,67 @@ async def test_r8_a_replay_from_0_gives_the_same_state(service: Service, transpo
     assert ("events", done.events, done.events) in shown
     again = await replay(service.worker, transport.pathways, consumers.TOPICS, lambda *_: None)
     assert again.before == again.after == expected
+
+
+class Cut(Exception):
+    """The power fails."""
+
+
+@pytest.mark.parametrize("at", ["events", "learners"])
+@pytest.mark.parametrize("transport", ["postgres"], indirect=True)
+async def test_r8_a_replay_that_is_cut_off_has_done_nothing_and_the_next_one_does_it_all(
+    service: Service, transport: Transport, log: Log, at: str
+) -> None:
+    offered = catalogue()
+    heard = [*offered, *(each for who in ("ada", "bo", "cy") for each in log.issued(f"lrn_{who}", "stats"))]
+    await publish(transport, heard)
+    await consume(service, transport, len(heard))
+    await service.publish(RULES[0])
+    await service.backfill()
+    before = await service.state()
+
+    def cut(what: str, done: int, of: int) -> None:
+        if what == at and done:
+            raise Cut
+
+    with pytest.raises(Cut):
+        await replay(service.worker, transport.pathways, consumers.TOPICS, cut)
+    assert await service.state() == before, "nothing was forgotten, nothing half-built"
+    shown: list[tuple[str, int, int]] = []
+    done = await replay(service.worker, transport.pathways, consumers.TOPICS, lambda *now: shown.append(now))
+    assert done.before == done.after == before == await service.state()
+    assert [now for now in shown if now[0] == "learners"][-1][1:] == (3, 3)
+    assert all(done <= of for _, done, of in shown)
+
+
+@pytest.mark.parametrize("transport", ["postgres"], indirect=True)
+async def test_a_restored_backup_catches_up_by_the_log_and_says_again_what_it_awards(
+    service: Service, transport: Transport, log: Log, postgres_server: Cluster, settings: PathwaysSettings
+) -> None:
+    offered = catalogue()
+    early = [*offered, *log.issued("lrn_ada", "stats")]
+    await publish(transport, early)
+    await consume(service, transport, len(early))
+    await service.publish(framework("stats"))
+    await service.backfill()
+    backup = await asyncio.to_thread(postgres_server.restored, service.database)
+    # After the backup, one earns the qualification and another loses it.
+    late = [*log.issued("lrn_bo", "stats"), *log.status("revoked", "lrn_ada", "stats", NOW)]
+    await publish(transport, late)
+    await consume(service, transport, len(late))
+    expected, [award] = await service.state(), await service.awards("lrn_bo")
+    told = settings.model_copy(update={"database_url": SecretStr(backup.url)})
+    worker = replace(Deps.wire(told, worker=True), now=service.worker.now, clock=service.worker.clock)
+    restored = replace(service, worker=worker)
+    try:
+        assert await restored.state() != expected
+        done = await replay(worker, transport.pathways, consumers.TOPICS, lambda *_: None, announce=True)
+        assert (await restored.state(), done.after, done.awards) == (expected, expected, 2)
+        said = [fact_of(event) for event in await restored.said("qualification.completed.v1")]
+        assert [fact.award for fact in said if fact.learner == "lrn_bo"] == [award["id"]]  # type: ignore[union-attr]
+        assert [event.key for event in await restored.said("qualification.lapsed.v1")] == ["lrn_ada"]
+    finally:
+        await worker.database.close()
 
 
 @pytest.mark.parametrize("transport", ["postgres"], indirect=True)

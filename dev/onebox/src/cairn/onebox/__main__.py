@@ -3,6 +3,7 @@
 Kubernetes: ADDRESS is its gateway's, KEY the file of the operator's key.
 `python -m cairn.onebox status [ADDRESS | namespace/NAME]` shows how a running system does.
 `python -m cairn.onebox letters [ADDRESS KEY] [replay]` shows dead letters and stuck awards, and tries them again.
+`python -m cairn.onebox replay` rebuilds pathways from the log of the onebox that runs here.
 
 Environment: `CAIRN_PORT` (8080), `CAIRN_DATA` (`.cairn` in the current folder), `STORY=0` to serve only,
 `CAIRN_STORY_LEARNERS` (240); `CAIRN_BUS=kafka` with `CAIRN_KAFKA_BOOTSTRAP_SERVERS` to use a Kafka of one's own.
@@ -23,7 +24,7 @@ from rich.console import Console
 from cairn.onebox import letters
 from cairn.onebox.home import AlreadyRunning, Home
 from cairn.onebox.layout import kafka_of
-from cairn.onebox.run import Options, run, tokens_of
+from cairn.onebox.run import NothingRuns, Options, command_beside, run, tokens_of
 from cairn.onebox.status import NothingToSee, show, told
 from cairn.onebox.story import Access, StoryFailed, play
 from cairn.onebox.story.show import WIDTH
@@ -41,6 +42,8 @@ def main(arguments: list[str]) -> int:
             case ["story", address, key]:
                 _story(folder, address.rstrip("/"), Path(key))
                 return 0
+            case ["replay"]:
+                return command_beside(folder, kafka_of(os.environ), "pathways", "replay")
             case ["letters", *where, "replay"] if len(where) in {0, 2}:
                 return 1 if _letters(folder, where, replay=True) else 0
             case ["letters", *where] if len(where) in {0, 2}:
@@ -52,7 +55,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 sys.stderr.write(f"{__doc__}\n")
                 return 2
-    except (AlreadyRunning, NothingToSee, StoryFailed) as error:
+    except (AlreadyRunning, NothingRuns, NothingToSee, StoryFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 

@@ -137,7 +137,11 @@ class Layout:
         return Part(f"{service}-api", _module(f"cairn.{service}", "api"), self._service(service) | tls)
 
     def worker(self, service: str) -> Part:
-        return Part(f"{service}-worker", _module(f"cairn.{service}", "worker"), self._service(service))
+        return self.command(service, "worker")
+
+    def command(self, service: str, *words: str) -> Part:
+        """A service's own command, told what its worker is told. It ends by itself."""
+        return Part(f"{service}-{words[0]}", _module(f"cairn.{service}", *words), self._service(service))
 
     def origin(self, service: str) -> str:
         """Where an API listens."""

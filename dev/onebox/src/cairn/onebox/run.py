@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from cairn.onebox.home import SERVICES, Home, Secrets, write_private
 from cairn.onebox.layout import KafkaAccess, Layout, Ports, choose_ports
 from cairn.onebox.story import TENANTS, Access, StoryFailed, play
 from cairn.onebox.supervisor import PartFailed, Patience, PostgresKeeper, ProcessKeeper, Supervisor, run_to_end
-from cairn.provision.postgres import EmbeddedPostgres
+from cairn.provision.postgres import Cluster, EmbeddedPostgres, running_in
 from cairn.provision.processes import tail
 
 SERVING: Final = "Ctrl-C stops"
@@ -33,6 +34,10 @@ _PATIENCE: Final = Patience()
 
 class StartFailed(RuntimeError):
     """The system did not become ready. The message says what to look at."""
+
+
+class NothingRuns(RuntimeError):
+    """No onebox runs from the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ class _Run:
         postgres = PostgresKeeper(server, say=self._say, changed=self._supervisor.changed, patience=_PATIENCE)
         self._supervisor.add(postgres)
         await postgres.ready.wait()
-        databases, bus = await asyncio.to_thread(_provide, server)
+        databases, bus = await asyncio.to_thread(_provide, server.cluster)
         self._say(f"PostgreSQL on port {server.port}")
         tls = tls_of(os.environ, self._home.folder / "tls")
         return Layout(ports, secrets, databases, bus, self._options.kafka, tls)
@@ -180,8 +185,17 @@ class _Run:
         self._console.print(f"\n[bold]{SERVING}[/]", highlight=False)
 
 
-def _provide(server: EmbeddedPostgres):
-    cluster = server.cluster
+def command_beside(folder: Path, kafka: KafkaAccess | None, service: str, *words: str) -> int:
+    """A service's own command beside the onebox that runs from `folder`; its exit code. Raises NothingRuns."""
+    home = Home(folder)
+    if not home.processes():
+        raise NothingRuns(f"nothing runs in {folder}: `make run` starts it")
+    databases, bus = _provide(running_in(home.postgres))
+    part = Layout(choose_ports(8080), home.secrets(), databases, bus, kafka).command(service, *words)
+    return subprocess.run(part.arguments, env=dict(part.env), check=False).returncode
+
+
+def _provide(cluster: Cluster):
     return {service: cluster.service(service) for service in SERVICES}, cluster.bus(SERVICES)
 
 

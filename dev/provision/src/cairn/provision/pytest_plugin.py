@@ -13,9 +13,10 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -128,6 +129,38 @@ _TRUNCATE = """
          WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'
     ); END $$
 """
+
+
+@asynccontextmanager
+async def migrated_further(database: ServiceDatabase) -> AsyncGenerator[None]:
+    """Inside, every table has what a later version may add: columns that may be null, or that have a default."""
+    from cairn.common.db import Database
+
+    owner = Database(database.owner_url, pool=1)
+
+    async def change(statement: str) -> None:
+        async with owner.connection() as connection:
+            await connection.exec_driver_sql(statement)
+            await connection.commit()
+
+    await change(_ADD)
+    try:
+        yield
+    finally:
+        await change(_TAKE_BACK)
+        await owner.close()
+
+
+_EACH: Final = """
+    DO $$ DECLARE t text; BEGIN
+        FOR t IN SELECT quote_ident(relname) FROM pg_class
+                  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version' LOOP
+            EXECUTE 'ALTER TABLE ' || t || ' %s';
+        END LOOP;
+    END $$
+"""
+_ADD: Final = _EACH % "ADD COLUMN later_note text, ADD COLUMN later_flag boolean NOT NULL DEFAULT false"
+_TAKE_BACK: Final = _EACH % "DROP COLUMN later_note, DROP COLUMN later_flag"
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, set_span_in_context
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -25,6 +26,9 @@ from cairn.common.telemetry import REQUEST_SECONDS, REQUESTS, span_context
 _tracer = trace.get_tracer(__name__)
 
 _PREFIX: Final = re.compile(r"(/[a-z0-9-]{1,40}){1,4}")
+
+OURS_ALONE: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own spans and records show paths, queries and exceptions, and those name learners (S30)."""
 
 _FULL: Final = "The service holds as many requests as it has room for."
 
@@ -58,6 +62,7 @@ def create_app(
         openapi_url="/openapi.json",
         docs_url="/docs",
         redoc_url=None,
+        telemetry=OURS_ALONE,
     )
     app.state.settings = settings
     app.state.database = database

@@ -165,12 +165,17 @@ _STORE: Final = text("""
     VALUES (:tenant, :id, :consumer, :topic, :partition, :position, :type, :key, :code, :detail, :body, now() + :kept)
     ON CONFLICT (consumer, topic, partition, position) DO NOTHING
 """)
-_LIST: Final = text("""
-    SELECT * FROM dead_letters
+# By name: what a later version adds to the table must not change what a statement that is in use answers.
+_SHOWN: Final = """
+    id, tenant_id, consumer, topic, partition, position, event_type, subject_key, code, detail, at, expires_at,
+    replayed_at
+"""
+_LIST: Final = text(f"""
+    SELECT {_SHOWN} FROM dead_letters
      WHERE (cast(:consumer AS text) IS NULL OR consumer = :consumer)
        AND (cast(:before AS timestamptz) IS NULL OR at < :before) AND expires_at > now()
        AND (NOT :unsettled OR replayed_at IS NULL)
      ORDER BY at DESC LIMIT :limit
-""")
-_OPEN: Final = text("SELECT * FROM dead_letters WHERE id = :id AND expires_at > now()")
-_REPLAYED: Final = text("UPDATE dead_letters SET replayed_at = now() WHERE id = :id RETURNING *")
+""")  # noqa: S608
+_OPEN: Final = text(f"SELECT {_SHOWN}, body FROM dead_letters WHERE id = :id AND expires_at > now()")  # noqa: S608
+_REPLAYED: Final = text(f"UPDATE dead_letters SET replayed_at = now() WHERE id = :id RETURNING {_SHOWN}")  # noqa: S608

@@ -2,7 +2,8 @@
 
 AES-256-GCM from `cryptography`, a fresh 96-bit nonce each time, and the place of the data as associated data, so that a
 sealed value moved to another row or column does not open. Destroying a learner's wrapped key makes every copy
-of their data unreadable, those in backups included.
+of their data unreadable but those that have the key beside them: a backup of the whole database, until it is erased in
+there too (docs/operations.md).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import Counter, Histogram
 
-from cairn.common.app import health_router
+from cairn.common.app import OURS_ALONE, health_router
 from cairn.common.db import Database
 from cairn.common.problem import Problems
 from cairn.common.settings import Settings
@@ -130,7 +130,7 @@ async def _guard(part: Awaitable[None], stopping: asyncio.Event) -> None:
 
 
 def _health_server(settings: Settings, database: Database) -> uvicorn.Server:
-    app = FastAPI(openapi_url=None)
+    app = FastAPI(openapi_url=None, telemetry=OURS_ALONE)
     Problems(settings.errors_url, {}).install(app)
     app.include_router(health_router(database.ping))
     server = uvicorn.Server(uvicorn_config(settings, app, settings.health_port))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
+from cairn.common.bus import open_bus
 from cairn.common.upkeep import work
 from cairn.issuance.consumers import TOPICS, TYPES, handle
 from cairn.issuance.deps import Deps
 from cairn.issuance.jobs import jobs
 from cairn.issuance.settings import IssuanceSettings
+from cairn.issuance.use_cases import erasures
 
 
 async def run(settings: IssuanceSettings) -> None:
@@ -17,3 +20,16 @@ async def run(settings: IssuanceSettings) -> None:
     await work(
         settings, deps.database, deps.vault, jobs=jobs(deps), topics=TOPICS, handle=partial(handle, deps), types=TYPES
     )
+
+
+async def erase_again(settings: IssuanceSettings) -> int:
+    """`erase-again`: a backup was restored, and nothing else runs yet: erase whom the log says was erased."""
+    deps = Deps.wire(settings, worker=True)
+    bus = await open_bus(settings)
+    try:
+        found = await erasures.again(deps, bus)
+    finally:
+        await bus.close()
+        await deps.close()
+    sys.stdout.write(f"{found.said:,} learners were erased, says the log; {found.erased:,} of them had come back\n")
+    return 0

@@ -29,19 +29,33 @@ async def run(settings: PathwaysSettings) -> None:
 
 async def replay(settings: PathwaysSettings) -> int:
     """`replay`: rebuild holdings, merges and audits from the log. Exit code 1 where that changed anything."""
+    found = await _replay(settings, announce=False)
+    sys.stdout.write(f"{found.awards:,} awards differ from what the audits say; none was changed\n")
+    return 0 if found.before == found.after and not found.awards else 1
+
+
+async def catch_up(settings: PathwaysSettings) -> int:
+    """`catch-up`: the same for a database that was restored; awards made since the backup are made and said again."""
+    found = await _replay(settings, announce=True)
+    sys.stdout.write(f"{found.awards:,} awards were brought up to date\n")
+    return 0
+
+
+async def _replay(settings: PathwaysSettings, *, announce: bool) -> replaying.Replayed:
     deps = Deps.wire(settings, worker=True)
     bus = await open_bus(settings)
-    shown = 0.0
+    shown, line = 0.0, ""
 
     def progress(what: str, done: int, of: int) -> None:
-        nonlocal shown
-        if done == of or time.monotonic() - shown > 1:
-            shown = time.monotonic()
-            sys.stderr.write(f"\r{done:,} of {of:,} {what}   ")
+        nonlocal shown, line
+        if done == of or what != line or time.monotonic() - shown > 0.2:
+            start = "\n" if line not in {"", what} else "\r"
+            shown, line = time.monotonic(), what
+            sys.stderr.write(f"{start}{what:8} {_bar(done, of)}  {done:,} of {of:,}   ")
             sys.stderr.flush()
 
     try:
-        found = await replaying.replay(deps, bus, consumers.TOPICS, progress)
+        found = await replaying.replay(deps, bus, consumers.TOPICS, progress, announce=announce)
     finally:
         await bus.close()
         await deps.database.close()
@@ -49,9 +63,13 @@ async def replay(settings: PathwaysSettings) -> int:
     sys.stdout.write(
         f"\n{found.events:,} events, {found.skipped:,} of them not to be taken\n"
         f"state {found.after}: {'as before' if same else f'was {found.before}'}\n"
-        f"{found.awards:,} awards differ from what the audits say; none was changed\n"
     )
-    return 0 if same and not found.awards else 1
+    return found
+
+
+def _bar(done: int, of: int) -> str:
+    share = done / of if of else 1
+    return f"{'#' * int(share * 30):30} {share:4.0%}"
 
 
 async def progress(settings: PathwaysSettings) -> int:
@@ -62,12 +80,10 @@ async def progress(settings: PathwaysSettings) -> int:
             async with deps.database.transaction(EVERY_TENANT) as tx:
                 rows = await frameworks.under_way(tx)
             for row in rows:
-                done = row["looked_at"] / row["of"] if row["of"] else 1
-                bar = "#" * int(done * 30)
+                done, of = row["looked_at"], row["of"]
                 sys.stdout.write(
-                    f"{row['what']:8} {bar:30} {done:4.0%}  {row['looked_at']:,} of {row['of']:,} learners,"
-                    f" {row['awarded']:,} awards  {row['title']} {row['version']}"
-                    f"{' (paused)' if row['paused'] else ''}\n"
+                    f"{row['what']:8} {_bar(done, of)}  {done:,} of {of:,} learners, {row['awarded']:,} awards"
+                    f"  {row['title']} {row['version']}{' (paused)' if row['paused'] else ''}\n"
                 )
             sys.stdout.flush()
             if not rows:

@@ -1,7 +1,7 @@
 """Embedded PostgreSQL, and databases and roles on it or on a server that is given."""
 
 from cairn.provision.postgres.cluster import BusDatabase, Cluster, PostgresError, ServiceDatabase
-from cairn.provision.postgres.server import EmbeddedPostgres, destroy, temporary_postgres
+from cairn.provision.postgres.server import EmbeddedPostgres, destroy, running_in, temporary_postgres
 
 __all__ = [
     "BusDatabase",
@@ -10,5 +10,6 @@ __all__ = [
     "PostgresError",
     "ServiceDatabase",
     "destroy",
+    "running_in",
     "temporary_postgres",
 ]

@@ -129,6 +129,16 @@ class Cluster:
         self._provide(name, owner, original.role)
         return ServiceDatabase(name, original.role, self.url(original.role, name), self.url(owner, name))
 
+    def restored(self, original: ServiceDatabase) -> ServiceDatabase:
+        """A new database with what a backup of `original` holds, made and read as an operator would."""
+        self._count += 1
+        name = self._name(f"restored_{os.getpid()}_{self._count}")
+        owner = unquote(urlsplit(original.owner_url).username or "")
+        self._provide(name, owner, original.role)
+        dump = self._program("pg_dump", "--format=custom", "-d", self._admin_without_password(original.name))
+        self._program("pg_restore", "--clean", "--if-exists", "-d", self._admin_without_password(name), stdin=dump)
+        return ServiceDatabase(name, original.role, self.url(original.role, name), self.url(owner, name))
+
     def drop(self, database: str) -> None:
         """Drop one of our databases, whoever is connected to it."""
         self.run(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
@@ -148,21 +158,25 @@ class Cluster:
 
     def run(self, sql: str, *, database: str | None = None, env: Mapping[str, str] | None = None) -> str:
         """What the superuser's `sql` (psql's meta-commands included) answers, unaligned. Raises PostgresError."""
+        name = database or urlsplit(self.admin_url).path.removeprefix("/") or "postgres"
+        words = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self._admin_without_password(name)]
+        return self._program("psql", *words, stdin=sql.encode(), env=env).decode().strip()
+
+    def _program(self, name: str, *words: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+        """What one of PostgreSQL's programs prints. Raises PostgresError."""
         parts = urlsplit(self.admin_url)
-        name = database or parts.path.removeprefix("/") or "postgres"
         # The password goes by the environment: everybody can read a command line.
         secret = {"PGPASSWORD": unquote(parts.password)} if parts.password else {}
         done = subprocess.run(
-            [self.psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self._admin_without_password(name)],
-            input=sql,
+            [self.psql.with_name(name), *words],
+            input=stdin,
             capture_output=True,
-            text=True,
             check=False,
             env={"PATH": os.defpath, "LANG": "C", "PGCONNECT_TIMEOUT": "10", **secret, **(env or {})},
         )
         if done.returncode != 0:
-            raise PostgresError(f"psql: {done.stderr.strip()}")
-        return done.stdout.strip()
+            raise PostgresError(f"{name}: {done.stderr.decode().strip()}")
+        return done.stdout
 
     def _provide(self, database: str, owner: str, role: str) -> None:
         script = (files("cairn.provision.postgres") / "database.sql").read_text("utf-8")

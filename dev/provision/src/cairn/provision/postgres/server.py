@@ -206,6 +206,13 @@ class EmbeddedPostgres:
         return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", "HOME": str(self._home)}
 
 
+def running_in(home: Path) -> Cluster:
+    """The server that another process runs in `home`. Raises FileNotFoundError where none ever did."""
+    passwords, port = Passwords(home / "passwords.json"), int((home / "port").read_text())
+    url = f"postgresql://{SUPERUSER}:{passwords[SUPERUSER]}@127.0.0.1:{port}/postgres"
+    return Cluster(url, psql=binaries(Account.unprivileged()) / "psql", passwords=passwords)
+
+
 def destroy(home: Path) -> None:
     """End what runs in `home` and was left behind, and remove it, linked folder included. Nothing there is fine.
 

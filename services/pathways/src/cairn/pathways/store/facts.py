@@ -304,6 +304,11 @@ async def page_of_learners(tx: Transaction, after: str, limit: int) -> list[Lear
     return [Learner(row["id"], row["tenant_id"], row["erased_at"] is not None) for row in rows]
 
 
+async def count_learners(tx: Transaction) -> int:
+    [row] = await tx.rows(text("SELECT count(*) AS many FROM learners"))
+    return row["many"]
+
+
 async def clear(tx: Transaction) -> None:
     """Forget what can be heard again, and what was concluded from it; not the awards, which were announced."""
     for table in ("audits", "due", "holding_status", "holdings", "aliases", "achievements", "learners"):

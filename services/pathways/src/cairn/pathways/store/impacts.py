@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy import RowMapping, text
 
 from cairn.common.db import Transaction
 
+_COLUMNS: Final = """
+    tenant_id, framework_id, digest, asked_by, asked_at, learners, cursor, looked_at, audited, new_awards, gain, lose,
+    stand, finished_at
+"""
 Outcome = Literal["gain", "lose", "stand"]
 
 
@@ -42,16 +46,17 @@ async def start(tx: Transaction, tenant: str, framework_id: str, digest: str, by
 
 
 async def report(tx: Transaction, framework_id: str) -> RowMapping | None:
-    return await tx.row(text("SELECT * FROM impacts WHERE framework_id = :id"), {"id": framework_id})
+    statement = f"SELECT {_COLUMNS} FROM impacts WHERE framework_id = :id"  # noqa: S608
+    return await tx.row(text(statement), {"id": framework_id})
 
 
 async def take(tx: Transaction) -> RowMapping | None:
     """One that is not finished, locked; others pass over it."""
     return await tx.row(
-        text("""
-            SELECT * FROM impacts WHERE finished_at IS NULL ORDER BY asked_at, framework_id
+        text(f"""
+            SELECT {_COLUMNS} FROM impacts WHERE finished_at IS NULL ORDER BY asked_at, framework_id
              LIMIT 1 FOR UPDATE SKIP LOCKED
-        """)
+        """)  # noqa: S608
     )
 
 

@@ -2,7 +2,8 @@
 
 It is one transaction: batches wait for it, requests see what was there before, and if it is cut off nothing happened.
 Awards are not rebuilt: they were announced, and what was announced is history. Where the rebuilt audits would change
-one, that is counted, and nothing more.
+one, that is counted, and nothing more. A database that was restored from a backup knows less than was announced: there
+they are made and said, which repeats what was said, since an award's id follows from its facts.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from cairn.common.bus import Bus, Record, Subscription
+from cairn.common.bus.whole import whole
 from cairn.common.consumer import Poison
 from cairn.common.db import EVERY_TENANT, Transaction
 from cairn.common.events import MODELS, MalformedEvent, decode
@@ -22,7 +24,6 @@ from cairn.pathways.store import facts
 from cairn.pathways.store.state import state_hash
 from cairn.pathways.use_cases import intake
 from cairn.pathways.use_cases.auditing import Touch, reaudit
-from cairn.pathways.use_cases.whole_log import whole
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -44,8 +45,13 @@ class LogIsEmpty(RuntimeError):
     """The log says nothing although something was heard of before: a wrong address, surely, and no reason to forget."""
 
 
-async def replay(deps: Deps, bus: Bus, topics: Sequence[str], progress: Progress) -> Replayed:
-    """Raises LogIsEmpty, and whatever the bus or the database raises; then nothing has changed."""
+async def replay(
+    deps: Deps, bus: Bus, topics: Sequence[str], progress: Progress, *, announce: bool = False
+) -> Replayed:
+    """`announce` is for a database that was restored: awards change, and it is said.
+
+    Raises LogIsEmpty, and whatever the bus or the database raises; then nothing has changed.
+    """
     # A group of its own, whose name begins with the service's as the broker's rules ask for.
     subscription = await bus.subscribe(topics, f"pathways-replay-{secrets.token_hex(4)}")
     try:
@@ -59,7 +65,7 @@ async def replay(deps: Deps, bus: Bus, topics: Sequence[str], progress: Progress
             events, skipped = await _hear(tx, subscription, progress)
             if knew and not events:
                 raise LogIsEmpty
-            awards = await _audit_all(tx, deps, progress)
+            awards = await _audit_all(tx, deps, progress, announce=announce)
             after = await state_hash(tx)
             await tx.commit()
     finally:
@@ -101,12 +107,12 @@ async def _store(tx: Transaction, records: Iterable[Record]) -> int:
     return skipped + len(told) - len(right)
 
 
-async def _audit_all(tx: Transaction, deps: Deps, progress: Progress) -> int:
-    after, done, awards = "", 0, 0
+async def _audit_all(tx: Transaction, deps: Deps, progress: Progress, *, announce: bool) -> int:
+    after, done, awards, of = "", 0, 0, await facts.count_learners(tx)
     while window := await facts.page_of_learners(tx, after, deps.settings.backfill_window):
         learners = {learner.id: learner for learner in window}
         touches = {who: Touch(everything=True) for who in learners}
-        awards += (await reaudit(tx, deps, learners, touches, announce=False)).awards
+        awards += (await reaudit(tx, deps, learners, touches, announce=announce)).awards
         after, done = window[-1].id, done + len(window)
-        progress("learners", done, done)
+        progress("learners", done, of)
     return awards

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cairn.common.bus import Bus
+from cairn.common.bus.whole import whole
 from cairn.common.db import EVERY_TENANT
 from cairn.common.events import MalformedEvent, decode, fact_of
 from cairn.common.events.models import DecisionsSealed
 from cairn.pathways.deps import Deps
 from cairn.pathways.store import decisions
-from cairn.pathways.use_cases.whole_log import whole
 
 Heads = Mapping[tuple[str, str], DecisionsSealed]
 """By tenant and learner, the furthest head of the chain that was ever said."""

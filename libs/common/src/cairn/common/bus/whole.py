@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from cairn.common.bus import Record, Subscription
+from cairn.common.bus.contract import Record, Subscription
 
 _BATCH: Final = 1000
 _PATIENCE: Final = 3
