@@ -41,11 +41,11 @@ _GRADE: Final = "urn:uuid:f6ab24cd-86e8-4eaf-b8c6-ded74e8fd41c"
 _SCORE: Final = "urn:uuid:1e7b0d3a-5df1-4a3b-8a2b-7f7e3d2a9c10"
 
 
-def unsigned(issuer: str, learner: int) -> dict[str, Any]:
-    """The credential of one learner, without its proof."""
+def unsigned(issuer: str, learner: int, course: int = 1) -> dict[str, Any]:
+    """The credential of one learner for the achievement of one course, without its proof."""
     earned = CREATED - timedelta(days=learner % 28)
     achievement = Achievement(
-        id="https://uni.example/achievements/statistics",
+        id=f"https://uni.example/achievements/statistics-{course}",
         name="Statistics",
         description="Collects, describes and argues with data: distributions, estimation, tests, regression and their "
         "limits. Chooses a method that fits the question, states what it assumes, and says how sure the answer is. "
@@ -59,7 +59,7 @@ def unsigned(issuer: str, learner: int) -> dict[str, Any]:
         creator=Profile(id="https://uni.example/", name="University of Example", url="https://uni.example/"),
         credits_available=Decimal("7.5"),
         field_of_study="Statistics",
-        human_code="ST-1",
+        human_code=f"ST-{course}",
         in_language="en",
         tag=("data", "literacy"),
         version="2026",
