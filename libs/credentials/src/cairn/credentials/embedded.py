@@ -64,10 +64,10 @@ def _endorsements(node: dict[str, Any], place: str) -> Iterator[Embedded]:
         yield Embedded(where, token if plain else {}, is_endorsement=True)
 
 
-def _each(node: dict[str, Any], name: str, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _each(node: dict[str, Any], name: str, place: str) -> list[tuple[str, dict[str, Any]]]:
     value = node.get(name)
-    if value is None:
-        return
-    for position, entry in enumerate(listed(value)):
-        if is_object(entry):
-            yield (f"{place}/{name}/{position}" if is_list(value) else f"{place}/{name}"), entry
+    if is_object(value):
+        return [(f"{place}/{name}", value)]
+    if not is_list(value):
+        return []
+    return [(f"{place}/{name}/{position}", entry) for position, entry in enumerate(value) if is_object(entry)]

@@ -68,8 +68,8 @@ class Forest:
             return canonical_nquads(self.quads())
         labels = [""] * len(hashes)
         ranked = sorted(range(len(hashes)), key=hashes.__getitem__)
-        for rank, node in enumerate(ranked):
-            labels[node] = f"_:c14n{rank}"
+        for node, label in zip(ranked, labels_of(len(ranked)), strict=True):
+            labels[node] = label
         for parent, lead, child in self.links:
             (named[parent] if isinstance(parent, str) else own[parent]).append(f"{lead}{labels[child]} .\n")
         parts: list[str] = []
@@ -117,6 +117,12 @@ def _once(tails: list[str]) -> list[str]:
 def _quad(line: str, graph: str) -> Quad:
     subject, predicate, value = line[:-3].split(" ", 2)
     return subject, predicate, value, graph
+
+
+@lru_cache(maxsize=256)
+def labels_of(count: int) -> tuple[str, ...]:
+    """The canonical labels of so many blank nodes, by rank."""
+    return tuple(f"_:c14n{rank}" for rank in range(count))
 
 
 @lru_cache(maxsize=256)

@@ -15,7 +15,7 @@ import orjson
 
 from cairn.credentials.canonicalize import terms as rdf
 from cairn.credentials.canonicalize.compact_form import is_context_term
-from cairn.credentials.canonicalize.forest import by_text, first_degree_hash
+from cairn.credentials.canonicalize.forest import by_text, first_degree_hash, labels_of
 from cairn.credentials.canonicalize.walk import HandOver, walk
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -39,6 +39,8 @@ class _Block:
     """Tails with one: what comes before it, which it is, what follows."""
     links: list[tuple[str, int]] = field(default_factory=list["tuple[str, int]"])
     """` <p> ` and the number of the blank node under it."""
+    may_repeat: bool = False
+    """Whether a text may make a statement that is made already: where its term says something else as well."""
 
 
 class Outline:
@@ -91,11 +93,11 @@ class Outline:
         hashes.sort()
         labels = [""] * len(hashes)
         last = ""
-        for rank, (digest, node) in enumerate(hashes):
+        for (digest, node), label in zip(hashes, labels_of(len(hashes)), strict=True):
             if digest == last:
                 raise HandOver
             last = digest
-            labels[node] = f"_:c14n{rank}"
+            labels[node] = label
         texts = self._closed.copy()
         for block in self._open_named:
             subject = _subject(block, written)
@@ -144,6 +146,8 @@ class Outline:
                 raise HandOver
             block.slots.append((before, slot, after))
         block.fixed.sort()
+        said = [tail.split(" ", 2)[1] for tail in (*block.fixed, *(before for before, _, _ in block.slots))]
+        block.may_repeat = len(set(said)) < len(said)
         return block
 
     def _slot(self, mark: str, *, is_iri: bool) -> int:
@@ -191,7 +195,7 @@ def _subject(block: _Block, written: Sequence[str]) -> str:
 
 def _tails(block: _Block, written: Sequence[str]) -> list[str]:
     tails = block.fixed + [f"{before}{written[slot]}{after}" for before, slot, after in block.slots]
-    if len(set(tails)) < len(tails):
+    if block.may_repeat and len(set(tails)) < len(tails):
         raise HandOver
     return tails
 
