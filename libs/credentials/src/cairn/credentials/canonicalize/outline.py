@@ -44,14 +44,15 @@ class _Block:
 
 
 class Outline:
-    """Of one document with texts that vary at `paths`. Raises HandOver where the walk does not take the document."""
+    """Of one document with texts that vary at `paths`, of which it keeps none.
+
+    Raises HandOver where the walk does not take the document.
+    """
 
     def __init__(self, document: dict[str, Any], paths: Sequence[Path]) -> None:
         if _MARK.encode() in orjson.dumps(document):
             raise HandOver
-        self._plan = plan_of(paths)
-        self._document = document
-        forest = walk(fill(document, self._plan, [f"{_MARK}{slot}:" for slot in range(len(paths))]))
+        forest = walk(fill(document, plan_of(paths), [f"{_MARK}{slot}:" for slot in range(len(paths))]))
         if forest.graphs:
             raise HandOver
         self._is_iri = [False] * len(paths)
@@ -77,10 +78,6 @@ class Outline:
         self._still = [_is_closed(block) for block in self._blank]
         self._texts: dict[tuple[int, int], str] = {}
         self._held = 0
-
-    def document(self, values: Sequence[str]) -> dict[str, Any]:
-        """The document with those texts. What does not vary is shared with the one that the outline was made of."""
-        return fill(self._document, self._plan, values)
 
     def canonical(self, values: Sequence[str]) -> str:
         """RDFC-1.0 of that document. Raises HandOver, or DocumentRefused as the walk does."""
