@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from math import floor
 from typing import Any, Final, get_args
@@ -25,6 +26,7 @@ _ALGORITHMS: Final[Mapping[str, Algorithm]] = {
     "Ed25519": "EdDSA",
 }
 _NEVER: Final = ("none", "hs")
+_MAX_KNOWN: Final = 1_024
 _FOREIGN_KEYS: Final = ("jku", "x5u", "x5c", "x5t", "x5t#S256")
 _CALENDAR: Final = (-62_135_596_800, 253_402_300_800)
 """The years 1 and 10,000, in seconds since 1970: no instant of the calendar is earlier, or so late."""
@@ -62,10 +64,37 @@ def read_jws(text: str) -> Jws:
 
     Raises TokenRefused; its code is `unsupported` where the token may well be good, but cannot be judged here.
     """
-    parts = text.split(".")
-    if len(parts) != 3:
+    protected, _, rest = text.partition(".")
+    payload, dot, signature = rest.partition(".")
+    if not dot or "." in signature:
         raise TokenRefused("a compact JWT has three parts")
-    header, payload = _part(parts[0], "header"), _part(parts[1], "payload")
+    header = _known_header(protected) if len(protected) <= _MAX_KNOWN else _header(protected)
+    return Jws(
+        signing_input=f"{protected}.{payload}".encode(),
+        signature=b64url_decoded(signature, "signature"),
+        algorithm=header.algorithm,
+        kind=header.kind,
+        content=header.content,
+        key_id=header.key_id,
+        embedded_key=header.embedded_key,
+        payload=_part(payload, "payload"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What a header says, nothing of it being refused."""
+
+    algorithm: Algorithm
+    kind: str
+    content: str | None
+    key_id: str | None
+    embedded_key: PublicKey | None
+
+
+def _header(text: str) -> _Header:
+    """Raises TokenRefused."""
+    header = _part(text, "header")
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm.lower().startswith(_NEVER):
         raise TokenRefused(f"the algorithm {str(algorithm)[:40]} proves nothing", code="alg-refused")
@@ -83,16 +112,17 @@ def read_jws(text: str) -> Jws:
         embedded = public_key_from_jwk(header["jwk"]) if "jwk" in header else None
     except KeyRefused as refusal:
         raise TokenRefused(f"the header's jwk: {refusal.detail}", code="embedded-key") from None
-    return Jws(
-        signing_input=f"{parts[0]}.{parts[1]}".encode(),
-        signature=b64url_decoded(parts[2], "signature"),
+    return _Header(
         algorithm=_ALGORITHMS[algorithm],
         kind=_media(header.get("typ", "JWT")),
         content=_media(header["cty"]) if "cty" in header else None,
         key_id=text_of(header.get("kid")),
         embedded_key=embedded,
-        payload=payload,
     )
+
+
+_known_header = lru_cache(maxsize=256)(_header)
+"""All tokens of one key have the same header. None that is refused is kept."""
 
 
 def verify_jws(jws: Jws, key: PublicKey) -> None:
@@ -113,7 +143,12 @@ def instant_claim(claims: dict[str, Any], name: str) -> datetime | None:
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not _CALENDAR[0] <= value < _CALENDAR[1]:
         return None
-    return datetime.fromtimestamp(floor(value), UTC)
+    return _instant(floor(value))
+
+
+@lru_cache(maxsize=1024)
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def b64url_decoded(text: str, what: str) -> bytes:

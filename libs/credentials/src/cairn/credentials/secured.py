@@ -128,7 +128,7 @@ def read_presented(value: dict[str, Any] | str | bytes) -> Secured:
             raise JsonRefused(f"more than {_MAX_BYTES} bytes", code="too-large")
         if text.startswith("https://") and len(text) <= 2_000:
             return Secured({}, OLD_FORM, old=OldBadge({"id": text}, by_address=True))
-        if not text.startswith("{") and text.count(".") >= 2 and not any(space in text for space in ' \n\t"<'):
+        if not text.startswith("{") and "." in text.partition(".")[2] and not any(one in text for one in ' \n\t"<'):
             return _from_token(text)
         value = parse_json(text, max_bytes=_MAX_BYTES, max_nodes=_MAX_VALUES)
     else:
