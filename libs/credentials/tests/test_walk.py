@@ -188,7 +188,7 @@ PROOFS = st.fixed_dictionaries(
 
 
 SHOWN = st.sampled_from(SECURED) | st.tuples(
-    st.sampled_from(SECURED) | DOCUMENTS, PROOFS | st.lists(PROOFS | SCALARS, max_size=2)
+    st.sampled_from(SECURED) | DOCUMENTS, PROOFS | SCALARS | st.lists(PROOFS | SCALARS, max_size=2)
 ).map(lambda parts: parts[0] | {"proof": parts[1]})
 
 
@@ -230,6 +230,12 @@ def test_the_walk_agrees_on_grafted_credentials(sample: Any, key: str, value: An
         {"@context": None},
         {"@context": [VC2] * 9},
         {"proof": {"type": "DataIntegrityProof"}},
+        {"proof": None},
+        {"proof": [None]},
+        {"proof": [[{"type": "DataIntegrityProof", "created": "2026-03-01T00:00:00Z"}]]},
+        {"type": ["VerifiablePresentation"], "verifiableCredential": None},
+        {"type": ["VerifiablePresentation"], "verifiableCredential": "urn:x:2"},
+        {"type": ["VerifiablePresentation"], "verifiableCredential": {"type": ["VerifiableCredential"], "name": "x"}},
     ],
 )
 def test_the_walk_hands_over_what_it_does_not_know(change: dict[str, Any]) -> None:

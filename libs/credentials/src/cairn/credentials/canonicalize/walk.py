@@ -15,7 +15,7 @@ from cairn.credentials.canonicalize import terms as rdf
 from cairn.credentials.canonicalize.forest import Forest, Node
 from cairn.credentials.canonicalize.jcs import jcs
 from cairn.credentials.canonicalize.scopes import HandOver, Scope, Term, root_scope
-from cairn.credentials.shape import is_list, listed
+from cairn.credentials.shape import is_list
 
 __all__ = ["HandOver", "walk"]
 
@@ -120,7 +120,7 @@ class _Writer:
     def whole(self, node: Node, tails: list[str], term: Term, value: Any, key: str, scope: Scope) -> None:
         """JSON, or graphs, or a list as a chain of cells."""
         if term.is_graph:
-            for item in listed(value):
+            for item in value if is_list(value) else (value,):
                 self.graph(node, term, item, scope)
             return
         if term.kind == "@json":
