@@ -56,18 +56,18 @@ def test_every_fixture_is_remembered_as_the_full_processor_writes_it() -> None:
     taken = 0
     for document in SAMPLES:
         outlines = Outlines()
-        assert [_by_memory(outlines, document) for _ in range(2)] == [None, None]
+        assert [_by_memory(outlines, document) for _ in range(3)] == [None, None, None]
         found = _by_memory(outlines, document)
         taken += found is not None
         assert found in (None, _in_full(document)), json.dumps(document)
-    assert taken > len(SAMPLES) / 4
+    assert taken > 5
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SAMPLES), st.data())
 def test_other_texts_in_what_is_remembered_are_written_as_in_full(sample: dict[str, Any], data: st.DataObject) -> None:
     outlines = Outlines()
-    for _ in range(2):
+    for _ in range(3):
         _by_memory(outlines, sample)
     document = copy.deepcopy(sample)
     for path in data.draw(st.lists(st.sampled_from(list(_leaves(sample))), max_size=3)):
@@ -78,7 +78,7 @@ def test_other_texts_in_what_is_remembered_are_written_as_in_full(sample: dict[s
 
 def test_s1_every_change_of_a_leaf_changes_what_is_remembered() -> None:
     outlines = Outlines()
-    for _ in range(2):
+    for _ in range(3):
         _by_memory(outlines, BADGE)
     written = _by_memory(outlines, BADGE)
     assert written is not None
@@ -90,7 +90,7 @@ def test_s1_every_change_of_a_leaf_changes_what_is_remembered() -> None:
 
 
 def test_what_is_remembered_is_what_verification_uses() -> None:
-    assert [rdfc_again(BADGE) for _ in range(4)] == [rdfc(BADGE)] * 4
+    assert [rdfc_again(BADGE) for _ in range(5)] == [rdfc(BADGE)] * 5
 
 
 @pytest.mark.parametrize("key", ["achievement", "type", "id"])
@@ -107,11 +107,11 @@ def test_s3_the_memory_is_bounded_whatever_is_met() -> None:
     for number in range(1, 30):
         document = copy.deepcopy(BADGE)
         document["credentialSubject"]["achievement"]["name"] = f"Another {number}"
-        for _ in range(3):
+        for _ in range(4):
             _by_memory(outlines, document)
             assert len(outlines) <= 4
     document["credentialSubject"]["achievement"]["description"] = "x" * 70_000
-    assert [_by_memory(outlines, document) for _ in range(3)] == [None, None, None]
+    assert [_by_memory(outlines, document) for _ in range(4)] == [None] * 4
 
 
 def test_what_cannot_be_written_as_json_is_handed_over() -> None:

@@ -14,12 +14,14 @@ import orjson
 
 from cairn.credentials.canonicalize.outline import Outline, Path
 from cairn.credentials.canonicalize.walk import HandOver
+from cairn.credentials.shape import id_of, is_object
 
 SHARED: Final = frozenset({"@context", "type", "issuer"})
 """What all credentials of one shape must have alike."""
 _KEPT: Final = SHARED | {"achievement", "credentialSchema", "identityType", "statusPurpose", "statusListCredential"}
 """What they have alike, wherever it stands."""
 MAX_SHAPE: Final = 65_536
+_MAX_MET: Final = 256
 _ONLY_JSON: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 """An instant is no text here, although orjson would write one."""
 
@@ -30,12 +32,14 @@ class Outlines:
     def __init__(self, size: int = 64) -> None:
         self._size = size
         self._known: dict[bytes, Outline | Literal[False] | None] = {}
+        self._met: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._known)
 
     def canonical(self, document: dict[str, Any]) -> str:
         """RDFC-1.0 of the document. Raises HandOver where none of its shape was met before, or as its outline does."""
+        self._meet(document)
         shape, values = shape_of(document)
         known = self._known.get(shape)
         if known:
@@ -46,6 +50,19 @@ class Outlines:
             # Worth its while from the second time on.
             self._known[shape] = _outline_of(document) if shape in self._known else None
         raise HandOver
+
+    def _meet(self, document: dict[str, Any]) -> None:
+        """Raises HandOver for an achievement that was not met before, whose shape need not even be looked at."""
+        subject = document.get("credentialSubject")
+        achievement = id_of(subject.get("achievement")) if is_object(subject) else None
+        if achievement is None:
+            raise HandOver
+        met = hash(achievement)
+        if met not in self._met:
+            if len(self._met) >= _MAX_MET:
+                self._met.clear()
+            self._met.add(met)
+            raise HandOver
 
 
 def shape_of(document: dict[str, Any]) -> tuple[bytes, list[str]]:
