@@ -19,7 +19,7 @@ from cairn.pathways.domain import (
     parse_framework,
     parse_holdings,
 )
-from cairn.pathways.domain.walk import Effort
+from cairn.pathways.domain.outcome import Effort
 
 from .brute_force import AS_OF, LOST, Brute, instant
 from .drawn import AWARDS, DATES, cases, every_rule

@@ -5,10 +5,11 @@ from itertools import combinations, product
 
 import pytest
 
+from cairn.pathways.domain.demands import Aims, Demands, Sum, Variety
 from cairn.pathways.domain.matching import Matching, Places
 from cairn.pathways.domain.mixture import Mixture
-from cairn.pathways.domain.selection import Aims, Demands, Exhausted, Selection, Sum, Variety, placed
-from cairn.pathways.domain.walk import Effort
+from cairn.pathways.domain.outcome import Effort
+from cairn.pathways.domain.selection import Exhausted, Selection, placed
 
 
 class Slot:

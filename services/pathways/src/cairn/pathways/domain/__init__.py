@@ -4,7 +4,6 @@ from cairn.pathways.domain.audit import DEFAULT_STEPS, Audit, audit
 from cairn.pathways.domain.decisions import Decision, Equivalence, Rpl, Substitution, Waiver, parse_decision
 from cairn.pathways.domain.errors import Problem, Refused
 from cairn.pathways.domain.explain import explain
-from cairn.pathways.domain.findings import NodeResult, Remaining, Unused
 from cairn.pathways.domain.framework import Framework, LossPolicy, Reuse, Validity, parse_framework
 from cairn.pathways.domain.holding import (
     Credits,
@@ -22,6 +21,7 @@ from cairn.pathways.domain.limits import Limit
 from cairn.pathways.domain.lint import Catalogue, lint, lint_catalogue
 from cairn.pathways.domain.nodes import Group, Leaf, Node
 from cairn.pathways.domain.request import AuditRequest, FrameworkRef, Spent, misdirected, parse_audit_request
+from cairn.pathways.domain.results import NodeResult, Remaining, Unused
 from cairn.pathways.domain.transition import Award, Transition, award_id, transition
 
 __all__ = [

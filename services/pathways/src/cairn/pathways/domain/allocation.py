@@ -14,13 +14,14 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Final
 
-from cairn.pathways.domain.demands import aims_of, demands_of
+from cairn.pathways.domain.demands import Demands, aims_of, demands_of
 from cairn.pathways.domain.gauges import Rule, lay_rules
 from cairn.pathways.domain.limits import Counted, Judgement, Limit
 from cairn.pathways.domain.matching import SMALL, Board, fill, matchable, parts
+from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.plan import Part, Plan, Problem
-from cairn.pathways.domain.selection import Demands, Exhausted, Selection, placed
-from cairn.pathways.domain.walk import Allocation, Effort, Outcome, Walk
+from cairn.pathways.domain.selection import Exhausted, Selection, placed
+from cairn.pathways.domain.walk import Walk
 
 # How many steps are spent on what is short of complete and crowded, before it is tried out.
 _QUICK: Final = 4_000
@@ -46,7 +47,7 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
     active = list[Limit]()
     while missed := [limit for limit in problem.limits if limit.id in found.unmet and limit not in active]:
         active += missed
-        outcome = _limited(problem, active, effort, complete=complete, whichever=whichever, crowded=crowd is not None)
+        outcome = _limited(problem, active, effort, complete=complete, whichever=whichever, crowd=crowd)
         if outcome.allocation is None:
             return outcome
         found = judged(problem, outcome.allocation)
@@ -54,14 +55,15 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
 
 
 def _limited(
-    problem: Problem, limits: Sequence[Limit], effort: Effort, *, complete: bool, whichever: bool, crowded: bool
+    problem: Problem, limits: Sequence[Limit], effort: Effort, *, complete: bool, whichever: bool, crowd: _Crowd | None
 ) -> Outcome:
     """Under some limits."""
+    crowded = crowd is not None and crowd.competing >= SMALL
     if complete and crowded:
-        crowd = _wholly_crowded(problem, limits, complete=True)
-        if crowd is not None:
+        whole = _wholly_crowded(problem, limits, complete=True)
+        if whole is not None:
             try:
-                found = crowd.selected(problem, limits, effort, whichever=whichever)
+                found = whole.selected(problem, limits, effort, whichever=whichever)
                 return Outcome(found, exact=True, best=not whichever)
             except Exhausted:
                 return Outcome(None, exact=False)
@@ -70,9 +72,9 @@ def _limited(
         return Outcome(None, exact=True)
     outcome = Walk(plan, rules, effort.part(_QUICK) if crowded and not complete else effort).run()
     if crowded and not complete and not outcome.exact:
-        crowd = _wholly_crowded(problem, limits, complete=False)
+        whole = _wholly_crowded(problem, limits, complete=False)
         try:
-            found = crowd and crowd.nearest(problem, limits, effort.part(_QUICK))
+            found = whole and whole.nearest(problem, limits, effort.part(_QUICK))
         except Exhausted:
             found = None
         return Outcome(found or outcome.allocation, exact=False)
@@ -80,10 +82,8 @@ def _limited(
 
 
 def _crowd(plan: Plan, effort: Effort) -> _Crowd | None:
-    """The parts of a plan that matching can do, taken out of it and done; None where too few compete."""
-    if plan.shared or sum(len(item.slots) > 1 for item in plan.items) < SMALL:
-        return None
-    some = [part for part in parts(plan) if len(part.slots) >= SMALL and matchable(part, plan)]
+    """The parts of a plan that matching can do, taken out of it and done."""
+    some = [] if plan.shared else [part for part in parts(plan) if matchable(part, plan)]
     if not some:
         return None
     crowd = _Crowd(plan, some)
@@ -114,6 +114,8 @@ class _Crowd:
         self._generous = plan.generous
         self._given: dict[str, str] = {}
         self.full = False
+        self.competing = sum(len(fits) > 1 for fits in self.board.fits)
+        """How many fit several leaves."""
 
     def fill(self, effort: Effort) -> None:
         """As well as can be, without limits."""

@@ -9,16 +9,17 @@ from typing import Final, Literal
 
 from cairn.common.instants import format_instant
 from cairn.pathways.domain.allocation import allocate
+from cairn.pathways.domain.candidate import Candidate
 from cairn.pathways.domain.canonical import array, canonical, digest
 from cairn.pathways.domain.decisions import Decision, Rpl, merge_decisions
 from cairn.pathways.domain.eligibility import BEGINNING, Case, Timeline
 from cairn.pathways.domain.errors import Problem, Refused
-from cairn.pathways.domain.findings import Findings, LimitResult, NodeResult, Remaining, Unused
+from cairn.pathways.domain.findings import Findings
 from cairn.pathways.domain.framework import Framework, LossPolicy, Validity
 from cairn.pathways.domain.holding import Holding, Standing, merge_duplicates
-from cairn.pathways.domain.plan import Candidate
+from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.request import Spent
-from cairn.pathways.domain.walk import Allocation, Effort, Outcome
+from cairn.pathways.domain.results import LimitResult, NodeResult, Remaining, Unused
 
 # About a third of a second; see the tests for what fits well within it.
 DEFAULT_STEPS: Final = 200_000

@@ -3,13 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from math import lcm
+from typing import Final
 
+from cairn.pathways.domain.candidate import Candidate
 from cairn.pathways.domain.gauges import sums
 from cairn.pathways.domain.limits import Amount, Distinct, Exclude, Gpa, Limit, Share, Window
 from cairn.pathways.domain.matching import Board
-from cairn.pathways.domain.plan import Candidate, Problem, Ranks
-from cairn.pathways.domain.selection import Aims, Demands, Sum, Variety
+from cairn.pathways.domain.plan import Problem
+from cairn.pathways.domain.ranks import Ranks
+
+FINE: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A sum that must not end below zero: what it starts with, and what each candidate of the board adds."""
+
+    start: int
+    adds: Sequence[int]
+
+    @cached_property
+    def weight(self) -> int:
+        """By which sums of several kinds become comparable."""
+        return max(1, FINE // max(1, *map(abs, self.adds)))
+
+
+@dataclass(frozen=True, slots=True)
+class Variety:
+    """How many different values there are to be: of each candidate the bits of those that it gives."""
+
+    values: Sequence[int]
+    min: int
+    max: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What is asked of the whole set. `apart` has for each candidate the bits of those that it may not go with."""
+
+    sums: Sequence[Sum] = ()
+    varieties: Sequence[Variety] = ()
+    apart: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Aims:
+    """What is to be kept small, in turn: how many come from elsewhere, how many there are, and better grades passed
+    over. Then `dates` are groups of candidates (as bits), of which as many of the first as possible are to be in; then
+    those of the smaller number. `order` is the order of all of it, without demands."""
+
+    outside: Sequence[int]
+    passed_over: Sequence[int]
+    dates: Sequence[int]
+    order: Sequence[int]
 
 
 def demands_of(limits: Sequence[Limit], problem: Problem, board: Board) -> Demands | None:

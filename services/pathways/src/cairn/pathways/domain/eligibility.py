@@ -7,12 +7,13 @@ from functools import cached_property
 from math import lcm
 from typing import Final
 
+from cairn.pathways.domain.candidate import Candidate
 from cairn.pathways.domain.classes import attempt_classes
 from cairn.pathways.domain.decisions import Decision, Rpl, Substitution
 from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.holding import LOST, Holding, Period, Standing, State
 from cairn.pathways.domain.nodes import Group, Leaf, Node
-from cairn.pathways.domain.plan import Candidate, Problem
+from cairn.pathways.domain.plan import Problem
 from cairn.pathways.domain.reading import NO_INSTANT
 from cairn.pathways.domain.regime import Regime
 from cairn.pathways.domain.selector import AnyOf, Criterion, EarnedWhen, Moment, Not, Selector, add_months

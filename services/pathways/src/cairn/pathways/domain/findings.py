@@ -9,82 +9,21 @@ from math import ceil
 from typing import Final
 
 from cairn.pathways.domain.allocation import allocate, counted, judge
+from cairn.pathways.domain.candidate import Candidate
 from cairn.pathways.domain.eligibility import Case
 from cairn.pathways.domain.holding import LOST, Holding, Standing, State, plain_fraction
 from cairn.pathways.domain.limits import Amount as AmountLimit
 from cairn.pathways.domain.limits import Distinct, Judgement, Limit, Share
 from cairn.pathways.domain.nodes import Group, Leaf, Node, walk
-from cairn.pathways.domain.plan import Candidate, Problem
+from cairn.pathways.domain.outcome import Allocation, Effort
+from cairn.pathways.domain.plan import Problem
 from cairn.pathways.domain.regime import Regime
-from cairn.pathways.domain.walk import Allocation, Effort
+from cairn.pathways.domain.results import JsonMembers, LimitResult, NodeResult, Remaining, Unused
 
-JsonMembers = Mapping[str, object]
 # What a suggestion is worth in steps: past it, it starts from nothing instead of from what is held.
 _SUGGESTION_STEPS: Final = 5_000
 # Keys that say how good a credential is. Where nothing else stood in the way, the first of them is the reason.
 _QUALITIES: Final = ("grade", "level", "assessment", "earned", "mode", "source", "issuer", "accreditedBy", "not")
-
-
-@dataclass(frozen=True, slots=True)
-class NodeResult:
-    """`allocated` of a group is all that its leaves hold. `needs` is None where nothing is needed: the node is met, or
-    one above it is. Otherwise, of a leaf: `count`, or `credits` and `unit`, that are missing, with `achievements` where
-    the framework names them, `qualification` and `grade` where it asks for them; of a group: `atLeast` so many more
-    `of` its children. A branch that does not count yet is judged by what would be free for it."""
-
-    id: str
-    met: bool
-    allocated: tuple[str, ...]
-    needs: JsonMembers | None
-
-    def to_json(self) -> dict[str, object]:
-        return {"id": self.id, "met": self.met, "allocated": list(self.allocated), "needs": self.needs}
-
-
-@dataclass(frozen=True, slots=True)
-class LimitResult:
-    """`have` is None where there is nothing to measure; `need` is the bound, or for dates the last one allowed."""
-
-    id: str
-    met: bool
-    have: str | None
-    need: str | None
-
-    def to_json(self) -> dict[str, object]:
-        return {"id": self.id, "met": self.met, "have": self.have, "need": self.need}
-
-
-@dataclass(frozen=True, slots=True)
-class Unused:
-    """Why a holding did not count. `reason` is one of
-
-    - its state: `revoked`, `suspended`, `superseded`, `expired`, `unknown`; `not-yet-earned`
-    - `no-match`; or it would fit a leaf but for `unit`, `grade`, `level`, `assessment`, `earned`, `mode`,
-      `source`, `issuer`, `accreditedBy`, `not`
-    - `spent` on another qualification; `already-allocated` (another of its class), `component` (of an award that
-      counts, or such an award), `max`, `limit` (it would break one), `branch` (fits only branches that do not count),
-      `not-needed`.
-    """
-
-    holding: str
-    reason: str
-    detail: str
-
-    def to_json(self) -> dict[str, object]:
-        return {"holding": self.holding, "reason": self.reason, "detail": self.detail}
-
-
-@dataclass(frozen=True, slots=True)
-class Remaining:
-    """What is left in all by the cheapest way (fewest credits, then fewest credentials, each of which takes its time):
-    the credits as a decimal string; for each leaf still open on that way its `node` and needs; then for each limit that
-    is not met its `limit`, `have` and `need`, and how much more of what it asks for would meet it."""
-
-    credits: str
-    suggestions: tuple[JsonMembers, ...]
-
-    def to_json(self) -> dict[str, object]:
-        return {"credits": self.credits, "suggestions": [dict(each) for each in self.suggestions]}
 
 
 @dataclass(frozen=True)

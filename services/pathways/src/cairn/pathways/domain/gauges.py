@@ -5,7 +5,7 @@ of leaves may share. *Marks* are bits that options set: those that may not go to
 out of order, an award and its components) forbid each other's; those of `distinct` are counted.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import lcm
@@ -65,6 +65,42 @@ class Rule:
         return self.verdict and all(state >> g.shift & g.mask >= g.zero for g in self.gauges)
 
 
+class Bound:
+    """A rule between two turns. A sum beyond `high` stays at or above zero whatever comes, one below `low` does not
+    reach it any more."""
+
+    __slots__ = ("_fields", "_lost", "_marks", "_possible")
+
+    def __init__(self, rule: Rule, ahead: Mapping[int, tuple[int, int]], values: int, *, complete: bool) -> None:
+        self._fields = [
+            (gauge.shift, gauge.mask, gauge.zero - ahead[gauge.shift][1], gauge.zero - ahead[gauge.shift][0])
+            for gauge in rule.gauges
+        ]
+        self._lost = rule.hard or (complete and not rule.active)
+        self._marks = rule.marks
+        self._possible = 0 if rule.marks is None else values & rule.marks.bits
+
+    def clamped(self, state: int) -> int | None:
+        for shift, mask, low, high in self._fields:
+            value = state >> shift & mask
+            if value < low:
+                if self._lost:
+                    return None
+                state += (low - 1 - value) << shift
+            elif value > high:
+                state -= (value - high) << shift
+        marks = self._marks
+        if marks is not None:
+            count = (state & marks.bits).bit_count()
+            if self._lost and marks.max is not None and count > marks.max:
+                return None
+            if marks.max is None and count >= marks.min:
+                return state | marks.bits
+            if self._lost and ((state | self._possible) & marks.bits).bit_count() < marks.min:
+                return None
+        return state
+
+
 def lay_rules(plan: Plan, problem: Problem, limits: Iterable[Limit]) -> list[Rule]:
     """Give limits their bits of the state, and options what they do to them."""
     _keep_awards_apart(plan)
@@ -77,6 +113,8 @@ def lay_rules(plan: Plan, problem: Problem, limits: Iterable[Limit]) -> list[Rul
 def _keep_awards_apart(plan: Plan) -> None:
     """An award and one of its components are not both allocated, unless the award's leaf is spendable. Each such award
     has two bits: it was used itself, or one of its components was."""
+    if not any(c.holding.components for c in plan.candidates):
+        return
     options: dict[str, list[Option]] = {}
     for option in (option for item in plan.items for option in item.options):
         options.setdefault(option.candidate.id, []).append(option)

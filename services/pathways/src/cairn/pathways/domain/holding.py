@@ -222,6 +222,8 @@ def plain(value: Decimal) -> str:
 
 def plain_fraction(value: Fraction) -> str:
     """A sum of products of decimals, exactly, as a decimal without trailing zeros."""
+    if value.denominator == 1:
+        return str(value.numerator)
     places = 0
     while (value * 10**places).denominator != 1:
         places += 1

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Final
 
-from cairn.pathways.domain.plan import Candidate, Item, Option, Part, Plan, Slot
+from cairn.pathways.domain.candidate import Candidate
+from cairn.pathways.domain.plan import Item, Option, Part, Plan, Slot
 
-# Parts with fewer leaves have few states.
+# With fewer that fit several leaves there are few states.
 SMALL: Final = 6
 
 

@@ -19,63 +19,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final
 
+from cairn.pathways.domain.demands import FINE, Aims, Demands, Sum
 from cairn.pathways.domain.matching import Board, Matching
 from cairn.pathways.domain.mixture import Mixture
-from cairn.pathways.domain.walk import Effort
+from cairn.pathways.domain.outcome import Effort
 
-_FINE: Final = 1 << 20
 # How many ways are mixed before the question is split.
 _MIXED: Final = 40
 
 
 class Exhausted(Exception):
     """The effort is spent, and the answer not known."""
-
-
-@dataclass(frozen=True)
-class Sum:
-    """A sum that must not end below zero: what it starts with, and what each candidate of the board adds."""
-
-    start: int
-    adds: Sequence[int]
-
-    @cached_property
-    def weight(self) -> int:
-        """By which sums of several kinds become comparable."""
-        return max(1, _FINE // max(1, *map(abs, self.adds)))
-
-
-@dataclass(frozen=True, slots=True)
-class Variety:
-    """How many different values there are to be: of each candidate the bits of those that it gives."""
-
-    values: Sequence[int]
-    min: int
-    max: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Demands:
-    """What is asked of the whole set. `apart` has for each candidate the bits of those that it may not go with."""
-
-    sums: Sequence[Sum] = ()
-    varieties: Sequence[Variety] = ()
-    apart: Sequence[int] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Aims:
-    """What is to be kept small, in turn: how many come from elsewhere, how many there are, and better grades passed
-    over. Then `dates` are groups of candidates (as bits), of which as many of the first as possible are to be in; then
-    those of the smaller number. `order` is the order of all of it, without demands."""
-
-    outside: Sequence[int]
-    passed_over: Sequence[int]
-    dates: Sequence[int]
-    order: Sequence[int]
 
 
 @dataclass(slots=True)
@@ -341,10 +297,10 @@ class Selection:
             if value < 0:
                 lack -= value * row.weight
         if self._clashing:
-            lack += _FINE * sum((self._apart[one] & bits).bit_count() for one in _members(bits))
+            lack += FINE * sum((self._apart[one] & bits).bit_count() for one in _members(bits))
         for variety in self._varieties:
             count = _union(variety.values, bits).bit_count()
-            lack += _FINE * max(0, variety.min - count, count - (count if variety.max is None else variety.max))
+            lack += FINE * max(0, variety.min - count, count - (count if variety.max is None else variety.max))
         return lack
 
     def _added(self, bits: int) -> list[int]:

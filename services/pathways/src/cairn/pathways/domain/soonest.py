@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from cairn.pathways.domain.candidate import Candidate
 from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.matching import Matching, Places
 from cairn.pathways.domain.nodes import Group, Leaf, Node
-from cairn.pathways.domain.plan import Candidate
 from cairn.pathways.domain.reading import NO_INSTANT
 
 

@@ -14,53 +14,16 @@ allocated: progress, and below it one whole number (`plan.Ranks`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import nsmallest
 from typing import Final
 
-from cairn.pathways.domain.gauges import Rule
-from cairn.pathways.domain.limits import Judgement
+from cairn.pathways.domain.gauges import Bound, Rule
+from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.plan import Branch, Item, Option, Plan, Slot
 
 # How many states live on once the effort is spent: enough for a sensible allocation, though not to prove it best.
 _NARROW: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """The holdings given to each leaf that got any, sorted, and how far that goes (1 is complete). `judged` says how it
-    stands with each limit, and `unmet` which it does not meet."""
-
-    by_leaf: Mapping[str, tuple[str, ...]]
-    progress: Fraction
-    counting: frozenset[str] = frozenset()
-    """The leaves that count: those of which each branch above does."""
-    unmet: frozenset[str] = frozenset()
-    judged: Mapping[str, Judgement] = field(default_factory=dict[str, Judgement])
-
-
-@dataclass(slots=True)
-class Effort:
-    """A bound on the work, in steps (a state extended in one way). Past it only a narrow search goes on."""
-
-    limit: int
-    spent: int = 0
-
-    def part(self, steps: int) -> Effort:
-        """A bound on the next so many steps, which are spent for both."""
-        self.spent = min(self.spent + steps, self.limit)
-        return Effort(self.spent, self.spent - steps)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`allocation` is None if none completes; unless `exact`, that is not proven, nor is an allocation the best.
-    Unless `best`, it was not looked for the best."""
-
-    allocation: Allocation | None
-    exact: bool
-    best: bool = True
 
 
 # What was decided on the way to a state: a holding given to leaves, or a branch that counts.
@@ -330,16 +293,16 @@ class Walk:
             if state & on != on or state >> slot.shift & slot.mask >= slot.need
         }
 
-    def _bounds(self, turns: Sequence[Slot | Item | Branch]) -> list[list[_Bound]]:
+    def _bounds(self, turns: Sequence[Slot | Item | Branch]) -> list[list[Bound]]:
         """After each item, how the rules are bounded by what can still come."""
         ahead = {gauge.shift: (0, 0) for rule in self._rules for gauge in rule.gauges}
         values = 0
-        found: list[list[_Bound]] = []
+        found: list[list[Bound]] = []
         for turn in reversed(turns):
             if not isinstance(turn, Item) or not self._rules:
                 found.append([])
                 continue
-            found.append([_Bound(rule, ahead, values, complete=self._complete) for rule in self._rules])
+            found.append([Bound(rule, ahead, values, complete=self._complete) for rule in self._rules])
             moves: dict[int, list[int]] = {}
             for option in turn.options:
                 values |= option.mark
@@ -352,7 +315,7 @@ class Walk:
                 ahead[shift] = worst + min(0, *amounts), best + max(0, *amounts)
         return found[::-1]
 
-    def _clamp(self, states: _States, bounds: Sequence[_Bound]) -> _States:
+    def _clamp(self, states: _States, bounds: Sequence[Bound]) -> _States:
         """Drop states in which a rule can no longer be met though it must; make those alike in which what still comes
         makes no difference to it."""
         reached: _States = {}
@@ -365,42 +328,6 @@ class Walk:
             if after is not None and (after not in reached or entry[0] < reached[after][0]):
                 reached[after] = entry
         return reached
-
-
-class _Bound:
-    """A rule between two turns. A sum beyond `high` stays at or above zero whatever comes, one below `low` does not
-    reach it any more."""
-
-    __slots__ = ("_fields", "_lost", "_marks", "_possible")
-
-    def __init__(self, rule: Rule, ahead: Mapping[int, tuple[int, int]], values: int, *, complete: bool) -> None:
-        self._fields = [
-            (gauge.shift, gauge.mask, gauge.zero - ahead[gauge.shift][1], gauge.zero - ahead[gauge.shift][0])
-            for gauge in rule.gauges
-        ]
-        self._lost = rule.hard or (complete and not rule.active)
-        self._marks = rule.marks
-        self._possible = 0 if rule.marks is None else values & rule.marks.bits
-
-    def clamped(self, state: int) -> int | None:
-        for shift, mask, low, high in self._fields:
-            value = state >> shift & mask
-            if value < low:
-                if self._lost:
-                    return None
-                state += (low - 1 - value) << shift
-            elif value > high:
-                state -= (value - high) << shift
-        marks = self._marks
-        if marks is not None:
-            count = (state & marks.bits).bit_count()
-            if self._lost and marks.max is not None and count > marks.max:
-                return None
-            if marks.max is None and count >= marks.min:
-                return state | marks.bits
-            if self._lost and ((state | self._possible) & marks.bits).bit_count() < marks.min:
-                return None
-        return state
 
 
 def _bits(branches: Sequence[Branch]) -> int:

@@ -1,0 +1,66 @@
+"""Ranks: the objective of the contract below progress and limits, as numbers."""
+
+from collections.abc import Iterable, Sequence
+
+from cairn.pathways.domain.candidate import Candidate
+from cairn.pathways.domain.holding import Grade
+from cairn.pathways.domain.nodes import Leaf
+
+
+class Ranks:
+    """The objective below progress and limits as one whole number per candidate, to be added up and kept small. From
+    the top: recognised from elsewhere; how many; better grades passed over within the class; how early earned; ids;
+    leaf ids.
+
+    "Sorted `earned`" of two allocations of one size compare as do the counts at each date, the earliest first, more
+    being better; so a date is a digit, in a base that no count reaches. Ids likewise. Leaf ids are digits in the order
+    of ids.
+
+    `every` are all that fit, of which only `candidates` can be of use.
+    """
+
+    def __init__(
+        self, candidates: Sequence[Candidate], every: Sequence[Candidate], leaf_ids: Iterable[str], *, shared: bool
+    ) -> None:
+        digit = len(candidates).bit_length() + 1
+        dates = {d: place for place, d in enumerate(sorted({c.holding.earned for c in candidates}, reverse=True))}
+        self.leaf_rank = {name: rank for rank, name in enumerate(sorted(leaf_ids))}
+        leaf_digit = len(self.leaf_rank) + 1 if shared else len(self.leaf_rank).bit_length()
+        ids = sorted((c.id for c in candidates), reverse=True)
+        self.leaf_shift = {name: place * leaf_digit for place, name in enumerate(ids)}
+        id_base = len(ids) * leaf_digit + 1
+        date_base = id_base + len(ids) + 1
+        grade_base = date_base + len(dates) * digit + 1
+        count_base = grade_base + 2 * digit
+        outside_base = count_base + digit
+        self.above = outside_base + digit + 1
+        grades: dict[str, list[Grade]] = {}
+        for c in every:
+            if c.holding.grade is not None:
+                grades.setdefault(c.kind, []).append(c.holding.grade)
+        self.passed_over: dict[str, int] = {}
+        """How many better grades are in its class."""
+        self._base: dict[str, int] = {}
+        for place, name in enumerate(ids):
+            self._base[name] = -(1 << (id_base + place))
+        for c in candidates:
+            grade = c.holding.grade
+            passed_over = sum(_better(other, grade) for other in grades[c.kind]) if grade is not None else 0
+            self.passed_over[c.id] = passed_over
+            self._base[c.id] += (
+                (c.outside << outside_base)
+                + (1 << count_base)
+                + (passed_over << grade_base)
+                - (1 << (date_base + dates[c.holding.earned] * digit))
+            )
+
+    def base(self, candidate: Candidate) -> int:
+        """Its cost wherever it goes. No two candidates have the same."""
+        return self._base[candidate.id]
+
+    def cost(self, candidate: Candidate, leaf: Leaf) -> int:
+        return self._base[candidate.id] + (self.leaf_rank[leaf.id] << self.leaf_shift[candidate.id])
+
+
+def _better(one: Grade, other: Grade) -> bool:
+    return one.scale == other.scale and one.value > other.value

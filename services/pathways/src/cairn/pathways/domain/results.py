@@ -1,0 +1,68 @@
+"""What an audit says of each node, limit and credential, and of what is left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+JsonMembers = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """`allocated` of a group is all that its leaves hold. `needs` is None where nothing is needed: the node is met, or
+    one above it is. Otherwise, of a leaf: `count`, or `credits` and `unit`, that are missing, with `achievements` where
+    the framework names them, `qualification` and `grade` where it asks for them; of a group: `atLeast` so many more
+    `of` its children. A branch that does not count yet is judged by what would be free for it."""
+
+    id: str
+    met: bool
+    allocated: tuple[str, ...]
+    needs: JsonMembers | None
+
+    def to_json(self) -> dict[str, object]:
+        return {"id": self.id, "met": self.met, "allocated": list(self.allocated), "needs": self.needs}
+
+
+@dataclass(frozen=True, slots=True)
+class LimitResult:
+    """`have` is None where there is nothing to measure; `need` is the bound, or for dates the last one allowed."""
+
+    id: str
+    met: bool
+    have: str | None
+    need: str | None
+
+    def to_json(self) -> dict[str, object]:
+        return {"id": self.id, "met": self.met, "have": self.have, "need": self.need}
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """Why a holding did not count. `reason` is one of
+
+    - its state: `revoked`, `suspended`, `superseded`, `expired`, `unknown`; `not-yet-earned`
+    - `no-match`; or it would fit a leaf but for `unit`, `grade`, `level`, `assessment`, `earned`, `mode`,
+      `source`, `issuer`, `accreditedBy`, `not`
+    - `spent` on another qualification; `already-allocated` (another of its class), `component` (of an award that
+      counts, or such an award), `max`, `limit` (it would break one), `branch` (fits only branches that do not count),
+      `not-needed`.
+    """
+
+    holding: str
+    reason: str
+    detail: str
+
+    def to_json(self) -> dict[str, object]:
+        return {"holding": self.holding, "reason": self.reason, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What is left in all by the cheapest way (fewest credits, then fewest credentials, each of which takes its time):
+    the credits as a decimal string; for each leaf still open on that way its `node` and needs; then for each limit that
+    is not met its `limit`, `have` and `need`, and how much more of what it asks for would meet it."""
+
+    credits: str
+    suggestions: tuple[JsonMembers, ...]
+
+    def to_json(self) -> dict[str, object]:
+        return {"credits": self.credits, "suggestions": [dict(each) for each in self.suggestions]}
