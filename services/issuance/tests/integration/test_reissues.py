@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from cairn.common.auth import Principal
+from cairn.common.problem import DomainError
 from cairn.credentials import CheckName, Policy, verify
-from cairn.issuance.use_cases import issue, reissues
+from cairn.issuance.use_cases import institutions, issue, keys, reissues
 
 from ..conftest import NOW
 from .test_keys import KEYS, Verifier, codes, later, method_of
@@ -177,3 +179,13 @@ async def test_a_key_that_still_verifies_is_not_reissued(service, issued) -> Non
     assert (await service.get(REISSUE)).status_code == 404
     assert (await service.post(f"{KEYS}/key-9/reissue")).status_code == 404
     assert (await service.post(REISSUE, tenant="harbour")).status_code == 404
+
+
+async def test_a_did_key_has_no_other_key_to_sign_with(service) -> None:
+    tenant = await institutions.own(service.deps, "Ed25519")
+    principal = Principal("tester", tenant, frozenset({"keys:write"}))
+    (key, *_) = await keys.history(service.deps, principal, tenant)
+    await keys.revoke(service.deps, principal, tenant, key["id"], NOW, "stolen")
+    with pytest.raises(DomainError) as refused:
+        await reissues.start(service.deps, principal, tenant, key["id"])
+    assert refused.value.code == "key-refused"

@@ -23,7 +23,7 @@ from cairn.common.problem import DomainError
 from cairn.credentials import CredentialError, Signer, prepare
 from cairn.credentials.jws import read_jws
 from cairn.issuance.deps import Deps
-from cairn.issuance.store import credentials, reissues
+from cairn.issuance.store import credentials, people, reissues
 from cairn.issuance.use_cases import keys
 from cairn.issuance.use_cases.issue import body_place
 
@@ -44,6 +44,9 @@ async def start(deps: Deps, principal: Principal, tenant: str, key_id: str) -> R
             "What the key signed still verifies.", code="key-refused", fix="Revoke the key first, if it is compromised."
         )
     async with deps.database.transaction(tenant) as tx:
+        institution = await people.institution(tx, tenant)
+        if institution is None or institution["did"].startswith("did:key:"):
+            raise DomainError("A did:key has no other key to sign with.", code="key-refused")
         await reissues.start(tx, tenant, key_id, principal.id)
         found = await reissues.progress(tx, tenant, key_id)
         await tx.commit()
