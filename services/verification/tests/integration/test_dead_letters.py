@@ -1,6 +1,5 @@
 """`/v1/dead-letters`: what could not be taken is listed, looked into by its owner, and replayed once it can be."""
 
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -8,24 +7,10 @@ from sqlalchemy import text
 
 from cairn.common import dead_letters
 from cairn.common.bus import Record
-from cairn.common.events import Event, encode
-from cairn.common.events.models import InstitutionAccredited
+from cairn.common.events import encode
 from cairn.common.vault import Vault
 
-AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
-
-
-def accredited(tenant: str) -> Event:
-    fact = InstitutionAccredited(institution=tenant, issuer=f"did:web:{tenant}.example", name="North", at=AT)
-    return Event(
-        type="institution.accredited.v1",
-        source="/issuance",
-        subject=tenant,
-        tenant=tenant,
-        key=tenant,
-        data=fact.to_json(),
-        time=AT,
-    )
+from .test_trust_registry import accredited
 
 
 @pytest.fixture
@@ -89,7 +74,7 @@ async def test_replayed_it_is_taken_as_though_nothing_had_been(client, bury, as_
     left = (await client.get("/v1/dead-letters?unsettled=true", **as_north)).json()
     assert letter not in {row["id"] for row in left}
     async with own_database.transaction("anybody") as tx:
-        rows = await tx.rows(text("SELECT * FROM issuers WHERE did = 'did:web:dead-north.example'"))
+        rows = await tx.rows(text("SELECT * FROM issuers WHERE tenant_id = 'dead-north'"))
     assert len(rows) == 1
 
 

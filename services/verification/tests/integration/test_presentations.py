@@ -90,26 +90,6 @@ async def test_one_bad_credential_is_400_and_says_which(client, north, web) -> N
         assert answer.json()["checks"]["proof"]["outcome"] == "passed"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"[]",
-        b"{}",
-        b'{"verifiablePresentation": 7}',
-        b'{"verifiablePresentation": {"type": ["NonconformingDocument"]}}',
-        b'{"verifiablePresentation": {}, "options": {"challenge": 7}}',
-        b'{"verifiablePresentation": {}, "options": "all"}',
-    ],
-    ids=repr,
-)
-async def test_what_is_no_presentation_is_400(client, body: bytes) -> None:
-    answer = await client.post(VERIFY, content=body, headers={"content-type": "application/json"})
-    assert answer.status_code == 400
-    assert answer.json()["verified"] is False
-    assert answer.json()["errors"]
-
-
 async def test_only_what_was_asked_is_checked(client, north, web) -> None:
     web.serve(north.list_path, north.status_list(9))
     answer = await post(client, shown(north.credential(index=9)), **ASKED, checks=["proof"])

@@ -55,22 +55,29 @@ async def test_not_verified_is_400_and_says_why(client, north, web) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("path", "bodies"),
     [
-        b"",
-        b"{",
-        b"[]",
-        b"{}",
-        b'{"verifiableCredential": 7}',
-        b'{"verifiableCredential": {}, "verifiableCredential": {}}',
+        (
+            VERIFY,
+            [b'{"verifiableCredential": 7}', b'{"verifiableCredential": {}, "verifiableCredential": {}}'],
+        ),
+        (
+            "/presentations/verify",
+            [
+                b'{"verifiablePresentation": 7}',
+                b'{"verifiablePresentation": {"type": ["NonconformingDocument"]}}',
+                b'{"verifiablePresentation": {}, "options": {"challenge": 7}}',
+                b'{"verifiablePresentation": {}, "options": "all"}',
+            ],
+        ),
     ],
-    ids=repr,
 )
-async def test_what_is_no_request_is_400_and_not_verified(client, body: bytes) -> None:
-    answer = await client.post(VERIFY, content=body, headers={"content-type": "application/json"})
-    assert answer.status_code == 400
-    assert answer.json()["verified"] is False
-    assert answer.json()["errors"]
+async def test_what_is_no_request_is_400_and_not_verified(client, path: str, bodies: list[bytes]) -> None:
+    for body in (b"", b"{", b"[]", b"{}", *bodies):
+        answer = await client.post(path, content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 400, body
+        assert answer.json()["verified"] is False
+        assert answer.json()["errors"]
 
 
 async def test_checks_that_were_not_asked_for_are_skipped(client, north, web) -> None:
