@@ -85,6 +85,10 @@ fuzz: install ## what strangers hand in, mutated: no reader raises, hangs or swe
 	@dev/install.sh fuzz
 	$(BIN)/python -m tests.fuzz $(INPUTS)
 
+# The short form of the same is part of `make test`.
+faults: install ## each fault three times with 10,000 events, for hours; goes on where it was broken off (EVENTS=10000)
+	$(BIN)/python -m tests.faults $(or $(EVENTS),10000)
+
 ##@ Measuring it
 bench-%: install ## one benchmark, as in docs/benchmarks.md: make bench-system
 	$(BIN)/python -m bench.$*
@@ -94,4 +98,4 @@ compose: ## write .env with fresh secrets for docker compose, unless there is on
 	@sh deploy/compose/env.sh
 
 .PHONY: help run story status dead-letters replay clean distclean install install-run format lock openapi test lint types walls events-check unit \
-  integration e2e fuzz compose
+  integration e2e fuzz faults compose

@@ -119,12 +119,7 @@ async def test_the_same_story_over_kafka_ends_the_same_in_one_trace_and_s30_noth
     """Each service is its own Kafka user, and may write its own topics only. One trace leads from a completion to its
     qualification; logs, metrics and traces hold no name, no identifier and no secret."""
     with KafkaBroker(tmp_path / "kafka") as broker, Collector() as collector:
-        env = {
-            "CAIRN_BUS": "kafka",
-            "CAIRN_KAFKA_BOOTSTRAP_SERVERS": broker.secured_servers,
-            "CAIRN_KAFKA_PASSWORDS": json.dumps(dict(broker.passwords)),
-            "CAIRN_OTLP_ENDPOINT": collector.endpoint,
-        }
+        env = {**broker.access, "CAIRN_OTLP_ENDPOINT": collector.endpoint}
         box = await asyncio.to_thread(lambda: boxes(env=env).serving())
         assert await play(box.access, learners, console(tmp_path), tmp_path / "story.json") == undisturbed
         measured = await canaries(box)

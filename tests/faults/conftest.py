@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -31,7 +32,17 @@ async def systems(tmp_path: Path) -> AsyncGenerator[Systems]:
         await asyncio.to_thread(system.remove)
 
 
+@pytest.fixture(scope="session")
+async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[System]:
+    """One on PostgreSQL alone, for every test that leaves it as it found it, to share."""
+    system = System(tmp_path_factory.mktemp("faults") / "system")
+    await asyncio.to_thread(system.serving)
+    await found(system)
+    yield system
+    await asyncio.to_thread(system.remove)
+
+
 @pytest.fixture
 def long_seconds() -> float:
-    """How long the long faults last here."""
-    return 30
+    """How long the long faults last: half a minute in the suite, five by hand (`make faults`)."""
+    return 300 if os.environ.get("FAULTS_LONG") else 30

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 
 from .points import Act, Point
 from .system import BACK_SECONDS, System
@@ -20,7 +21,8 @@ class Peace:
 
 
 async def in_peace(system: System, size: int) -> Peace:
-    whole, expiring = Cohort(system, "calm", size), Cohort(system, "calm-x", 10, expiring=True)
+    name = f"calm-{token_hex(3)}"
+    whole, expiring = Cohort(system, name, size), Cohort(system, f"{name}-x", 10, expiring=True)
     await whole.play()
     await expiring.play()
     return Peace(await whole.settled(), await expiring.settled())

@@ -29,7 +29,7 @@ async def kafka_events(env: Mapping[str, str]) -> list[tuple[str, Event]]:
         ends = await consumer.end_offsets(places)
         await consumer.seek_to_beginning()
         found: list[tuple[str, Event]] = []
-        while any(await consumer.position(place) < ends[place] for place in places):
+        while [place for place in places if await consumer.position(place) < ends[place]]:
             for place, records in (await consumer.getmany(timeout_ms=1000)).items():
                 found += [(place.topic, decode(record.value)) for record in records]
         return found

@@ -24,6 +24,8 @@ class Point:
     given: int | None = None
     often: bool = True
     """Whether the act leads here more than once, so that a later time can be chosen."""
+    short: bool = True
+    """Whether it is one of the twenty that every run of the tests comes to."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -51,37 +53,56 @@ _DUE: Final = "cairn.pathways.use_cases.falling_due:step"
 POINTS: Final = (
     Point("completions staged, not committed", "issuance-api", "study", "before", _COMMIT, _INTAKE),
     Point("completions committed, not answered", "issuance-api", "study", "after", _COMMIT, _INTAKE),
-    Point("intents written, not committed", "issuance-worker", "study", "before", _COMMIT, f"{_ISSUE}:draft"),
+    Point(
+        "intents written, not committed", "issuance-worker", "study", "before", _COMMIT, f"{_ISSUE}:draft", short=False
+    ),
     Point("intents committed, nothing signed", "issuance-worker", "study", "after", _COMMIT, f"{_ISSUE}:draft"),
     Point("signed, not stored", "issuance-worker", "study", "after", ((_ISSUE, "_sign_all"),)),
-    Point("signatures announced, not committed", "issuance-worker", "study", "before", _COMMIT, f"{_ISSUE}:sign"),
-    Point("signatures committed", "issuance-worker", "study", "after", _COMMIT, f"{_ISSUE}:sign"),
+    Point(
+        "signatures announced, not committed",
+        "issuance-worker",
+        "study",
+        "before",
+        _COMMIT,
+        f"{_ISSUE}:sign",
+        short=False,
+    ),
+    Point("signatures committed", "issuance-worker", "study", "after", _COMMIT, f"{_ISSUE}:sign", short=False),
+    Point("issuance: events read, not sent", "issuance-worker", "study", "before", _PUBLISH, _RELAY),
     Point("issuance: events sent, not deleted", "issuance-worker", "study", "after", _PUBLISH, _RELAY),
     Point("qualification intended, not committed", "issuance-worker", "study", "after", ((_AWARDS, "_intend"),)),
     Point("awards taken, offset not committed", "issuance-worker", "study", "before", _OFFSET),
     Point("audits written, awards not", "pathways-worker", "study", "before", _SAVE, _STORE, given=1),
-    Point("awards written, not said", "pathways-worker", "study", "after", _SAVE, _STORE, given=1),
-    Point("batch audited, not committed", "pathways-worker", "study", "before", _COMMIT, _TAKE),
+    Point("awards written, not said", "pathways-worker", "study", "after", _SAVE, _STORE, given=1, short=False),
+    Point("batch audited, not committed", "pathways-worker", "study", "before", _COMMIT, _TAKE, short=False),
     Point("batch committed, offset not", "pathways-worker", "study", "before", _OFFSET),
     Point("pathways: events sent, not deleted", "pathways-worker", "study", "after", _PUBLISH, _RELAY),
     Point("verification: batch taken, offset not", "verification-worker", "study", "before", _OFFSET),
-    Point("merge staged, not committed", "issuance-api", "link", "before", _COMMIT, _MERGE),
+    Point("merge staged, not committed", "issuance-api", "link", "before", _COMMIT, _MERGE, short=False),
     Point("merge committed, not answered", "issuance-api", "link", "after", _COMMIT, _MERGE),
-    Point("status changed, not committed", "issuance-api", "lose", "before", _COMMIT, _STATUS),
+    Point("status changed, not committed", "issuance-api", "lose", "before", _COMMIT, _STATUS, short=False),
     Point("status committed, not answered", "issuance-api", "lose", "after", _COMMIT, _STATUS),
     Point("lapse applied, not committed", "issuance-worker", "lose", "after", ((_AWARDS, "apply"),)),
     Point("framework activated, not committed", "pathways-api", "late", "before", _COMMIT, _ACTIVATE, often=False),
-    Point("framework committed, not answered", "pathways-api", "late", "after", _COMMIT, _ACTIVATE, often=False),
+    Point(
+        "framework committed, not answered",
+        "pathways-api",
+        "late",
+        "after",
+        _COMMIT,
+        _ACTIVATE,
+        often=False,
+    ),
     Point(
         "backfill window audited, not committed", "pathways-worker", "late", "before", _COMMIT, _BACKFILL, often=False
     ),
     Point("backfill window committed", "pathways-worker", "late", "after", _COMMIT, _BACKFILL, often=False),
     Point("what fell due audited, not committed", "pathways-worker", "expire", "before", _COMMIT, _DUE, often=False),
-    Point("what fell due committed", "pathways-worker", "expire", "after", _COMMIT, _DUE, often=False),
+    Point("what fell due committed", "pathways-worker", "expire", "after", _COMMIT, _DUE, often=False, short=False),
 )
 
 
-def together(points: Sequence[Point] = POINTS) -> list[list[Point]]:
+def together(points: Sequence[Point]) -> list[list[Point]]:
     """In groups of which each process dies once at most, so that one plot serves several points."""
     groups: list[list[Point]] = []
     for point in points:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import secrets
@@ -83,6 +84,16 @@ def new_passwords() -> dict[str, str]:
     return {user: secrets.token_urlsafe(18) for user in USERS}
 
 
+def access(servers: str, passwords: Mapping[str, str], *, copies: int) -> dict[str, str]:
+    """The environment in which a onebox uses a cluster; its topics have so many copies."""
+    return {
+        "CAIRN_BUS": "kafka",
+        "CAIRN_KAFKA_BOOTSTRAP_SERVERS": servers,
+        "CAIRN_KAFKA_PASSWORDS": json.dumps(dict(passwords)),
+        "CAIRN_KAFKA_REPLICATION": str(copies),
+    }
+
+
 class KafkaBroker:
     """A broker whose data lie in `home`; as a context manager it runs for as long as the block.
 
@@ -118,6 +129,11 @@ class KafkaBroker:
     def secured_servers(self) -> str:
         """`host:port` with SASL."""
         return f"127.0.0.1:{self._ports['SECURED']}"
+
+    @property
+    def access(self) -> dict[str, str]:
+        """What a onebox is told to use it."""
+        return access(self.secured_servers, self.passwords, copies=1)
 
     @property
     def running(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from cairn.provision.kafka.broker import KafkaBroker, Quorum, new_passwords
+from cairn.provision.kafka.broker import KafkaBroker, Quorum, access, new_passwords
 
 _NODES: Final = 3
 
@@ -29,6 +29,11 @@ class KafkaCluster:
     def secured_servers(self) -> str:
         """The addresses with SASL."""
         return ",".join(broker.secured_servers for broker in self.brokers.values())
+
+    @property
+    def access(self) -> dict[str, str]:
+        """What a onebox is told to use it."""
+        return access(self.secured_servers, self.passwords, copies=len(self.brokers))
 
     def start(self) -> Self:
         """All at once: none of them answers alone. Raises KafkaError."""
