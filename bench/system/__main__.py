@@ -94,7 +94,7 @@ def _run(
 
 
 def main() -> None:
-    learners = int(sys.argv[1]) if len(sys.argv) > 1 else 600
+    learners = int(sys.argv[1]) if len(sys.argv) > 1 else 500
     console = Console()
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with tempfile.TemporaryDirectory(prefix="cairn-bench-") as name, Progress(*columns, console=console) as progress:
@@ -106,6 +106,7 @@ def main() -> None:
             return lambda text: progress.update(task, description=f"{where}: {text}")
 
         figures = {"PostgreSQL log": _run(folder / "log", learners, {}, saying("PostgreSQL log"), {})}
+        console.print(_rates(figures), _budget(figures))
         broker = KafkaBroker(folder / "broker")
         try:
             broker.start()
@@ -117,6 +118,7 @@ def main() -> None:
             }
             others = {"Kafka broker": broker.pid}
             figures["Apache Kafka"] = _run(folder / "kafka", learners, env, saying("Apache Kafka"), others, _CREWS)
+            console.print(_rates(figures), _budget(figures), _workers(figures))
         finally:
             broker.destroy()
         saying("peers")("one core, composing and signing")
@@ -127,8 +129,7 @@ def main() -> None:
             saying("peers")(f"Open edX Credentials' queries, {programmes} programmes")
             rate = asyncio.run(open_edx(programmes, 200 // programmes + 3))
             peers.append((f"Open edX Credentials' queries, {programmes} programmes on offer", rate))
-    for table in (_rates(figures), _workers(figures), _budget(figures), _peers(peers)):
-        console.print(table)
+    console.print(_peers(peers))
 
 
 def _rates(figures: Mapping[str, Figures]) -> Table:
