@@ -42,6 +42,7 @@ class Service:
 
     deps: Deps
     owner: Database
+    url: str
     owner_url: str
     statements: int = 0
 
@@ -118,6 +119,12 @@ _LEARNERS: Final = (
 )
 
 
+def wired(url: str, **settings: Any) -> Deps:
+    """A worker's parts."""
+    told = {"environment": "test", "database_url": url, "kek": _KEK, "auth_jwks": '{"keys": []}', **settings}
+    return Deps.wire(PathwaysSettings.model_validate(told), worker=True)
+
+
 @asynccontextmanager
 async def service(**settings: Any) -> AsyncGenerator[Service]:
     """A service with nothing in it. Its server keeps to the disk, as a real one does."""
@@ -130,12 +137,8 @@ async def service(**settings: Any) -> AsyncGenerator[Service]:
         database = server.start().cluster.fresh("pathways")
         with ThreadPoolExecutor(1) as thread:  # Alembic's env starts a loop of its own
             thread.submit(migrate, "pathways", database.owner_url, role=database.role).result()
-        told = PathwaysSettings.model_validate(
-            {"environment": "test", "database_url": database.url, "kek": _KEK, "auth_jwks": '{"keys": []}', **settings}
-        )
-        made = Service(
-            Deps.wire(told, worker=True), Database(database.owner_url, pool=2, worker=True), database.owner_url
-        )
+        owner = Database(database.owner_url, pool=2, worker=True)
+        made = Service(wired(database.url, **settings), owner, database.url, database.owner_url)
         event.listen(made.deps.database.engine.sync_engine, "before_cursor_execute", _counter(made))
         yield made
     finally:

@@ -32,7 +32,7 @@ async def test_those_who_qualify_already_are_awarded(students: Service) -> None:
     id_ = await students.publish(framework("stats", "ml"))
     assert (await students.get(f"/v1/frameworks/{id_}")).json()["backfill"]["state"] == "pending"
     assert await standing(students) == []
-    assert await students.backfill() == 4  # windows of two
+    assert await students.backfill() == 6, "found at once, audited two at a time, and finished"
     assert await standing(students) == LEARNERS[::2]
     shown = (await students.get(f"/v1/frameworks/{id_}")).json()["backfill"]
     assert (shown["state"], shown["learners"], shown["audited"]) == ("done", 7, 7)
@@ -43,26 +43,49 @@ async def test_those_who_qualify_already_are_awarded(students: Service) -> None:
 
 async def test_r1_a_backfill_that_is_cut_off_goes_on_where_it_was(students: Service, monkeypatch) -> None:
     await students.publish(framework("stats", "ml"))
-    await backfill.step(students.worker)
-    assert await standing(students) == LEARNERS[:1]
-    cut = backfill.frameworks.advance_backfill
 
     async def killed(*_: object, **__: object) -> None:
         raise ConnectionError("kill -9")
 
-    monkeypatch.setattr(backfill.frameworks, "advance_backfill", killed)
-    with pytest.raises(ConnectionError):
+    for cut, before in (("queue", []), ("done", []), ("done", LEARNERS[:1]), ("finish", LEARNERS[::2])):
+        with monkeypatch.context() as patched:
+            patched.setattr(backfill.backfills, cut, killed)
+            with pytest.raises(ConnectionError):
+                await students.backfill()
+        assert await standing(students) == before, "nothing of the step that was cut off"
+        assert (await students.sql("SELECT finished_at FROM backfills"))[0]["finished_at"] is None
         await backfill.step(students.worker)
-    assert await standing(students) == LEARNERS[:1], "nothing of the step that was cut off"
-    monkeypatch.setattr(backfill.frameworks, "advance_backfill", cut)
-    await students.backfill()
     assert await standing(students) == LEARNERS[::2]
+    shown = (await students.sql("SELECT looked_at, audited, awarded, finished_at FROM backfills"))[0]
+    assert (shown["looked_at"], shown["audited"], shown["awarded"]) == (7, 7, 4)
+    assert shown["finished_at"] is not None
     assert len(await students.said("qualification.completed.v1")) == 4
+
+
+async def test_any_number_of_workers_share_a_backfill_and_no_learner_is_audited_twice(students: Service, log) -> None:
+    more = [f"lrn_more_{number}" for number in range(20)]
+    await students.hear(*(event for who in more for code in ("stats", "ml") for event in log.issued(who, code)))
+    await students.publish(framework("stats", "ml"))
+
+    async def worker() -> int:
+        steps = 0
+        while await backfill.step(students.worker):
+            steps += 1
+        return steps
+
+    steps = await asyncio.gather(*(worker() for _ in range(4)))
+    await students.backfill()  # what one of them held while the others looked
+    assert sum(each > 1 for each in steps) > 1, "more than one found something to do"
+    (row,) = await students.sql("SELECT looked_at, audited, awarded, finished_at FROM backfills")
+    assert (row["looked_at"], row["audited"], row["awarded"]) == (27, 27, 24)
+    assert row["finished_at"] is not None
+    assert len(await students.said("qualification.completed.v1")) == 24
 
 
 async def test_progress_is_shown_until_there_is_nothing_left_to_do(students: Service, capsys) -> None:
     id_ = await students.publish(framework("stats", "ml"))
-    await backfill.step(students.worker)
+    for _ in range(2):
+        await backfill.step(students.worker)
     await students.post(f"/v1/frameworks/{id_}/backfill/pause")
     shown = asyncio.create_task(progress(students.worker.settings))
     said = await _until(capsys, "(paused)")
@@ -86,7 +109,8 @@ async def _until(capsys, words: str) -> str:
 
 async def test_who_comes_during_the_backfill_is_awarded_once(students: Service, log: Log) -> None:
     await students.publish(framework("stats", "ml"))
-    await backfill.step(students.worker)
+    for _ in range(2):
+        await backfill.step(students.worker)
     await students.hear(*log.issued(LEARNERS[5], "ml"), *log.issued("lrn_000", "stats"), *log.issued("lrn_000", "ml"))
     await students.backfill()
     assert await standing(students) == ["lrn_00", "lrn_000", "lrn_02", "lrn_04", "lrn_05", "lrn_06"]

@@ -20,6 +20,7 @@ PLATFORM = ("outbox", "inbox", "dead_letters", "saved_answers")
 OWN = ("learners", "aliases", "holdings", "holding_status", "achievements", "frameworks", "framework_index")
 ROWS = {
     "enrolments": "INSERT INTO enrolments VALUES (:t, :l, :q, now(), 'me')",
+    "backfill_queue": "INSERT INTO backfill_queue SELECT :t, id, :l FROM frameworks WHERE qualification = :q",
     "impacts": """
         INSERT INTO impacts (tenant_id, framework_id, digest, asked_by, asked_at, learners, finished_at)
         SELECT :t, id, 'x', 'me', now(), 1, now() FROM frameworks WHERE qualification = :q AND length(:l) > 0

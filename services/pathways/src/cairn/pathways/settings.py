@@ -10,7 +10,7 @@ from cairn.common.settings import Settings
 class PathwaysSettings(Settings):
     service: str = "pathways"
     backfill_window: int = Field(default=500, ge=1, le=10_000)
-    """Learners that one step of a backfill looks at."""
+    """Learners whom one step of a backfill audits, and a step of an impact report looks at."""
     backfill_awards_per_minute: int = Field(default=6_000, ge=1)
     """Awards that backfills make at most, on average, so that who reviews them can still stop one."""
     impact_hours: int = Field(default=24, ge=1)

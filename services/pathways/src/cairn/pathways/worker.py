@@ -14,7 +14,7 @@ from cairn.pathways import consumers
 from cairn.pathways.deps import Deps
 from cairn.pathways.jobs import jobs
 from cairn.pathways.settings import PathwaysSettings
-from cairn.pathways.store import frameworks
+from cairn.pathways.store import backfills
 from cairn.pathways.store.state import state_hash
 from cairn.pathways.use_cases import replay as replaying
 from cairn.pathways.use_cases import verifying
@@ -78,7 +78,7 @@ async def progress(settings: PathwaysSettings) -> int:
     try:
         while True:
             async with deps.database.transaction(EVERY_TENANT) as tx:
-                rows = await frameworks.under_way(tx)
+                rows = await backfills.under_way(tx)
             for row in rows:
                 done, of = row["looked_at"], row["of"]
                 sys.stdout.write(

@@ -28,7 +28,7 @@ from cairn.pathways.domain import (
     parse_holding,
 )
 from cairn.pathways.problems import faults_of, refusal
-from cairn.pathways.store import catalog, frameworks
+from cairn.pathways.store import backfills, catalog, frameworks
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ async def find(tx: Transaction, id_: str) -> Found | None:
         return None
     if row["state"] == "draft":
         return Found(row, findings=await _lint(tx, row["tenant_id"], parse_framework(row["body"])))
-    return Found(row, backfill=await frameworks.backfill(tx, id_))
+    return Found(row, backfill=await backfills.show(tx, id_))
 
 
 def parse(document: Mapping[str, Any]) -> Framework:

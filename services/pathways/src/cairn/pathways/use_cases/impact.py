@@ -21,7 +21,7 @@ from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
 from cairn.pathways.domain import audit, index_keys
 from cairn.pathways.reading_room import Published, ReadingRoom
-from cairn.pathways.store import audits, decisions, facts, frameworks, impacts
+from cairn.pathways.store import audits, backfills, decisions, facts, frameworks, impacts
 from cairn.pathways.store.impacts import Affected, Outcome
 from cairn.pathways.use_cases.auditing import subjects_of
 from cairn.pathways.use_cases.frameworks import refuse_findings
@@ -63,7 +63,7 @@ async def candidates(deps: Deps, tx: Transaction, row: RowMapping, most: int) ->
     known = (await frameworks.awards(tx, {tenant: draft.nested}))[tenant]
     table = await decisions.chain(tx, deps.vault, tenant, decisions.INSTITUTION)
     keys = counting_too(table, index_keys(draft.framework, draft.awards(known)), await deps.clock(tx))
-    return await frameworks.count_candidates(tx, keys, most + 1)
+    return await backfills.count_candidates(tx, keys, most + 1)
 
 
 async def stale(deps: Deps, tx: Transaction, row: RowMapping, report: RowMapping) -> str | None:
@@ -111,7 +111,7 @@ async def step(deps: Deps) -> int:
         table = await decisions.chain(tx, deps.vault, tenant, decisions.INSTITUTION)
         keys = counting_too(table, room.keys(draft, known), now)
         window = deps.settings.backfill_window
-        found = await frameworks.candidates(tx, tenant, row["qualification"], keys, job["cursor"], window)
+        found = await backfills.candidates(tx, tenant, row["qualification"], keys, job["cursor"], window)
         holders = [each["id"] for each in found if each["holds"]]
         affected: list[Affected] = []
         if holders:

@@ -20,7 +20,7 @@ from cairn.common.instants import format_instant
 from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
 from cairn.pathways.reading_room import ReadingRoom
-from cairn.pathways.store import audits, facts, frameworks, impacts
+from cairn.pathways.store import audits, backfills, facts, frameworks, impacts
 from cairn.pathways.use_cases import impact
 from cairn.pathways.use_cases.frameworks import Found, find, not_found, refuse_findings
 
@@ -138,7 +138,7 @@ async def pause(deps: Deps, principal: Principal, id_: UUID, *, paused: bool) ->
     """Halt its backfill, or let it go on. Raises DomainError `not-found`."""
     async with deps.database.transaction(principal.tenant) as tx:
         await _active(tx, id_)
-        await frameworks.pause_backfill(tx, str(id_), await deps.clock(tx) if paused else None)
+        await backfills.pause(tx, str(id_), await deps.clock(tx) if paused else None)
         found = await find(tx, str(id_))
         await tx.commit()
     assert found is not None
@@ -214,7 +214,7 @@ async def _start(tx: Transaction, tenant: str, row: RowMapping, principal: Princ
     for each in read.values():
         await frameworks.set_keys(tx, tenant, each.id, room.keys(each, known[tenant]))
         start = each.framework.effective_from
-        await frameworks.start_backfill(tx, tenant, each.id, now if start is None else max(now, start))
+        await backfills.start(tx, tenant, each.id, now if start is None else max(now, start))
 
 
 def _changed() -> DomainError:
