@@ -220,9 +220,11 @@ async def peer(made: Service, of: Peer, schema: str, programmes: int, events: in
 
 
 async def cairn(made: Service, programmes: int, events: int, batch: int) -> None:
-    """The same, through the use case of the consumer."""
-    people = [user * 2 for user in random.Random(batch).sample(range(1, _LEARNERS // 2 + 1), events)]
+    """The same, through the use case of the consumer; of a process that has read each programme once, as it is kept."""
+    people = [user * 2 for user in random.Random(batch).sample(range(1, _LEARNERS // 2 + 1), events + 4 * PROGRAMMES)]
     told = [issued(user, course(user % PROGRAMMES, 4)) for user in people]
+    for start in range(events, len(told), 100):
+        await intake.take(made.deps, told[start : start + 100])
     before = made.statements
     with Stopwatch() as watch:
         for start in range(0, events, batch):

@@ -80,6 +80,9 @@ async def test_the_rules_read_as_a_tree_of_sentences(campus: Service, log: Log) 
     master = await campus.publish(nesting)
     mine = (await campus.get(f"/v1/frameworks/{master}/statement", params={"learner": ADA})).json()
     assert mine["sentence"] == "Master: not complete. You still need: the qualification Certificate in Data."
+    await campus.hear(*log.issued(ADA, "ml"), *log.status("revoked", ADA, "ml", NOW))
+    (audit,) = [each for each in await campus.audits(ADA) if each["title"] == "Certificate in Data"]
+    assert audit["sentence"].endswith("You still need: Machine Learning. Machine Learning was revoked on 2026-11-01.")
     headers = {**campus.auth(HOME), "Accept": "text/plain"}
     text = (await campus.http.get(f"/v1/frameworks/{id_}/statement", headers=headers)).text
     assert text.startswith("Certificate in Data (2026)\n\n- All of these:\n  - stats\n  - Machine Learning\n")

@@ -8,7 +8,7 @@ import pytest
 
 from cairn.common.db import EVERY_TENANT, Transaction
 from cairn.common.events.models import QualificationLapsed, fact_of
-from cairn.pathways.use_cases import falling_due
+from cairn.pathways.use_cases import backfill, falling_due
 
 from .conftest import Service
 from .world import MARCH, NOW, Log, achievement, framework
@@ -136,6 +136,37 @@ async def test_r12_a_worker_whose_clock_is_wrong_fires_neither_early_nor_late(ca
     late = replace(campus.at(SOON).worker, now=lambda: SOON - timedelta(minutes=10))
     assert await falling_due.step(late) == 1
     assert await dues(campus) == []
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+async def test_r12_backfills_reports_and_decisions_go_by_the_clock_of_the_database(
+    campus: Service, log: Log, minutes: int
+) -> None:
+    """Whatever the machine says on which a worker or an API runs: it is ten minutes slow, or fast."""
+
+    def skewed(at: datetime) -> Service:
+        told = campus.at(at)
+        wrong = {"now": lambda: at + timedelta(minutes=minutes)}
+        return replace(told, worker=replace(told.worker, **wrong), deps=replace(told.deps, **wrong))
+
+    await campus.hear(*log.issued(ADA, "stats"))
+    force = SOON.isoformat().replace("+00:00", "Z")
+    await campus.publish(framework("stats", effective={"from": force}))
+    assert await skewed(SOON - timedelta(seconds=1)).backfill() == 0
+    then = skewed(SOON)
+    assert await then.backfill() > 0
+    assert [award["state"] for award in await campus.awards(ADA)] == ["active"]
+    # A batch that made awards puts off the next one, by the same clock.
+    slow = then.worker.settings.model_copy(update={"backfill_awards_per_minute": 1})
+    await campus.hear(*(event for who in ("lrn_b", "lrn_c", "lrn_d") for event in log.issued(who, "ml")))
+    await campus.publish(framework("ml", qualification="https://north.example/q/other"))
+    for at, made in ((NOW, 2), (NOW + timedelta(seconds=119), 2), (NOW + timedelta(seconds=121), 3)):
+        each = skewed(at)
+        worker = replace(each.worker, settings=slow)
+        while await backfill.step(worker):
+            pass
+        awards = await campus.sql("SELECT id FROM awards WHERE qualification LIKE '%other'")
+        assert len(awards) == made, at
 
 
 async def test_r12_the_database_tells_the_time(campus: Service) -> None:

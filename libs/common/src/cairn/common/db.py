@@ -33,7 +33,10 @@ PLATFORM: Final = "platform"
 EVERY_TENANT: Final = "*"
 """The scope of jobs that carry work of all tenants alike: the relay, the signer, housekeeping. No request has it."""
 
-_SET_SCOPE: Final = text("SELECT set_config('cairn.tenants', :tenants, true)")
+_SET_SCOPE: Final = text("SELECT set_config('cairn.tenants', :tenants, true), now() AS now")
+_SET_SCOPE_AND_SHARE: Final = text("""
+    SELECT set_config('cairn.tenants', :tenants, true), now() AS now, pg_advisory_xact_lock_shared(:key)
+""")
 
 
 class Unavailable(RuntimeError):
@@ -55,8 +58,10 @@ def async_url(url: str) -> URL:
 class Transaction:
     """One database transaction, limited to the rows of its tenants."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
         self.connection = connection
+        self.now = now
+        """When it began, by the database's clock."""
         self._committed = False
 
     async def execute(
@@ -118,8 +123,12 @@ class Database:
         event.listen(self.engine.sync_engine, "connect", _keep_the_ends_of_the_calendar)
 
     @asynccontextmanager
-    async def transaction(self, tenants: str | Iterable[str]) -> AsyncGenerator[Transaction]:
+    async def transaction(
+        self, tenants: str | Iterable[str], *, share: int | None = None
+    ) -> AsyncGenerator[Transaction]:
         """A transaction that sees and writes only rows of `tenants`. The setting dies with it (S22).
+
+        `share` names an advisory lock that it shares until its end, taken before anything is read.
 
         Raises Unavailable where there is no connection to be had.
         """
@@ -127,8 +136,11 @@ class Database:
         if scope == EVERY_TENANT and not self._worker:
             raise ValueError("only a worker acts for every tenant")
         async with self.connection() as connection:
-            await connection.execute(_SET_SCOPE, {"tenants": scope})
-            yield Transaction(connection)
+            if share is None:
+                begun = await connection.execute(_SET_SCOPE, {"tenants": scope})
+            else:
+                begun = await connection.execute(_SET_SCOPE_AND_SHARE, {"tenants": scope, "key": share})
+            yield Transaction(connection, begun.mappings().one()["now"])
 
     @staticmethod
     def role_of(url: str) -> str:

@@ -267,7 +267,7 @@ class Findings:
         if holding.earned > case.as_of:
             return "not-yet-earned", f"{name} is dated {holding.earned.date()}."
         if (state := self._state(holding)) is not None:
-            return _state_reason(name, state.state, state.since)
+            return state_reason(name, state.state, state.since)
         if holding.earned > self.at:
             return "not-needed", f"{name} was earned after the rest was complete."
         if not self._acts(holding):
@@ -368,7 +368,8 @@ _BUT_FOR: Final = {
 }
 
 
-def _state_reason(name: str, state: State, since: datetime | None) -> tuple[str, str]:
+def state_reason(name: str, state: State, since: datetime | None) -> tuple[str, str]:
+    """Why a credential that is called so does not count, given its state: a code and a sentence."""
     on = f" on {since.date()}" if since is not None else ""
     if state is State.UNKNOWN:
         return state.value, f"Whether {name} is valid is not known."

@@ -18,7 +18,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from cairn.common.db import Transaction
 from cairn.pathways.domain import Holding, State, StatusEntry, holding_keys, stored_holding
 
-_REBUILD: Final = 0x7061_7468  # "path"
+REBUILD: Final = 0x7061_7468  # "path"
+"""The lock that batches share, and that publications and rebuilds have alone: each sees all of another, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +88,9 @@ class Learner:
     erased: bool
 
 
-async def share(tx: Transaction) -> None:
-    """Hold off publications and rebuilds until this transaction ends: it sees all of one, or nothing of it."""
-    await tx.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _REBUILD})
-
-
 async def exclude(tx: Transaction) -> None:
     """Wait for batches that are under way, and hold off others until this transaction ends."""
-    await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _REBUILD})
+    await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": REBUILD})
 
 
 async def lock_learners(tx: Transaction, learners: Mapping[str, str]) -> dict[str, Learner]:
@@ -102,6 +98,11 @@ async def lock_learners(tx: Transaction, learners: Mapping[str, str]) -> dict[st
 
     Always in the order of ids, so that two batches never wait in a circle. A row under another tenant is left out.
     """
+    await add_learners(tx, learners)
+    return await lock_known(tx, learners)
+
+
+async def add_learners(tx: Transaction, learners: Mapping[str, str]) -> None:
     ids = sorted(learners)
     await tx.execute(
         text("""
@@ -111,8 +112,13 @@ async def lock_learners(tx: Transaction, learners: Mapping[str, str]) -> dict[st
         """),
         {"ids": ids, "tenants": [learners[id_] for id_ in ids]},
     )
+
+
+async def lock_known(tx: Transaction, learners: Mapping[str, str]) -> dict[str, Learner]:
+    """As `lock_learners`, of those who have a row."""
     rows = await tx.rows(
-        text("SELECT tenant_id, id, erased_at FROM learners WHERE id = ANY (:ids) ORDER BY id FOR UPDATE"), {"ids": ids}
+        text("SELECT tenant_id, id, erased_at FROM learners WHERE id = ANY (:ids) ORDER BY id FOR UPDATE"),
+        {"ids": sorted(learners)},
     )
     return {
         row["id"]: Learner(row["id"], row["tenant_id"], row["erased_at"] is not None)
@@ -162,65 +168,75 @@ async def links(tx: Transaction, learners: Collection[str]) -> list[Link]:
 async def related(tx: Transaction, learners: Collection[str]) -> dict[str, str]:
     """Who is audited along with the learners, or whose award is, with their tenants: the survivors of active merges,
     and who else was merged into those, or into the learners, within one tenant."""
+    return (await company(tx, learners))[0]
+
+
+async def company(tx: Transaction, learners: Collection[str]) -> tuple[dict[str, str], set[str]]:
+    """Those `related` to the learners, and which of the learners and of those have a row already."""
     rows = await tx.rows(
         text("""
-            WITH survivors AS (
-                SELECT tenant_id, learner_id FROM aliases WHERE active AND alias_id = ANY (:ids))
-            SELECT tenant_id, learner_id AS id FROM survivors
-             UNION
-            SELECT tenant_id, alias_id FROM aliases
-             WHERE active AND tenant_id = source_tenant_id
-               AND (learner_id = ANY (:ids) OR learner_id IN (SELECT learner_id FROM survivors))
+            WITH wanted AS (SELECT unnest(cast(:ids AS text[])) AS id),
+            survivors AS (
+                SELECT tenant_id, learner_id FROM aliases WHERE active AND alias_id = ANY (:ids)),
+            found AS (
+                SELECT NULL AS tenant_id, id FROM wanted
+                 UNION ALL
+                SELECT tenant_id, learner_id FROM survivors
+                 UNION ALL
+                SELECT tenant_id, alias_id FROM aliases
+                 WHERE active AND tenant_id = source_tenant_id
+                   AND (learner_id = ANY (:ids) OR learner_id IN (SELECT learner_id FROM survivors)))
+            SELECT f.tenant_id, f.id, l.id IS NOT NULL AS known FROM found f LEFT JOIN learners l ON l.id = f.id
         """),
         {"ids": list(learners)},
     )
-    return {row["id"]: row["tenant_id"] for row in rows}
+    found = {row["id"]: row["tenant_id"] for row in rows if row["tenant_id"] is not None}
+    return found, {row["id"] for row in rows if row["known"]}
 
 
-async def add_holdings(tx: Transaction, new: Sequence[NewHolding]) -> None:
-    if not new:
+def related_by(links: Sequence[Link], learners: Collection[str]) -> dict[str, str]:
+    """As `related`, by links that were read: those of the learners, and of the survivors that are known of."""
+    active = [link for link in links if link.active]
+    survivors = {link.learner: link.tenant for link in active if link.alias in learners}
+    heads = {*learners, *survivors}
+    return survivors | {link.alias: link.tenant for link in active if link.within and link.learner in heads}
+
+
+async def add(tx: Transaction, holdings: Sequence[NewHolding], statuses: Sequence[NewStatus]) -> None:
+    """Holdings and statuses, in one statement."""
+    if not holdings and not statuses:
         return
     # PostgreSQL's arrays of arrays are rectangles, so the keys of a row travel as JSON.
     await tx.execute(
         text("""
-            INSERT INTO holdings (tenant_id, id, learner_id, achievement, award_id, body, keys)
-            SELECT tenant, id, learner, body->>'achievement', award, body,
-                   ARRAY(SELECT jsonb_array_elements_text(keys))
-              FROM unnest(cast(:tenants AS text[]), cast(:ids AS text[]), cast(:learners AS text[]),
-                          cast(:awards AS text[]), cast(:bodies AS jsonb[]), cast(:keys AS jsonb[]))
-                AS u (tenant, id, learner, award, body, keys)
-             ORDER BY id
-            ON CONFLICT DO NOTHING
-        """),
-        {
-            "tenants": [each.tenant for each in new],
-            "ids": [each.holding.id for each in new],
-            "learners": [each.learner for each in new],
-            "awards": [each.award for each in new],
-            "bodies": [orjson.dumps(replace(each.holding, status=()).to_json()).decode() for each in new],
-            "keys": [orjson.dumps(sorted(holding_keys(each.holding))).decode() for each in new],
-        },
-    )
-
-
-async def add_statuses(tx: Transaction, new: Sequence[NewStatus]) -> None:
-    if not new:
-        return
-    await tx.execute(
-        text("""
+            WITH held AS (
+                INSERT INTO holdings (tenant_id, id, learner_id, achievement, award_id, body, keys)
+                SELECT tenant, id, learner, body->>'achievement', award, body,
+                       ARRAY(SELECT jsonb_array_elements_text(keys))
+                  FROM unnest(cast(:tenants AS text[]), cast(:ids AS text[]), cast(:learners AS text[]),
+                              cast(:awards AS text[]), cast(:bodies AS jsonb[]), cast(:keys AS jsonb[]))
+                    AS u (tenant, id, learner, award, body, keys)
+                 ORDER BY id
+                ON CONFLICT DO NOTHING)
             INSERT INTO holding_status (tenant_id, holding_id, at, state, event_id)
             SELECT *
-              FROM unnest(cast(:tenants AS text[]), cast(:holdings AS text[]), cast(:ats AS timestamptz[]),
+              FROM unnest(cast(:of AS text[]), cast(:holdings AS text[]), cast(:ats AS timestamptz[]),
                           cast(:states AS text[]), cast(:events AS uuid[])) AS u (tenant, holding, at, state, event)
              ORDER BY holding, tenant, at, state
             ON CONFLICT DO NOTHING
         """),
         {
-            "tenants": [each.tenant for each in new],
-            "holdings": [each.holding for each in new],
-            "ats": [each.at for each in new],
-            "states": [each.state for each in new],
-            "events": [each.event for each in new],
+            "tenants": [each.tenant for each in holdings],
+            "ids": [each.holding.id for each in holdings],
+            "learners": [each.learner for each in holdings],
+            "awards": [each.award for each in holdings],
+            "bodies": [orjson.dumps(replace(each.holding, status=()).to_json()).decode() for each in holdings],
+            "keys": [orjson.dumps(sorted(holding_keys(each.holding))).decode() for each in holdings],
+            "of": [each.tenant for each in statuses],
+            "holdings": [each.holding for each in statuses],
+            "ats": [each.at for each in statuses],
+            "states": [each.state for each in statuses],
+            "events": [each.event for each in statuses],
         },
     )
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 from prometheus_client import Counter, Histogram
+from sqlalchemy import text
 
 from cairn.common.db import Transaction
 from cairn.common.events import Event
@@ -19,7 +20,7 @@ from cairn.pathways.domain import Holding
 from cairn.pathways.reading_room import Awards, Published
 from cairn.pathways.store import audits, decisions, due, facts, frameworks
 from cairn.pathways.store.due import Due
-from cairn.pathways.store.facts import Held, Learner
+from cairn.pathways.store.facts import Held, Learner, Link
 from cairn.pathways.use_cases.judging import Saying, Subject, Verdict, judge, keys_of
 from cairn.pathways.use_cases.rulings import rulings_of
 
@@ -71,23 +72,26 @@ async def reaudit(
     deps: Deps,
     learners: Mapping[str, Learner],
     touches: Mapping[str, Touch],
+    links: Sequence[Link] | None = None,
     *,
     announce: bool = True,
 ) -> Done:
-    """Audit the touched learners, whose rows are locked (`learners`) and whose tenants are in scope.
+    """Audit the touched learners, whose rows are locked (`learners`) and whose tenants are in scope. `links` are all
+    that any of them has a part in, where they were read since the lock.
 
     Without `announce` audits are stored, but no award changes and nothing is said; `Done.awards` then counts those that
     would have changed.
     """
     now = await deps.clock(tx)
     gone = {learner for learner in touches if learners[learner].erased}
-    gone |= {link.alias for link in await facts.links(tx, touches) if link.within and link.alias in touches}
+    links = await facts.links(tx, touches) if links is None else links
+    gone |= {link.alias for link in links if link.within and link.alias in touches}
     await audits.forget_learners(tx, gone)
     await due.forget(tx, gone)
     others = {each for touch in touches.values() for each in touch.learners}
     left = {who: learners[who] for who in sorted(touches) if who not in gone}
     held = await facts.holdings_of(tx, others) if others else {}
-    subjects = await subjects_of(tx, deps, left, now)
+    subjects = await subjects_of(tx, deps, left, now, links)
     changed = {subject.learner: _reach(subject, touches[subject.learner], held) for subject in subjects}
     verdict = await _judge_all(tx, deps, subjects, changed, now)
     for who in left:
@@ -102,10 +106,16 @@ async def reaudit(
     return Done(len(subjects), len(verdict.audits), len(verdict.awards))
 
 
-async def subjects_of(tx: Transaction, deps: Deps, learners: Mapping[str, Learner], now: datetime) -> list[Subject]:
+async def subjects_of(
+    tx: Transaction,
+    deps: Deps,
+    learners: Mapping[str, Learner],
+    now: datetime,
+    links: Sequence[Link] | None = None,
+) -> list[Subject]:
     """The learners, with all that counts for them by active merges, in the order given. Those on whom the decisions
     were tampered with are left out: nothing is concluded from what may be forged, nor from its absence."""
-    links = await facts.links(tx, learners)
+    links = await facts.links(tx, learners) if links is None else links
     active = [link for link in links if link.active]
     wanted = {*learners, *(link.alias for link in active if link.learner in learners)}
     held, enrolled = await facts.holdings_of(tx, wanted), await facts.enrolments(tx, wanted)
@@ -185,9 +195,10 @@ async def _judge_all(
     # Off the loop: a batch is some hundred audits, and health must answer meanwhile.
     verdict = Verdict()
     for start in range(0, len(subjects), _AT_ONCE):
+        if start:
+            # PostgreSQL ends a transaction that says nothing for a minute, however much is being worked out meanwhile.
+            await tx.execute(text("SELECT 1"))
         verdict.add(await asyncio.to_thread(work, subjects[start : start + _AT_ONCE]))
-        # PostgreSQL ends a transaction that says nothing for a minute, however much is being worked out meanwhile.
-        await deps.clock(tx)
     return verdict
 
 

@@ -27,9 +27,8 @@ async def step(deps: Deps) -> int:
 
 
 async def _audit(deps: Deps) -> int:
-    async with deps.database.transaction(EVERY_TENANT) as tx:
+    async with deps.database.transaction(EVERY_TENANT, share=facts.REBUILD) as tx:
         now = await deps.clock(tx)
-        await facts.share(tx)
         taken = await backfills.take(tx, now, deps.settings.backfill_window)
         if not taken:
             return 0
@@ -51,9 +50,8 @@ async def _audit(deps: Deps) -> int:
 
 
 async def _select(deps: Deps) -> int:
-    async with deps.database.transaction(EVERY_TENANT) as tx:
+    async with deps.database.transaction(EVERY_TENANT, share=facts.REBUILD) as tx:
         now = await deps.clock(tx)
-        await facts.share(tx)
         job = await backfills.to_look_through(tx, now)
         if job is None:
             return 0

@@ -67,11 +67,10 @@ async def decide(deps: Deps, principal: Principal, learner_id: str, wanted: Want
     """The same under the same idempotency key is decided once.
 
     Raises DomainError `not-found`, `malformed`, `decision-refused`, `decisions-altered`."""
-    async with deps.database.transaction(principal.tenant) as tx:
+    async with deps.database.transaction(principal.tenant, share=facts.REBUILD) as tx:
         if (answer := await idempotency.saved(tx)) is not None:
             record = await _record(tx, deps, principal.tenant, learner_id)
             return next(made for made in record.made if made.entry.id == answer.body.decode())
-        await facts.share(tx)
         now = await deps.clock(tx)
         learners = await _lock(tx, principal.tenant, learner_id)
         new = _entry(principal, learner_id, wanted, now)
@@ -88,8 +87,7 @@ async def decide(deps: Deps, principal: Principal, learner_id: str, wanted: Want
 
 async def revoke(deps: Deps, principal: Principal, learner_id: str, id_: UUID, reason: str) -> Made:
     """Again: changes nothing. Raises DomainError `not-found`, `decisions-altered`."""
-    async with deps.database.transaction(principal.tenant) as tx:
-        await facts.share(tx)
+    async with deps.database.transaction(principal.tenant, share=facts.REBUILD) as tx:
         now = await deps.clock(tx)
         learners = await _lock(tx, principal.tenant, learner_id)
         chain = await _chain(tx, deps, principal.tenant, learner_id)
@@ -120,8 +118,7 @@ async def enrol(deps: Deps, principal: Principal, learner_id: str, qualification
     Raises DomainError `not-found`, `framework-unknown`.
     """
     tenant = principal.tenant
-    async with deps.database.transaction(tenant) as tx:
-        await facts.share(tx)
+    async with deps.database.transaction(tenant, share=facts.REBUILD) as tx:
         learners = await _lock(tx, tenant, learner_id)
         await _refuse_unknown(tx, tenant, qualification)
         await facts.enrol(tx, tenant, learner_id, qualification, at or await deps.clock(tx), principal.id)

@@ -15,8 +15,7 @@ from cairn.pathways.use_cases.auditing import Touch, reaudit
 
 async def step(deps: Deps) -> int:
     """One batch of learners; how many were audited. Those whom another worker is busy with stay due."""
-    async with deps.database.transaction(EVERY_TENANT) as tx:
-        await facts.share(tx)
+    async with deps.database.transaction(EVERY_TENANT, share=facts.REBUILD) as tx:
         now = await deps.clock(tx)
         claimed = await due.claim(tx, now, deps.settings.due_batch)
         if not claimed:

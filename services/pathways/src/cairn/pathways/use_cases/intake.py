@@ -31,7 +31,7 @@ from cairn.pathways.deps import Deps
 from cairn.pathways.domain import Refused, parse_holding
 from cairn.pathways.store import catalog, decisions, facts
 from cairn.pathways.store.catalog import NewAchievement
-from cairn.pathways.store.facts import Learner, NewHolding, NewLink, NewStatus
+from cairn.pathways.store.facts import Learner, Link, NewHolding, NewLink, NewStatus
 from cairn.pathways.use_cases.auditing import Done, Touch, reaudit
 
 GROUP: Final = "pathways"
@@ -144,20 +144,21 @@ async def _take(deps: Deps, batch: Sequence[Told], more: Mapping[str, str]) -> D
             if wanted.setdefault(who, tenant) != tenant:
                 raise _stranger(told)
     scope = {told.event.tenant for told in batch} | set(wanted.values())
-    async with deps.database.transaction(scope) as tx:
-        await facts.share(tx)
-        learners = await _lock(tx, scope, wanted, more)
+    async with deps.database.transaction(scope, share=facts.REBUILD) as tx:
+        learners, links = await _lock(tx, scope, wanted, more)
         for told in batch:
             if any(who not in learners for who in told.learners):
                 raise _stranger(told)
         fresh = {event.id for event in await inbox.fresh(tx, GROUP, [told.event for told in batch])}
         new = [told for told in batch if told.event.id in fresh]
         await store(tx, new)
-        touches = await touched(tx, new)
+        if any(told.link for told in new):
+            links = await facts.links(tx, learners)
+        touches = touched(new, links)
         if any(told.erased for told in new):
             # Nothing is concluded about them any more, as of this batch.
             learners = await facts.lock_learners(tx, {who: each.tenant for who, each in learners.items()})
-        done = await reaudit(tx, deps, learners, touches)
+        done = await reaudit(tx, deps, learners, touches, links)
         await tx.commit()
     return done
 
@@ -168,25 +169,29 @@ def _stranger(told: Told) -> Poison:
 
 async def _lock(
     tx: Transaction, scope: set[str], wanted: Mapping[str, str], more: Mapping[str, str]
-) -> dict[str, Learner]:
-    """The learners of the batch, and those who survive them, with their tenants in scope."""
+) -> tuple[dict[str, Learner], list[Link]]:
+    """The learners of the batch and those who survive them, with their tenants in scope, and the links of all those."""
     if not wanted:
-        return {}
-    needed = {**await facts.related(tx, wanted), **more, **wanted}
+        return {}, []
+    related, known = await facts.company(tx, {**wanted, **more})
+    needed = {**related, **more, **wanted}
     if not set(needed.values()) <= scope:
         await tx.widen(scope | set(needed.values()))
-    learners = await facts.lock_learners(tx, needed)
+    if not needed.keys() <= known:
+        await facts.add_learners(tx, needed)
+    learners = await facts.lock_known(tx, needed)
+    links = await facts.links(tx, needed)
     # A merge may have been made while we waited for a lock. Adding to what is locked would break the order of ids.
-    late = {who: tenant for who, tenant in (await facts.related(tx, wanted)).items() if who not in needed}
+    late = {who: tenant for who, tenant in facts.related_by(links, wanted).items() if who not in needed}
     if late:
         raise _MoreToLock({**needed, **late})
-    return learners
+    return learners, links
 
 
 async def store(tx: Transaction, new: Sequence[Told]) -> None:
     """One statement for each kind of fact. The tenants of all that is named are in scope."""
-    await facts.add_holdings(tx, [told.holding for told in new if told.holding])
-    await facts.add_statuses(tx, [status for told in new for status in told.statuses])
+    holdings = [told.holding for told in new if told.holding]
+    await facts.add(tx, holdings, [status for told in new for status in told.statuses])
     await facts.add_links(tx, [told.link for told in new if told.link])
     await catalog.add(tx, [told.achievement for told in new if told.achievement])
     gone = [told.erased for told in new if told.erased]
@@ -196,12 +201,12 @@ async def store(tx: Transaction, new: Sequence[Told]) -> None:
         await dead_letters.erase(tx, fact.learner)
 
 
-async def touched(tx: Transaction, new: Sequence[Told]) -> dict[str, Touch]:
+def touched(new: Sequence[Told], links: Sequence[Link]) -> dict[str, Touch]:
     """What the stored facts touch: the learners they are about, and those who survive them by a merge."""
     touches: dict[str, Touch] = {}
     about = {told.touched for told in new if told.touched is not None}
     survivors: dict[str, set[str]] = {who: {who} for who in about}
-    for link in await facts.links(tx, about) if about else ():
+    for link in links:
         if link.active and link.alias in about:
             survivors[link.alias].add(link.learner)
     for told in new:

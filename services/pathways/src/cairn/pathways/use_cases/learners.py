@@ -110,9 +110,12 @@ async def audit_learner(
         return done
 
     done = await asyncio.to_thread(work)
+    held_as = {holding.id: holding.achievement for holding in subject.holdings}
     async with deps.database.transaction(tenant) as tx:
-        titles = await titles_of(tx, {name for _, result in done for name in _named(result)})
-    return [Audited(published, result, explain(result, published.framework, titles)) for published, result in done]
+        titles = await titles_of(tx, {*held_as.values(), *(name for _, result in done for name in _named(result))})
+    return [
+        Audited(published, result, explain(result, published.framework, titles, held_as)) for published, result in done
+    ]
 
 
 async def titles_of(tx: Transaction, names: Collection[str]) -> dict[str, str]:

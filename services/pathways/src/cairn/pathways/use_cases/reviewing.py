@@ -37,8 +37,7 @@ async def settle(deps: Deps, principal: Principal, id_: UUID, action: Action, re
     """Who did it and why goes into the learner's chain of decisions. Raises DomainError `not-found`, and `conflict`
     where the award does not wait for a review."""
     tenant = principal.tenant
-    async with deps.database.transaction(tenant) as tx:
-        await facts.share(tx)
+    async with deps.database.transaction(tenant, share=facts.REBUILD) as tx:
         now = await deps.clock(tx)
         row = await audits.award(tx, str(id_))
         if row is None:
