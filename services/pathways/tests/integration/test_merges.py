@@ -135,7 +135,7 @@ async def test_a_merge_and_a_credential_at_the_same_moment_miss_nothing(
     merge, issue = log.merged(ADA, ADA_AWAY, JUNE), log.issued(ADA_AWAY, "stats", tenant=AWAY)
     first, second = (merge, issue) if merge_first else (issue, merge)
     reached, go_on = asyncio.Event(), asyncio.Event()
-    lock = facts.lock_learners
+    lock = facts.lock_known
 
     async def slowly(*arguments):
         locked = await lock(*arguments)
@@ -144,7 +144,7 @@ async def test_a_merge_and_a_credential_at_the_same_moment_miss_nothing(
             await go_on.wait()
         return locked
 
-    facts.lock_learners = slowly
+    facts.lock_known = slowly
     try:
         one = asyncio.create_task(campus.hear(*first))
         await reached.wait()
@@ -154,5 +154,5 @@ async def test_a_merge_and_a_credential_at_the_same_moment_miss_nothing(
         go_on.set()
         await asyncio.gather(one, two)
     finally:
-        facts.lock_learners = lock
+        facts.lock_known = lock
     assert [award["state"] for award in await campus.awards(ADA)] == ["active"]
