@@ -33,8 +33,7 @@ async def waiting(deps: Deps, principal: Principal, seconds: float, limit: int) 
 async def repair(deps: Deps, principal: Principal, award_id: UUID) -> RowMapping:
     """Say it again. Raises DomainError `not-found`, and `conflict` where it is not stuck."""
     tenant = principal.tenant
-    async with deps.database.transaction(tenant) as tx:
-        await facts.share(tx)
+    async with deps.database.transaction(tenant, share=facts.REBUILD) as tx:
         row = await audits.award(tx, str(award_id))
         if row is None:
             raise DomainError("There is no such award here.", code="not-found")
