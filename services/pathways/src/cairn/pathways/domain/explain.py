@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from cairn.pathways.domain.audit import Audit
-from cairn.pathways.domain.findings import Unused, label, state_reason
+from cairn.pathways.domain.findings import label, state_reason
 from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.nodes import Group, Leaf, Node
+from cairn.pathways.domain.results import Unused
 
 _LOST = ("revoked", "suspended", "superseded", "expired", "unknown")
 
