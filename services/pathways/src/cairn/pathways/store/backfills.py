@@ -146,8 +146,14 @@ async def done(
 
 
 async def finish(tx: Transaction, job: RowMapping, at: datetime) -> None:
+    """If its queue is empty. Looked at again, now that the job is locked: while one waits for that lock, another may
+    have filled the queue, and the condition of the waiting statement goes by what was there before."""
     await tx.execute(
-        text("UPDATE backfills SET finished_at = :at WHERE framework_id = :id"), {"id": job["framework_id"], "at": at}
+        text("""
+            UPDATE backfills SET finished_at = :at
+             WHERE framework_id = :id AND NOT EXISTS (SELECT FROM backfill_queue q WHERE q.framework_id = :id)
+        """),
+        {"id": job["framework_id"], "at": at},
     )
 
 
