@@ -389,6 +389,14 @@ async def test_evidence_that_is_no_credential_is_named_and_not_fetched(
 CITED = "https://other.example/credentials/1"
 
 
+def test_a_stack_may_rest_on_decisions_alone_but_none_is_told_of_where_a_component_cannot_be_read(issue: Issue) -> None:
+    bare = STACK.model_copy(update={"components": ()})
+    assert read_facts(issue(evidence=(), stack=bare)).stack == bare
+    odd = issue(evidence=(), stack=STACK)
+    del odd["evidence"][0]["id"]
+    assert read_facts(odd).stack is None
+
+
 def cite(credential: dict[str, Any], /, **changes: Any) -> Stack:
     """A stack of one, which cites that credential by its address."""
     component = Component(

@@ -110,6 +110,22 @@ async def test_an_award_that_adds_up_becomes_a_qualification_that_cites_its_stac
     assert [(event.key, event.data["award"]) for event in issued] == [(learner, "award-1")]
 
 
+async def test_an_award_that_rests_on_decisions_alone_is_signed_and_has_a_record(service, stack):
+    """Prior learning that was recognised leaves no credential to cite."""
+    learner, _ = stack
+    told = [completed(learner, [], award=f"award-{number}", decisions=("d1",)) for number in range(3)]
+    await consumers.handle(service.worker, [activated(), *told])
+    await service.work()
+    rows = await award_credentials(service)
+    assert len(rows) == 3
+    for row in rows:
+        cited = read_facts((await service.get(f"/v1/credentials/{row['id']}")).json()["credential"]).stack
+        assert cited is not None
+        assert (cited.framework, cited.version, cited.components) == (QUALIFICATION, VERSION, ())
+        assert row["holding"]["components"] == []
+        assert (await service.get(f"/v1/credentials/{row['id']}/clr")).status_code == 200
+
+
 async def test_the_same_award_told_twice_is_signed_once(service, stack):
     learner, component = stack
     told = [activated(), completed(learner, [component])]

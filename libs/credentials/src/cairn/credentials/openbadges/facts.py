@@ -93,8 +93,10 @@ def _stack(evidence: list[dict[str, Any]]) -> Stack | None:
     digest = read_digest(audit.get("digestMultibase"))
     if framework is None or framework.target_code is None or digest is None:
         return None
-    found = [_component(one) for one in evidence if one.get("genre") == words.COMPONENT_GENRE]
-    components = tuple(one for one in found if one is not None)
+    cited = [one for one in evidence if one.get("genre") == words.COMPONENT_GENRE]
+    components = tuple(one for one in map(_component, cited) if one is not None)
+    if len(components) < len(cited):
+        return None
     try:
         return Stack(
             framework=framework.target_url,

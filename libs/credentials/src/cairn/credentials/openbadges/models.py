@@ -283,7 +283,8 @@ class Stack(Model):
     version: Name
     audit_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """SHA-256 in hex, as in the audit's `digest`."""
-    components: tuple[Component, ...] = Field(min_length=1)
+    components: tuple[Component, ...]
+    """None where it rests on decisions alone, such as prior learning that was recognised."""
     title: Name | None = None
 
 
