@@ -47,7 +47,7 @@ _TAKE: Final = "cairn.pathways.use_cases.intake:_take"
 _STORE: Final = "cairn.pathways.use_cases.auditing:_store"
 _SAVE: Final = (("cairn.pathways.use_cases.auditing", "audits.save_awards"),)
 _ACTIVATE: Final = "cairn.pathways.use_cases.publishing:_activate"
-_BACKFILL: Final = "cairn.pathways.use_cases.backfill:step"
+_BACKFILL: Final = "cairn.pathways.use_cases.backfill:_audit"
 _DUE: Final = "cairn.pathways.use_cases.falling_due:step"
 
 POINTS: Final = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
+from typing import Any
 
 import pytest
 
@@ -29,7 +31,12 @@ async def test_r1_r2_a_process_killed_at_any_point_resumes_and_never_signs_or_aw
 def test_every_point_is_where_its_function_is() -> None:
     for point in POINTS:
         for module, name in point.at:
-            assert callable(functools.reduce(getattr, name.split("."), importlib.import_module(module))), point
+            assert callable(found(module, name)), point
         if point.within:
             module, _, function = point.within.partition(":")
-            assert callable(functools.reduce(getattr, function.split("."), importlib.import_module(module))), point
+            (called,) = {name.rpartition(".")[2] for _, name in point.at}
+            assert f"{called}(" in inspect.getsource(found(module, function)), point
+
+
+def found(module: str, name: str) -> Any:
+    return functools.reduce(getattr, name.split("."), importlib.import_module(module))
