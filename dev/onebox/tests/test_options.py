@@ -19,14 +19,20 @@ def test_a_number_that_cannot_be_is_refused_in_one_line(name: str, value: str) -
     assert done.stderr.count("\n") == 1
 
 
-def test_a_key_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "is not there"), *((odd, "is no operator's key") for odd in ("{}", "[]", "no JSON"))]
+)
+def test_a_key_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, content: str | None, said: str) -> None:
+    key = tmp_path / "key.json"
+    if content is not None:
+        key.write_text(content)
     done = subprocess.run(
-        [sys.executable, "-m", "cairn.onebox", "story", "http://127.0.0.1:1", tmp_path / "none.json"],
+        [sys.executable, "-m", "cairn.onebox", "story", "http://127.0.0.1:1", key],
         env={"CAIRN_DATA": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert "is no operator's key" in done.stderr
+    assert f"{key} {said}" in done.stderr
     assert done.stderr.count("\n") == 1

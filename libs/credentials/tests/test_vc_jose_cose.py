@@ -293,6 +293,15 @@ class TestOpenBadgesJwt:
         assert payload["sub"] == DOCUMENT["credentialSubject"]["id"]
         assert payload["nbf"] == int(CREATED.timestamp())
 
+    @pytest.mark.parametrize("place", [0, 1, 2])
+    async def test_a_part_that_is_not_base64url_is_refused(self, place: int) -> None:
+        for odd in ("\udcda", "é", " ", "+"):
+            parts = sign_jwt(DOCUMENT, ANY).split(".")
+            parts[place] = odd + parts[place][1:]
+            found = await verify(".".join(parts), web(), OPEN)
+            assert not found.verified, odd
+            json.dumps(found.to_json()).encode()
+
     async def test_what_was_earned_before_1970_is_issued_and_verifies(self) -> None:
         """RFC 7519 §2: a NumericDate is a number of seconds from 1970, and so may be negative."""
         document = DOCUMENT | {"validFrom": "1965-06-30T12:00:00.5Z"}

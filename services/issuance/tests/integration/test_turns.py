@@ -60,7 +60,9 @@ async def test_finding_whose_turn_it_is_takes_a_look_at_each_institution_however
     await post(service, "north", 1400)
     await post(service, "harbour", 3)
     async with service.worker.database.transaction(EVERY_TENANT) as tx:
-        await tx.execute(text("SET LOCAL enable_seqscan = off"))  # so small a table is read whole otherwise
+        # So small a table is read whole, and sorted, otherwise.
+        for way in ("seqscan", "bitmapscan", "sort"):
+            await tx.execute(text(f"SET LOCAL enable_{way} = off"))
         assert len(await completions.take_pending(tx, 10)) == 10
         read = text(
             "SELECT seq_tup_read + idx_tup_fetch AS n FROM pg_stat_xact_user_tables WHERE relname = 'completions'"

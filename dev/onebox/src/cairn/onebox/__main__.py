@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
+from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from rich.console import Console
 
@@ -88,7 +89,7 @@ def _key(key: Path) -> OKPKey:
             f"{key} is not there. KEY names the key that signs access tokens: .cairn/auth-key.json of `make run`,"
             " operator-key.json of `make compose`"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, JoseError) as error:
         raise SystemExit(f"{key} is no operator's key: {error}") from None
 
 

@@ -68,6 +68,8 @@ def read_jws(text: str) -> Jws:
     payload, dot, signature = rest.partition(".")
     if not dot or "." in signature:
         raise TokenRefused("a compact JWT has three parts")
+    if not text.isascii():
+        raise TokenRefused("a compact JWT is written in base64url")
     header = _known_header(protected) if len(protected) <= _MAX_KNOWN else _header(protected)
     return Jws(
         signing_input=f"{protected}.{payload}".encode(),
