@@ -2,8 +2,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-# Tests run in this many processes; 0 is this one.
-WORKERS ?= 0
+# Tests run in this many processes; 0 is one, and simplest to debug. What needs ports and processes stays in one of them.
+WORKERS ?= 2
 PYTEST := $(BIN)/pytest $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup)
 
 ##@ Using it
