@@ -342,6 +342,7 @@ class Brute:
                     sum(self.passed_over(name, fits) for name in given),
                     sorted(self.by_id[name]["earned"] for name in given),
                     sorted(given),
+                    self.surplus(root, taken),
                     [given[name] for name in sorted(given)],
                 )
 
@@ -391,6 +392,14 @@ class Brute:
             each = [list(self.counted(children[place], held, taken, waived, complete)) for place in some]
             for sets in product(*each):
                 yield set().union(*sets)
+
+    def surplus(self, node, taken):
+        """Branches beyond those that are to count: nothing is used again where it makes no difference."""
+        children = self.children(node)
+        if children is None:
+            return 0
+        more = sum(self.holds(child, taken) for child in children) - self.n(node)
+        return max(more, 0) + sum(self.surplus(child, taken) for child in children)
 
     def progress(self, node, held, waived):
         if node["id"] in waived:
@@ -447,7 +456,7 @@ class Brute:
     @staticmethod
     def allocation(found):
         given = {}
-        for name, leaves in zip(found[-2], found[-1], strict=True):
+        for name, leaves in zip(found[-3], found[-1], strict=True):
             for leaf in leaves:
                 given.setdefault(leaf, []).append(name)
         return given
