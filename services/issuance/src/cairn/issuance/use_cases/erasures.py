@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from cairn.common import dead_letters
 from cairn.common.bus import Bus
-from cairn.common.bus.whole import whole
+from cairn.common.bus.whole import recall
 from cairn.common.db import EVERY_TENANT
-from cairn.common.events import MalformedEvent, decode, fact_of
+from cairn.common.events import Event
 from cairn.common.events.models import LearnerErased
 from cairn.issuance.deps import Deps
 from cairn.issuance.store import people
@@ -29,20 +28,11 @@ class Again:
 async def again(deps: Deps, bus: Bus) -> Again:
     """Nothing is announced: it was. Safe to repeat. Raises whatever the bus or the database raises."""
     gone: dict[str, datetime] = {}
-    # A group of its own, whose name begins with the service's as the broker's rules ask for.
-    subscription = await bus.subscribe([_TOPIC], f"issuance-erasures-{secrets.token_hex(4)}")
-    try:
-        async for records, _ in whole(subscription):
-            for record in records:
-                try:
-                    event = decode(record.body)
-                    fact = fact_of(event) if event.type == "learner.erased.v1" else None
-                except MalformedEvent:
-                    continue
-                if isinstance(fact, LearnerErased):
-                    gone[fact.learner] = fact.at
-    finally:
-        await subscription.close()
+
+    def take(_: Event, fact: LearnerErased) -> None:
+        gone[fact.learner] = fact.at
+
+    await recall(bus, _TOPIC, "issuance-erasures", "learner.erased.v1", LearnerErased, take)
     erased = 0
     async with deps.database.transaction(EVERY_TENANT) as tx:
         for learner in sorted(gone):

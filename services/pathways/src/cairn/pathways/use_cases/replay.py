@@ -8,14 +8,13 @@ they are made and said, which repeats what was said, since an award's id follows
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
 
 from cairn.common.bus import Bus, Record, Subscription
-from cairn.common.bus.whole import whole
+from cairn.common.bus.whole import alone, whole
 from cairn.common.consumer import Poison
 from cairn.common.db import EVERY_TENANT, Transaction
 from cairn.common.events import MODELS, MalformedEvent, decode
@@ -52,24 +51,22 @@ async def replay(
 
     Raises LogIsEmpty, and whatever the bus or the database raises; then nothing has changed.
     """
-    # A group of its own, whose name begins with the service's as the broker's rules ask for.
-    subscription = await bus.subscribe(topics, f"pathways-replay-{secrets.token_hex(4)}")
-    try:
-        async with deps.database.transaction(EVERY_TENANT) as tx:
-            # As long as it takes: a log has no bound.
-            await tx.execute(text("SET LOCAL statement_timeout = 0"))
-            await facts.exclude(tx)
-            before = await state_hash(tx)
-            knew = bool(await facts.page_of_learners(tx, "", 1))
-            await facts.clear(tx)
-            events, skipped = await _hear(tx, subscription, progress)
-            if knew and not events:
-                raise LogIsEmpty
-            awards = await _audit_all(tx, deps, progress, announce=announce)
-            after = await state_hash(tx)
-            await tx.commit()
-    finally:
-        await subscription.close()
+    async with (
+        alone(bus, topics, "pathways-replay") as subscription,
+        deps.database.transaction(EVERY_TENANT) as tx,
+    ):
+        # As long as it takes: a log has no bound.
+        await tx.execute(text("SET LOCAL statement_timeout = 0"))
+        await facts.exclude(tx)
+        before = await state_hash(tx)
+        knew = bool(await facts.page_of_learners(tx, "", 1))
+        await facts.clear(tx)
+        events, skipped = await _hear(tx, subscription, progress)
+        if knew and not events:
+            raise LogIsEmpty
+        awards = await _audit_all(tx, deps, progress, announce=announce)
+        after = await state_hash(tx)
+        await tx.commit()
     return Replayed(before, after, events, skipped, awards)
 
 

@@ -6,14 +6,13 @@ outside of the database: there the head of each chain was said, with a seal that
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cairn.common.bus import Bus
-from cairn.common.bus.whole import whole
+from cairn.common.bus.whole import recall
 from cairn.common.db import EVERY_TENANT
-from cairn.common.events import MalformedEvent, decode, fact_of
+from cairn.common.events import Event
 from cairn.common.events.models import DecisionsSealed
 from cairn.pathways.deps import Deps
 from cairn.pathways.store import decisions
@@ -36,21 +35,12 @@ class Verified:
 async def heads(bus: Bus) -> Heads:
     """What the log says. Raises whatever the bus raises."""
     found: dict[tuple[str, str], DecisionsSealed] = {}
-    # A group of its own, whose name begins with the service's as the broker's rules ask for.
-    subscription = await bus.subscribe(["qualifications"], f"pathways-verify-{secrets.token_hex(4)}")
-    try:
-        async for records, _ in whole(subscription):
-            for record in records:
-                try:
-                    event = decode(record.body)
-                    fact = fact_of(event) if event.type == "decisions.sealed.v1" else None
-                except MalformedEvent:
-                    continue
-                if isinstance(fact, DecisionsSealed):
-                    place = event.tenant, fact.learner
-                    found[place] = max(found.get(place, fact), fact, key=lambda each: each.entries)
-    finally:
-        await subscription.close()
+
+    def take(event: Event, fact: DecisionsSealed) -> None:
+        place = event.tenant, fact.learner
+        found[place] = max(found.get(place, fact), fact, key=lambda each: each.entries)
+
+    await recall(bus, "qualifications", "pathways-verify", "decisions.sealed.v1", DecisionsSealed, take)
     return found
 
 
