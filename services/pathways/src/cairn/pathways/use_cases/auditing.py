@@ -21,8 +21,9 @@ from cairn.pathways.reading_room import Awards, Published
 from cairn.pathways.store import audits, decisions, due, facts, frameworks
 from cairn.pathways.store.due import Due
 from cairn.pathways.store.facts import Held, Learner, Link
-from cairn.pathways.use_cases.judging import Saying, Subject, Verdict, judge, keys_of
+from cairn.pathways.use_cases.judging import Subject, Verdict, judge, keys_of
 from cairn.pathways.use_cases.rulings import rulings_of
+from cairn.pathways.use_cases.sayings import Saying
 
 log = structlog.get_logger(__name__)
 
@@ -240,16 +241,7 @@ async def _store(
 def _event(deps: Deps, saying: Saying, cause: Event | None) -> Event:
     if cause is not None and saying.type == "qualification.completed.v1":
         AWARD_SECONDS.observe(max(0.0, (deps.now() - cause.time).total_seconds()))
-    return Event(
-        type=saying.type,
-        source="/pathways",
-        subject=saying.subject,
-        tenant=saying.tenant,
-        key=saying.learner,
-        data=saying.fact.to_json(),
-        time=deps.now(),
-        traceparent=cause.traceparent if cause else None,
-    )
+    return saying.event(deps.now(), cause.traceparent if cause else None)
 
 
 def _reach(subject: Subject, touch: Touch, held: Mapping[str, Sequence[Held]]) -> Reach:

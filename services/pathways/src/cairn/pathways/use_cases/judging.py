@@ -10,20 +10,14 @@ order, repetition, replay and backfill give the same one. The next instant still
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Final
 
-from cairn.common.events.models import (
-    Fact,
-    QualificationCompleted,
-    QualificationLapsed,
-    QualificationProgressed,
-    QualificationRestored,
-)
+from cairn.common.events.models import QualificationProgressed
 from cairn.pathways.domain import (
     Audit,
     Award,
@@ -31,7 +25,6 @@ from cairn.pathways.domain import (
     Group,
     Holding,
     Node,
-    Transition,
     audit,
     holding_keys,
     transition,
@@ -43,15 +36,11 @@ from cairn.pathways.store.audits import Latest, NewAudit, NewAward
 from cairn.pathways.store.due import Due
 from cairn.pathways.use_cases.rulings import Ruling, bearing, counted_as, moved_to, moves_end, substitutes
 from cairn.pathways.use_cases.rulings import instants as instants_of
+from cairn.pathways.use_cases.sayings import Saying, of_transition
 
 _END: Final = datetime.max.replace(tzinfo=UTC)
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _PLACES: Final = Decimal("0.000001")
-_ACTIONS: Final[Mapping[str, Literal["revoke", "suspend", "review"]]] = {
-    "revoked": "revoke",
-    "suspended": "suspend",
-    "review": "review",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +108,7 @@ class Verdict:
     audits: list[NewAudit] = field(default_factory=list[NewAudit])
     forgotten: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     awards: list[NewAward] = field(default_factory=list[NewAward])
-    said: list[Saying] = field(default_factory=list["Saying"])
+    said: list[Saying] = field(default_factory=list[Saying])
     due: list[Due] = field(default_factory=list[Due])
     made: int = field(default=0, compare=False)
     """How many audits led to this."""
@@ -131,17 +120,6 @@ class Verdict:
         self.said += other.said
         self.due += other.due
         self.made += other.made
-
-
-@dataclass(frozen=True, slots=True)
-class Saying:
-    """A fact for `qualifications`, under the learner's key. `subject` tells the sayings of one instant apart."""
-
-    type: str
-    tenant: str
-    learner: str
-    subject: str
-    fact: Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,55 +344,5 @@ def _decide(
         if not step.changed or step.award is None or (previous is not first and step.change == "award"):
             continue
         verdict.awards.append(NewAward(step.award, version.achievement, step.reason))
-        verdict.said.extend(_sayings(subject, previous, step, step.award, version, now))
-
-
-def _sayings(
-    subject: Subject, previous: Award | None, step: Transition, award: Award, version: Published, now: datetime
-) -> Iterator[Saying]:
-    before = previous.state if previous is not None else None
-    # What was recognised without a credential is a component of the award, but nobody can show it.
-    shown = {holding.id for holding in subject.holdings}
-    components = tuple(name for name in award.components if name in shown)
-    fact: Fact
-    if step.change == "award":
-        kind = "qualification.completed.v1"
-        fact = QualificationCompleted(
-            learner=award.learner,
-            award=award.id,
-            qualification=award.qualification,
-            version=award.version,
-            achievement=version.achievement,
-            components=components,
-            decisions=tuple(sorted(set(award.components) - shown)) or None,
-            earned_at=award.earned_at,
-            digest=award.digest,
-            replaces=award.replaces,
-            at=now,
-        )
-    elif step.change == "lapse" or (award.state == "review" and before != "review"):
-        kind = "qualification.lapsed.v1"
-        fact = QualificationLapsed(
-            learner=award.learner,
-            award=award.id,
-            qualification=award.qualification,
-            version=award.version,
-            action=_ACTIONS[award.state],
-            reason=step.reason,
-            digest=award.digest,
-            at=now,
-        )
-    elif step.change == "restore" or (before == "review" and award.state == "active"):
-        kind = "qualification.restored.v1"
-        fact = QualificationRestored(
-            learner=award.learner,
-            award=award.id,
-            qualification=award.qualification,
-            version=award.version,
-            components=components,
-            digest=award.digest,
-            at=now,
-        )
-    else:
-        return
-    yield Saying(kind, award.tenant, award.learner, award.id, fact)
+        shown = {holding.id for holding in subject.holdings}
+        verdict.said.extend(of_transition(previous, step, step.award, version.achievement, shown, now))

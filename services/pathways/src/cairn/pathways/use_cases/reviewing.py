@@ -13,8 +13,6 @@ from uuid import UUID, uuid4
 from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal
-from cairn.common.events import Event
-from cairn.common.events.models import QualificationLapsed
 from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
 from cairn.pathways.domain.transition import AwardState
@@ -22,6 +20,7 @@ from cairn.pathways.store import audits, decisions, facts
 from cairn.pathways.store.audits import NewAward
 from cairn.pathways.store.decisions import Entry
 from cairn.pathways.use_cases.deciding import append, place_of, words_of
+from cairn.pathways.use_cases.sayings import lapsed
 
 Action = Literal["revoke", "suspend"]
 _STATES: Final[dict[Action, AwardState]] = {"revoke": "revoked", "suspend": "suspended"}
@@ -70,27 +69,7 @@ async def settle(deps: Deps, principal: Principal, id_: UUID, action: Action, re
         await append(tx, deps, chain, entry)
         award = replace(audits.award_of(row), state=_STATES[action], due=None)
         await audits.save_awards(tx, [NewAward(award, row["achievement"], "reviewed")], now)
-        lapsed = QualificationLapsed(
-            learner=learner,
-            award=award.id,
-            qualification=award.qualification,
-            version=award.version,
-            action=action,
-            reason="reviewed",
-            digest=award.digest,
-            at=now,
-        )
-        await tx.publish(
-            Event(
-                type="qualification.lapsed.v1",
-                source="/pathways",
-                subject=award.id,
-                tenant=tenant,
-                key=learner,
-                data=lapsed.to_json(),
-                time=now,
-            )
-        )
+        await tx.publish(lapsed(award, "reviewed", now).event(now))
         after = await audits.award(tx, str(id_))
         await tx.commit()
     assert after is not None

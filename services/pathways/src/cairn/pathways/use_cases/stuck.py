@@ -13,11 +13,10 @@ import structlog
 from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal
-from cairn.common.events import Event
-from cairn.common.events.models import QualificationCompleted
 from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
 from cairn.pathways.store import audits, facts
+from cairn.pathways.use_cases.sayings import completed
 
 log = structlog.get_logger(__name__)
 
@@ -46,30 +45,8 @@ async def repair(deps: Deps, principal: Principal, award_id: UUID) -> RowMapping
             raise DomainError(f"The award is {row['state']}: there is nothing to sign.", code="conflict")
         now = await deps.clock(tx)
         shown = await facts.known(tx, row["components"])
-        said = QualificationCompleted(
-            learner=row["learner_id"],
-            award=str(award_id),
-            qualification=row["qualification"],
-            version=row["version"],
-            achievement=row["achievement"],
-            components=tuple(name for name in row["components"] if name in shown),
-            decisions=tuple(sorted(set(row["components"]) - shown)) or None,
-            earned_at=row["earned_at"],
-            digest=row["digest"],
-            replaces=None if row["replaces"] is None else str(row["replaces"]),
-            at=now,
-        )
-        await tx.publish(
-            Event(
-                type="qualification.completed.v1",
-                source="/pathways",
-                subject=said.award,
-                tenant=tenant,
-                key=said.learner,
-                data=said.to_json(),
-                time=now,
-            )
-        )
+        said = completed(audits.award_of(row), row["achievement"], shown, now)
+        await tx.publish(said.event(now))
         await tx.commit()
-    log.info("stuck award said again", award=said.award, tenant=tenant, by=principal.id)
+    log.info("stuck award said again", award=said.subject, tenant=tenant, by=principal.id)
     return row
