@@ -128,9 +128,15 @@ def protect(name: str, *, role: str, grants: str, readable_if: str | None = None
 
 def index_concurrently(name: str, table: str, columns: Sequence[str], *, where: str) -> None:
     """An index that is made while others write. One that an earlier try left unfinished is made anew."""
+    drop_index_concurrently(name)
+    with op.get_context().autocommit_block():
+        op.create_index(name, table, list(columns), postgresql_where=sa.text(where), postgresql_concurrently=True)
+
+
+def drop_index_concurrently(name: str) -> None:
+    """Take away an index that no statement needs any longer, while others read and write."""
     with op.get_context().autocommit_block():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-        op.create_index(name, table, list(columns), postgresql_where=sa.text(where), postgresql_concurrently=True)
 
 
 def runtime_role() -> str:
