@@ -101,24 +101,26 @@ def test_a_pattern_fills_in_a_qualification_with_its_stack(
         for place, part in enumerate(parts)
     ]
     stack = StackFacts("https://uni.example/q/1", "2026", title, f"{number:064x}", NOW - timedelta(9), components)
-    made, held = pattern.fill(subject, stack, NOW, verification_method=METHOD, cryptosuite="eddsa-rdfc-2022")
     issuer = Issuer("did:web:uni.example", Institution(**INSTITUTION))
     document, holding = credential_for_award(issuer, ID, pattern.achievement, subject, stack, NOW)
-    assert made.document == document
-    assert held == holding.to_json()
-    assert made == prepare(document, verification_method=METHOD, created=NOW)
+    for _ in range(3):  # the first time it is composed, the second time by a template of its own
+        made, held = pattern.fill(subject, stack, NOW, verification_method=METHOD, cryptosuite="eddsa-rdfc-2022")
+        assert made.document == document
+        assert held == holding.to_json()
+        assert made == prepare(document, verification_method=METHOD, created=NOW)
 
 
-def test_a_second_credential_is_filled_in_and_not_composed(monkeypatch: pytest.MonkeyPatch):
+def test_a_third_credential_is_filled_in_and_not_composed(monkeypatch: pytest.MonkeyPatch):
     pattern = Patterns().of("did:web:uni.example", INSTITUTION, ID, ACHIEVEMENT)
     status = {"revocation": ("https://uni.example/status/north/1/revocation", 1)}
     first = Subject("urn:uuid:00000000-0000-5000-8000-000000000001", Profile(name="Ada"), status)
     said = {"completedAt": "2026-01-01T00:00:00Z", "grade": {"score": "0.8"}}
-    pattern.fill(first, said, NOW, verification_method=METHOD, cryptosuite="eddsa-rdfc-2022")
+    for _ in range(2):
+        pattern.fill(first, said, NOW, verification_method=METHOD, cryptosuite="eddsa-rdfc-2022")
     monkeypatch.setattr("cairn.issuance.domain.patterns.credential_for_completion", None)
     monkeypatch.setattr("cairn.credentials.template.prepare", None)
-    second = replace(first, credential="urn:uuid:00000000-0000-5000-8000-000000000002", profile=Profile(name="Grace"))
-    made, _ = pattern.fill(second, said, NOW, verification_method=METHOD, cryptosuite="eddsa-rdfc-2022")
+    third = replace(first, credential="urn:uuid:00000000-0000-5000-8000-000000000003", profile=Profile(name="Grace"))
+    made, _ = pattern.fill(third, said, NOW, verification_method=METHOD, cryptosuite="eddsa-rdfc-2022")
     assert made.document["credentialSubject"]["identifier"][0]["identityHash"] == "Grace"
 
 

@@ -1,8 +1,8 @@
-"""What `compose` makes of a completion or an award, composed once for an achievement and then only filled in.
+"""What `compose` makes of a completion or an award, composed twice for an achievement and then only filled in.
 
 The credentials of one achievement differ in a dozen texts: whose it is, when, with what grade or stack, and where its
-status is. So the first of each kind is composed the long way, and the others are its copies with their own texts. That
-also lets their canonical form be worked out from the first one's. Both ways give the same document and holding.
+status is. So the first two of each kind are composed the long way, and the others are their copies with their own
+texts. That also lets their canonical form be worked out from that one's. Both ways give the same document and holding.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Pattern:
         self.achievement = achievement
         self._issuer, self._id = issuer, achievement_id
         self._templates: dict[tuple[Any, ...], CredentialTemplate | None] = {}
+        self._met: set[tuple[Any, ...]] = set()
         self._holding: dict[str, Any] = {}
 
     def fill(
@@ -68,12 +69,16 @@ class Pattern:
         if facts.get("renews") is None and (until is None or until > now):
             texts = self._texts(subject, facts, earned, until, now) | (_cited(stack) if stack else {})
             kind = (*texts, *((stack.qualification, stack.version, stack.title, *_others(stack)) if stack else ()))
-            if kind in self._templates:
-                template = self._templates.get(kind)
-            else:
-                template = self._template(subject, ground, now, texts, verification_method)
-                if len(self._templates) >= _KINDS:
+            template = self._templates.get(kind)
+            if kind not in self._met:
+                # Making a template is as much work as ten credentials, and where a framework has many electives, few
+                # stacks are alike: it is worth its while from the second time on.
+                if len(self._met) >= _KINDS:
+                    self._met.clear()
                     self._templates.clear()
+                self._met.add(kind)
+            elif kind not in self._templates:
+                template = self._template(subject, ground, now, texts, verification_method)
                 self._templates[kind] = template
             if template is not None:
                 values = list(texts.values())

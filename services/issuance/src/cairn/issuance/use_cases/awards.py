@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 import structlog
@@ -234,14 +235,18 @@ class _Stacks:
     same_person: Mapping[str, set[str]]
 
     def of(self, fact: QualificationCompleted) -> list[RowMapping]:
-        """Each one issued here, to this learner or to one who is the same person. Raises Forged."""
+        """Each one issued here, to this learner or to one who is the same person. Raises Forged.
+
+        In the order of their achievements, whatever order they were announced in: so the stacks of one framework are
+        alike, and their credentials are filled in by one template.
+        """
         for component in fact.components:
             row = self.components.get(component)
             if row is None or row["learner_id"] not in self.same_person[fact.learner]:
                 raise Forged(f"the component {component} was not issued to this learner")
         if not fact.components and not fact.decisions:
             raise Forged("the award rests on nothing")
-        return [self.components[component] for component in fact.components]
+        return sorted((self.components[id_] for id_ in fact.components), key=itemgetter("achievement_id", "id"))
 
 
 async def _stacks(tx: Transaction, tenant: str, facts: Sequence[QualificationCompleted]) -> _Stacks:
