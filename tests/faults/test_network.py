@@ -1,10 +1,11 @@
-"""R6: clients that go away in storms."""
+"""R6, R14: clients that go away in storms, and a network to PostgreSQL that is silent, slow, or breaks off."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
+import time
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,7 +13,9 @@ import httpx
 from cairn.onebox.story.cast import HOME
 
 from .invariant import check
+from .proxy import Mood, proxy_to
 from .system import System
+from .traffic import Sent, ready_traffic
 from .world import Cohort
 
 
@@ -68,6 +71,46 @@ async def _post_and_leave(system: System, address: str, path: str, body: bytes) 
     writer.transport.abort()
     with contextlib.suppress(OSError):
         await reader.read()
+
+
+async def test_r14_a_network_to_postgresql_that_fails_is_an_answer_within_five_seconds(system: System) -> None:
+    url = urlsplit(system.environment("issuance-api")["CAIRN_DATABASE_URL"])
+    assert url.port is not None
+    async with proxy_to(url.port) as network:
+        by_proxy = url._replace(netloc=url.netloc.replace(f":{url.port}", f":{network.port}")).geturl()
+        with system.another("issuance-api", CAIRN_DATABASE_URL=by_proxy) as api:
+            await api.ready()
+            traffic = await ready_traffic(system, rate=20, address=api.address)
+            await traffic.run(1)
+            assert set(traffic.statuses) == {202}
+
+            async def post(seconds: float) -> list[Sent]:
+                before = set(traffic.sent)
+                await traffic.run(seconds)
+                return [sent for id_, sent in traffic.sent.items() if id_ not in before]
+
+            moods: tuple[Mood, ...] = ("silent", "slow")
+            for mood in moods:
+                network.mood = mood
+                first, then = await post(1), await post(0.5)
+                for sent in (*first, *then):
+                    assert sent.status == 503
+                    assert sent.retry_after
+                assert max(sent.seconds for sent in first) < 5
+                # Known to be silent, PostgreSQL is not waited for any more.
+                assert max(sent.seconds for sent in then) < 1
+                network.mood, good_again = "good", time.monotonic()
+                while (await post(0.05))[0].status != 202:
+                    assert time.monotonic() - good_again < 5
+            posting = asyncio.create_task(post(1))
+            await asyncio.sleep(0.5)
+            network.drop()
+            for sent in await posting:
+                assert sent.seconds < 5
+                assert sent.status == 202 or (sent.status == 503 and sent.retry_after)
+            await traffic.insist()
+            await traffic.signed()
+    await check(system)
 
 
 _CONNECTIONS = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = 'issuance' AND usename = 'issuance'"

@@ -61,7 +61,7 @@ async def test_the_run_time_role_cannot_change_the_schema(database) -> None:
 async def test_a_migration_gives_up_on_a_lock_that_is_held(fresh_service_database) -> None:
     made = fresh_service_database("probe")
     await asyncio.to_thread(migrate, "probe", made.owner_url, role=made.role)
-    holder = Database(made.owner_url)
+    holder = Database(made.owner_url, worker=True)
     async with holder.engine.connect() as connection:
         await connection.execute(text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
         started = time.monotonic()

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cairn.common.auth import Authenticator
-from cairn.common.db import Database
+from cairn.common.db import Database, begin_request
 from cairn.common.problem import DomainError, Problem, Problems
 from cairn.common.settings import Settings
 from cairn.common.telemetry import REQUEST_SECONDS, REQUESTS, span_context
@@ -170,7 +170,7 @@ class _Prefix:
 
 
 class _Observe:
-    """A span, a count and a duration for each request, by route rather than by path."""
+    """A span, a count and a duration for each request, by route rather than by path. Here a request begins."""
 
     def __init__(self, app: ASGIApp, service: str) -> None:
         self._app, self._service = app, service
@@ -180,6 +180,7 @@ class _Observe:
             await self._app(scope, receive, send)
             return
         status = 500
+        begin_request()
         started = time.perf_counter()
         parent = span_context(Request(scope).headers.get("traceparent"))
         context = set_span_in_context(trace.NonRecordingSpan(parent)) if parent else None

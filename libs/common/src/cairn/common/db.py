@@ -12,20 +12,29 @@ Leaving the block without `commit` rolls back, so an early return or an exceptio
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from weakref import WeakSet
 
 import asyncpg
 import orjson
+import structlog
 from sqlalchemy import CursorResult, Executable, RowMapping, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from cairn.common import outbox
 from cairn.common.events import Event
+
+log = structlog.get_logger(__name__)
 
 PLATFORM: Final = "platform"
 """The tenant of operators, and of what belongs to no institution."""
@@ -37,14 +46,33 @@ _SET_SCOPE: Final = text("SELECT set_config('cairn.tenants', :tenants, true), no
 _SET_SCOPE_AND_SHARE: Final = text("""
     SELECT set_config('cairn.tenants', :tenants, true), now() AS now, pg_advisory_xact_lock_shared(:key)
 """)
+_NOTHING: Final = text("SELECT 1 AS one")
 
 
 class Unavailable(RuntimeError):
-    """PostgreSQL gave no connection: it is down, starting, or every connection was busy for ten seconds."""
+    """PostgreSQL gave no connection: it is down, starting, silent, or every connection was busy for too long."""
 
 
 class UnsafeRole(RuntimeError):
     """The process was given a database role for which row-level security is void, or a table without it."""
+
+
+@dataclass(slots=True)
+class Patience:
+    """What is left of the seconds for which one request waits for PostgreSQL, in all its transactions together.
+
+    With the rest of the request that is less than the 5 s after which each is answered (R14).
+    """
+
+    left: float = 4.0
+
+
+_patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
+
+
+def begin_request() -> None:
+    """What follows in this task and in those it starts is one request, with a `Patience` of its own."""
+    _patience.set(Patience())
 
 
 def async_url(url: str) -> URL:
@@ -95,32 +123,40 @@ class Database:
     """A pool of connections of one role to one database.
 
     Only a worker's `Database` may open transactions for EVERY_TENANT; one that serves requests raises ValueError.
+
+    One that serves requests gives up what is not done within the request's `Patience`, with TimeoutError. From then on
+    it refuses at once, with Unavailable, until PostgreSQL answers again. A worker's transactions may be long: there it
+    is only the network that must answer, by TCP keepalive.
     """
 
-    def __init__(self, url: str, *, pool: int = 10, worker: bool = False, statement_timeout_ms: int = 30_000) -> None:
+    def __init__(self, url: str, *, pool: int = 10, worker: bool = False) -> None:
         self._worker = worker
+        self._url = async_url(url)
+        self._records: WeakSet[Any] = WeakSet()
+        self._listening: asyncio.Task[None] | None = None
         # Overflow is nil: under a storm of clients, requests wait for a connection rather than open more (R6).
         self.engine: AsyncEngine = create_async_engine(
-            async_url(url),
+            self._url,
             pool_size=pool,
             max_overflow=0,
-            pool_timeout=10,
-            pool_pre_ping=True,
+            pool_timeout=10 if worker else 3,
             json_serializer=_to_json,
             json_deserializer=orjson.loads,
             hide_parameters=True,  # an error's text goes to the log, and parameters are personal data or secrets (S30)
             connect_args={
                 "timeout": 5,
+                "connection_class": _Connection,
                 "server_settings": {
                     "application_name": "cairn",
-                    "statement_timeout": str(statement_timeout_ms),
+                    # What a client gave up must not keep its locks for long: a silent network does not tell the server.
+                    "statement_timeout": "30s" if worker else "5s",
+                    "idle_in_transaction_session_timeout": "60s" if worker else "5s",
                     # A client that went away must not leave its query running.
                     "client_connection_check_interval": "500ms",
-                    "idle_in_transaction_session_timeout": "60s",
                 },
             },
         )
-        event.listen(self.engine.sync_engine, "connect", _keep_the_ends_of_the_calendar)
+        event.listen(self.engine.sync_engine, "connect", self._connected)
 
     @asynccontextmanager
     async def transaction(
@@ -130,17 +166,14 @@ class Database:
 
         `share` names an advisory lock that it shares until its end, taken before anything is read.
 
-        Raises Unavailable where there is no connection to be had.
+        Raises Unavailable where there is no connection to be had, and TimeoutError where a request has waited enough.
         """
         scope = _scope([tenants] if isinstance(tenants, str) else tenants)
         if scope == EVERY_TENANT and not self._worker:
             raise ValueError("only a worker acts for every tenant")
-        async with self.connection() as connection:
-            if share is None:
-                begun = await connection.execute(_SET_SCOPE, {"tenants": scope})
-            else:
-                begun = await connection.execute(_SET_SCOPE_AND_SHARE, {"tenants": scope, "key": share})
-            yield Transaction(connection, begun.mappings().one()["now"])
+        first = _SET_SCOPE if share is None else _SET_SCOPE_AND_SHARE
+        async with self._begun(first, {"tenants": scope, "key": share}) as (connection, row):
+            yield Transaction(connection, row["now"])
 
     @staticmethod
     def role_of(url: str) -> str:
@@ -152,31 +185,138 @@ class Database:
 
     async def ping(self) -> None:
         """Raises where the database does not answer."""
-        async with self.connection() as connection:
-            await connection.execute(text("SELECT 1"))
+        async with self.connection():
+            pass
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[AsyncConnection]:
-        """A connection without a scope, which sees no tenant's rows: for checks of the database itself."""
-        connection = self.engine.connect()
-        try:
-            await connection.start()
-        except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise Unavailable(f"PostgreSQL gave no connection ({type(error).__name__})") from error
-        try:
+        """A connection without a scope, which sees no tenant's rows: for checks of the database itself.
+
+        Raises as `transaction` does.
+        """
+        async with self._begun(_NOTHING, {}) as (connection, _):
             yield connection
+
+    @asynccontextmanager
+    async def _begun(
+        self, first: Executable, parameters: Mapping[str, Any]
+    ) -> AsyncGenerator[tuple[AsyncConnection, RowMapping]]:
+        """A connection on which a transaction began with the statement `first`, and its one row."""
+        if self._listening is not None:
+            raise Unavailable("PostgreSQL does not answer")
+        patience = _patience.get() or Patience()
+        if patience.left <= 0 and not self._worker:
+            raise Unavailable("the request has waited for PostgreSQL for as long as it may")
+        started = time.monotonic()
+        deadline = asyncio.timeout(None if self._worker else patience.left)
+        try:
+            async with deadline, self._live(first, parameters) as begun:
+                yield begun
+        except TimeoutError:
+            if deadline.expired():
+                self._give_up()
+            raise
+        finally:
+            patience.left -= time.monotonic() - started
+
+    @asynccontextmanager
+    async def _live(
+        self, first: Executable, parameters: Mapping[str, Any]
+    ) -> AsyncGenerator[tuple[AsyncConnection, RowMapping]]:
+        connection = await self._start()
+        try:
+            try:
+                begun = await connection.execute(first, parameters)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                # It lay in the pool while the server was restarted. So did all others, and the next one is new.
+                await connection.close()
+                connection = await self._start()
+                begun = await connection.execute(first, parameters)
+            yield connection, begun.mappings().one()
+        except asyncio.CancelledError:
+            # Whoever gave up does not wait for the answer to a rollback either.
+            if not connection.closed:
+                await connection.invalidate()
+            raise
         finally:
             await connection.close()
 
+    async def _start(self) -> AsyncConnection:
+        try:
+            return await self.engine.connect().start()
+        except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Unavailable(f"PostgreSQL gave no connection ({type(error).__name__})") from error
+
+    def _give_up(self) -> None:
+        """Use none of the connections again that there are, and nothing new until PostgreSQL answers."""
+        for record in self._records:
+            record.invalidate(soft=True)
+        if self._listening is None:
+            log.warning("postgresql does not answer")
+            self._listening = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        driver: Any = asyncpg
+        url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        try:
+            while True:
+                try:
+                    connection = await driver.connect(url, timeout=2)
+                except TimeoutError:
+                    continue
+                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    return  # a refusal is an answer, too
+                connection.terminate()
+                return
+        finally:
+            self._listening = None
+
+    def _connected(self, connection: Any, record: Any) -> None:
+        self._records.add(record)
+        _notice_silence(connection.driver_connection)
+        _keep_the_ends_of_the_calendar(connection)
+
     async def close(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
         await self.engine.dispose()
+
+
+class _Connection(asyncpg.Connection):
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - it is asyncpg's
+        """At once where a timeout is named: SQLAlchemy throws it away, and perhaps nobody is there."""
+        if timeout is None:
+            await super().close()
+        else:
+            self.terminate()
+
+
+_SILENCE: Final = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
+"""Seconds and times, but for the last, which is in milliseconds. Each where the system knows it."""
+
+
+def _notice_silence(driver: Any) -> None:
+    """A peer that acknowledges nothing for some ten seconds is gone (R14), however long it may take to answer.
+
+    Without this a network that forgot the connection is noticed after a quarter of an hour, or never.
+    """
+    # asyncpg has no way to say this, nor to get at the socket.
+    open_socket = driver._transport.get_extra_info("socket")
+    if open_socket.family == socket.AF_UNIX:
+        return
+    open_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _SILENCE.items():
+        if hasattr(socket, name):
+            open_socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _to_json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _keep_the_ends_of_the_calendar(connection: Any, _: object) -> None:
+def _keep_the_ends_of_the_calendar(connection: Any) -> None:
     """asyncpg writes the first and the last instant of the calendar as infinities, and reads those without a zone."""
 
     def tell(driver: Any) -> Any:
