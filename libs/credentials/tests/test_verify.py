@@ -11,6 +11,7 @@ import pytest
 from cairn.credentials import (
     Bitstring,
     CheckName,
+    Cryptosuite,
     Ed25519Signer,
     Outcome,
     Policy,
@@ -131,3 +132,23 @@ def test_s02_an_altered_bundle_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_policy_needs_a_time_zone() -> None:
     with pytest.raises(ValueError, match="time zone"):
         Policy(at=NOW.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("suite", ["eddsa-jcs-2022", "eddsa-rdfc-2022"])
+async def test_however_its_text_is_laid_out_a_credential_is_the_same(
+    issue: Issue, policy: Policy, suite: Cryptosuite
+) -> None:
+    credential = issue(cryptosuite=suite)
+    expected = await verify(credential, Files(), policy)
+    assert expected.verified
+    turned = dict(reversed(credential.items()))
+    layouts = [json.dumps(credential, separators=(",", ":")), json.dumps(credential), json.dumps(turned, indent=2)]
+    for text in (*layouts, f"\r\n {layouts[0]}\t\n"):
+        for given in (text, text.encode()):
+            found = await verify(given, Files(), policy)
+            assert found.to_json() == expected.to_json()
+            assert found.credential == credential
+    for bad in (b"{\xff}", b"\xff", b'{"a":1} .', layouts[0].replace('"id"', '"id":"urn:x","id"', 1).encode()):
+        found = await verify(bad, Files(), policy)
+        assert found.checks[CheckName.PROOF].outcome is Outcome.FAILED
+        assert found.credential is None

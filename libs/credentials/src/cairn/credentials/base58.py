@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import product
 from typing import Final
 
@@ -10,7 +11,6 @@ _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PAIRS: Final = ["".join(pair) for pair in product(_ALPHABET, repeat=2)]
 _VALUES: Final = bytes.maketrans(_ALPHABET.encode(), bytes(range(58)))
 _TEXT: Final = re.compile(f"[{_ALPHABET}]*")
-_TEN: Final = 58**10
 _FOUR: Final = 58**4
 """As many digits as one limb of Python's integers holds, by which it divides fastest."""
 
@@ -33,12 +33,19 @@ def decode(text: str) -> bytes:
     if not _TEXT.fullmatch(text):
         raise ValueError("not base58-btc")
     digits = text.lstrip("1")
-    zeros = len(text) - len(digits)
-    values = digits.rjust(-(-len(digits) // 10) * 10, "1").encode().translate(_VALUES)
-    number = 0
-    for at in range(0, len(values), 10):
-        ten = 0
-        for value in values[at : at + 10]:
-            ten = ten * 58 + value
-        number = number * _TEN + ten
-    return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8)
+    number = int.from_bytes(digits.encode().translate(_VALUES))
+    for width, lower, base in _halvings((len(digits) - 1).bit_length()):
+        number = (number >> width & lower) * base + (number & lower)
+    return bytes(len(text) - len(digits)) + number.to_bytes((number.bit_length() + 7) // 8)
+
+
+@cache
+def _halvings(times: int) -> list[tuple[int, int, int]]:
+    """How a number of 2^times digits, each in a byte of its own, becomes one: neighbours are joined, all at once.
+
+    Of each step: the bits of a lane, a mask of every second lane, and what a lane counts beside its lower neighbour.
+    """
+    bits = 8 << times
+    lanes = [8 << step for step in range(times)]
+    masks = [((1 << bits) - 1) // ((1 << 2 * width) - 1) * ((1 << width) - 1) for width in lanes]
+    return [(width, mask, 58 ** (width // 8)) for width, mask in zip(lanes, masks, strict=True)]

@@ -10,6 +10,7 @@ from cairn.credentials.openbadges import words
 from cairn.credentials.shape import is_list, is_object, listed, text_of
 
 _LONGEST: Final = 2_000
+_ENDORSED: Final = frozenset({"endorsement", "endorsementJwt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def cited_in(document: dict[str, Any]) -> Iterator[Cited]:
 
 
 def _endorsements(node: dict[str, Any], place: str) -> Iterator[Embedded]:
+    if _ENDORSED.isdisjoint(node):
+        return
     for where, credential in _each(node, "endorsement", place):
         yield Embedded(where, credential, is_endorsement=True)
     tokens = node.get("endorsementJwt")

@@ -31,7 +31,7 @@ class OldBadge:
 
 
 def is_old(document: dict[str, Any]) -> bool:
-    return any(isinstance(name, str) and name in _CONTEXTS for name in listed(document.get("@context")))
+    return not _CONTEXTS.isdisjoint([name for name in listed(document.get("@context")) if isinstance(name, str)])
 
 
 def verification_of(assertion: dict[str, Any]) -> tuple[str | None, str | None]:

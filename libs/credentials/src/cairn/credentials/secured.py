@@ -19,7 +19,7 @@ from cairn.credentials.jws import read_jws
 from cairn.credentials.old_badge import OLD_FORM, OldBadge, is_old
 from cairn.credentials.sd_jwt import SdJwt, read_sd_jwt
 from cairn.credentials.shape import Survey, id_of, is_object, listed, survey, text_of, types_of
-from cairn.credentials.strict_json import check_json, parse_json
+from cairn.credentials.strict_json import check_json, parse_written
 from cairn.credentials.structure import VC2
 
 _MAX_BYTES: Final = 4 * 1024 * 1024
@@ -41,6 +41,8 @@ class Secured:
     """What was handed in, where that is an Open Badge 2.0: then nothing else of this applies."""
     sd_jwt: SdJwt | None = None
     """Where the token is one of selective disclosure."""
+    written: bytes | None = None
+    """The document as orjson writes it, where that is known."""
 
     @cached_property
     def context_names(self) -> tuple[str, ...]:
@@ -49,7 +51,7 @@ class Secured:
             return _named(self.surveyed.contexts)
         places = [node for node in (self.document, *self.proofs) if "@context" in node]
         # Mostly there are no others, which counting tells sooner than looking everywhere.
-        if _contexts_written(self.document) == len(places):
+        if _contexts_written(self) == len(places):
             return _named([node["@context"] for node in places])
         return _named(self.surveyed.contexts)
 
@@ -117,27 +119,29 @@ def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
 
 def read_presented(value: dict[str, Any] | str | bytes) -> Secured:
     """A credential or a presentation. Raises as `read_secured` does."""
-    if isinstance(value, bytes):
+    written = None
+    if isinstance(value, bytes) and not value.startswith(b"{"):
         try:
             value = unbake(value) if is_image(value) else value.decode()
         except UnicodeDecodeError:
             raise JsonRefused("neither JSON nor a JWT") from None
-    if isinstance(value, str):
-        text = value.strip(" \t\r\n")
+    if isinstance(value, bytes | str):
+        text = value.strip(b" \t\r\n") if isinstance(value, bytes) else value.strip(" \t\r\n")
         if len(text) > _MAX_BYTES:
             raise JsonRefused(f"more than {_MAX_BYTES} bytes", code="too-large")
-        if text.startswith("https://") and len(text) <= 2_000:
-            return Secured({}, OLD_FORM, old=OldBadge({"id": text}, by_address=True))
-        if not text.startswith("{") and "." in text.partition(".")[2] and not any(one in text for one in ' \n\t"<'):
-            return _from_token(text)
-        value = parse_json(text, max_bytes=_MAX_BYTES, max_nodes=_MAX_VALUES)
+        if isinstance(text, str) and not text.startswith("{"):
+            if text.startswith("https://") and len(text) <= 2_000:
+                return Secured({}, OLD_FORM, old=OldBadge({"id": text}, by_address=True))
+            if "." in text.partition(".")[2] and not any(one in text for one in ' \n\t"<'):
+                return _from_token(text)
+        value, written = parse_written(text, max_bytes=_MAX_BYTES, max_nodes=_MAX_VALUES)
     else:
         check_json(value, max_nodes=_MAX_VALUES)
     if not is_object(value):
         raise JsonRefused("a credential or presentation is a JSON object")
-    if _ENVELOPES & set(types_of(value)):
+    if not _ENVELOPES.isdisjoint(types_of(value)):
         return _from_envelope(value)
-    return _from_object(value)
+    return _from_object(value, written)
 
 
 def used_contexts(secured: Secured) -> dict[str, str]:
@@ -177,12 +181,12 @@ def _from_envelope(envelope: dict[str, Any]) -> Secured:
     return found
 
 
-def _from_object(document: dict[str, Any]) -> Secured:
+def _from_object(document: dict[str, Any], written: bytes | None) -> Secured:
     if is_old(document):
         return Secured(document, OLD_FORM, old=OldBadge(document))
     entries = listed(document.get("proof"))
     if not entries and "VerifiablePresentation" in types_of(document):
-        return Secured(document, "unsigned")
+        return Secured(document, "unsigned", written=written)
     if not entries:
         raise ProofInvalid("the credential has no proof", code="proof-missing", pointer="/proof")
     if len(entries) > _MAX_PROOFS:
@@ -190,17 +194,17 @@ def _from_object(document: dict[str, Any]) -> Secured:
     proofs = tuple([entry for entry in entries if is_object(entry)])
     if len(proofs) != len(entries):
         raise ProofInvalid("a proof is not an object", code="proof-malformed", pointer="/proof")
-    return Secured(document, "data-integrity", proofs=proofs)
+    return Secured(document, "data-integrity", proofs=proofs, written=written)
 
 
 def _named(contexts: list[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([name for one in contexts for name in listed(one) if isinstance(name, str)]))
 
 
-def _contexts_written(document: dict[str, Any]) -> int | None:
+def _contexts_written(secured: Secured) -> int | None:
     """How many members are called so in its JSON, where orjson, which escapes no `@`, can write that."""
     try:
-        return orjson.dumps(document).count(b'"@context":')
+        return (secured.written or orjson.dumps(secured.document)).count(b'"@context":')
     except TypeError:
         return None
 

@@ -72,10 +72,12 @@ class Survey:
     """What stands under each `@context`, the outer before the inner."""
     is_plain: bool
     """Whether there are only types of JSON in it, contexts by name, and numbers that all writers write alike."""
+    letters: str
+    """The names in a row, so that one look tells which letters there are. Of those that are no text, nothing."""
 
 
 def survey(value: Any) -> Survey:
-    names: set[Any] = set()
+    objects: list[dict[Any, Any]] = []
     contexts: list[Any] = []
     is_plain = True
     pending: list[Any] = [value]
@@ -84,21 +86,33 @@ def survey(value: Any) -> Survey:
         if kind is str:
             continue
         if kind is dict or is_object(item):
-            is_plain = is_plain and kind is dict
-            names.update(item)
+            objects.append(item)
+            if kind is not dict:
+                is_plain = False
             if "@context" in item:
                 contexts.append(item["@context"])
                 pending += [item[key] for key in item if key != "@context"]
             else:
                 pending += item.values()
         elif kind is list or is_list(item):
-            is_plain = is_plain and kind is list
+            if kind is not list:
+                is_plain = False
             pending += item
         elif kind is int:
-            is_plain = is_plain and -_MAX_SAFE_INTEGER <= item <= _MAX_SAFE_INTEGER
+            if not -_MAX_SAFE_INTEGER <= item <= _MAX_SAFE_INTEGER:
+                is_plain = False
         elif kind is float:
-            is_plain = is_plain and 1e-3 <= abs(item) < 1e15 and not item.is_integer()
+            if item.is_integer() or not 1e-3 <= abs(item) < 1e15:
+                is_plain = False
         elif kind is not bool and item is not None:
             is_plain = False
-    is_plain = is_plain and all(type(one) is str for named in contexts for one in listed(named))
-    return Survey(names, contexts, is_plain)
+    for named in contexts:
+        if named.__class__ is not str and any(one.__class__ is not str for one in listed(named)):
+            is_plain = False
+    names: set[Any] = set()
+    names.update(*objects)
+    try:
+        letters = "".join(names)
+    except TypeError:
+        letters, is_plain = "".join([one for one in names if isinstance(one, str)]), False
+    return Survey(names, contexts, is_plain, letters)

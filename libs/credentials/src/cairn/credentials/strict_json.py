@@ -24,12 +24,19 @@ def parse_json(
 
     Raises JsonRefused.
     """
+    return parse_written(data, max_bytes=max_bytes, max_depth=max_depth, max_nodes=max_nodes)[0]
+
+
+def parse_written(
+    data: bytes | str, *, max_bytes: int = 1_048_576, max_depth: int = 64, max_nodes: int = _MAX_NODES
+) -> tuple[Any, bytes | None]:
+    """As `parse_json`; and the value as orjson writes it, where that is known by then."""
     if len(data) > max_bytes:
         raise JsonRefused(f"more than {max_bytes} bytes", code="too-large")
     try:
-        value = _parse_plain(data, max_depth) if len(data) <= max_nodes else _ODD
-        if value is not _ODD:
-            return value
+        found = _parse_plain(data, max_depth) if len(data) <= max_nodes else None
+        if found is not None:
+            return found
         text = data.decode("utf-8") if isinstance(data, bytes) else data
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except JsonRefused:
@@ -41,15 +48,14 @@ def parse_json(
     except ValueError as error:
         raise JsonRefused(f"not JSON: {str(error)[:120]}") from None
     check_json(value, max_depth=max_depth, max_nodes=max_nodes)
-    return value
+    return value, None
 
 
-_ODD: Final = object()
 _ODD_COLONS: Final = (b'\\":', b" :", b"\t:", b"\n:", b"\r:")
 
 
-def _parse_plain(data: bytes | str, max_depth: int) -> Any:
-    """By orjson, or `_ODD` where that might not do. Raises JsonRefused for what is too deep.
+def _parse_plain(data: bytes | str, max_depth: int) -> tuple[Any, bytes] | None:
+    """By orjson, and what it writes of that; or None where it might not do. Raises JsonRefused for what is too deep.
 
     What it writes back byte for byte it has read as any other reader does: a key that appears twice it would have
     written once, an integer that it cannot hold as a float. NaN and lone surrogates it does not know. Each value takes
@@ -58,13 +64,14 @@ def _parse_plain(data: bytes | str, max_depth: int) -> Any:
     try:
         raw = data if isinstance(data, bytes) else data.encode()
         value = orjson.loads(raw)
-        if orjson.dumps(value) != raw and not _is_plain(value, raw):
-            return _ODD
+        written = orjson.dumps(value)
+        if written != raw and not _is_plain(value, raw):
+            return None
     except (TypeError, ValueError):
-        return _ODD
-    if raw.count(b"{") + raw.count(b"[") >= max_depth:
+        return None
+    if written.count(b"{") + written.count(b"[") >= max_depth:
         _check_depth(value, max_depth)
-    return value
+    return value, written
 
 
 def _is_plain(value: Any, raw: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
+from cairn.credentials.bundle import context_urls
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import DocumentRefused, StatusListRefused
 from cairn.credentials.findings import Finding
@@ -52,8 +53,9 @@ def check_entries(document: dict[str, Any], names: Iterable[str]) -> None:
 def structure_findings(document: dict[str, Any]) -> Iterator[Finding]:
     """Everything in which the document is not a credential."""
     version = model_version(document)
-    yield from _frame(document, "VerifiableCredential")
-    if not is_url(id_of(document.get("issuer"))):
+    yield from _frame(document, "VerifiableCredential", version)
+    issuer = document.get("issuer")
+    if not is_url(id_of(issuer)):
         yield Finding("issuer-malformed", "the issuer is neither a URL nor an object whose id is one", "/issuer")
     yield from _subjects(document)
     yield from _dates(document, version)
@@ -66,8 +68,8 @@ def structure_findings(document: dict[str, Any]) -> Iterator[Finding]:
         yield from related_findings(document)
     if version == 2:
         yield from _words(document, "")
-        if is_object(document.get("issuer")):
-            yield from _words(document["issuer"], "/issuer")
+        if is_object(issuer):
+            yield from _words(issuer, "/issuer")
 
 
 def check_unsigned_presentation(document: dict[str, Any], verification_method: str) -> None:
@@ -95,7 +97,7 @@ def check_signs_for(
 
 def presentation_findings(document: dict[str, Any]) -> Iterator[Finding]:
     """Everything in which the document is not a presentation (VC data model 2.0 §4.13)."""
-    yield from _frame(document, "VerifiablePresentation")
+    yield from _frame(document, "VerifiablePresentation", model_version(document))
     if "holder" in document and not is_url(id_of(document["holder"])):
         yield Finding("holder-malformed", "the holder is neither a URL nor an object whose id is one", "/holder")
     for position, credential in enumerate(listed(document.get("verifiableCredential"))):
@@ -104,16 +106,19 @@ def presentation_findings(document: dict[str, Any]) -> Iterator[Finding]:
             yield Finding("credential-malformed", "a credential is an object: a token goes in an envelope", where)
 
 
-def _frame(document: dict[str, Any], kind: str) -> Iterator[Finding]:
+def _frame(document: dict[str, Any], kind: str, version: int | None) -> Iterator[Finding]:
     """What a credential and a presentation have in common: contexts (§4.3), id (§4.4) and type (§4.5)."""
-    if model_version(document) is None:
+    if version is None:
         yield Finding("context-order", f"the first context is not {VC2}", "/@context")
     for context in listed(document.get("@context")):
-        if not is_object(context) and not is_url(context):
+        if is_object(context) or (isinstance(context, str) and context in context_urls()):
+            continue
+        if not is_url(context):
             yield Finding("context-malformed", "a context is neither a URL nor an object", "/@context")
-    if not all(isinstance(one, str) for one in listed(document.get("type"))):
+    types = types_of(document)
+    if len(types) != len(listed(document.get("type"))):
         yield Finding("type-malformed", "a type is not text", "/type")
-    if kind not in types_of(document):
+    if kind not in types:
         yield Finding("type-missing", f"the type does not include {kind}", "/type")
     if "id" in document and not is_url(document["id"]):
         yield Finding("id-malformed", "the id is not one URL", "/id")
@@ -142,7 +147,8 @@ def _dates(document: dict[str, Any], version: int | None) -> Iterator[Finding]:
 def _words(node: dict[str, Any], where: str) -> Iterator[Finding]:
     """Names and descriptions are text, or text with its language and direction (§4.6, §11.1)."""
     for name in ("name", "description"):
-        for word in listed(node.get(name)):
+        said = node.get(name)
+        for word in () if isinstance(said, str) else listed(said):
             if isinstance(word, str):
                 continue
             if not is_object(word) or not isinstance(word.get("@value"), str) or not word.keys() <= _LANGUAGE_VALUE:

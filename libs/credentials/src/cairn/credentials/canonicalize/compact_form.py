@@ -49,15 +49,16 @@ def refuse_rekeyed(document: dict[str, Any], surveyed: Survey | None = None) -> 
     Raises DocumentRefused, or ContextUnknown where the words have a meaning that is not known.
     """
     surveyed = surveyed or survey(document)
-    contexts = [one for named in surveyed.contexts for one in listed(named)]
-    for name in contexts:
-        if isinstance(name, str) and name not in context_urls():
-            raise ContextUnknown(name)
-    names = "".join(surveyed.names - {"@context"})
-    if ":" not in names and "@" not in names and not any(map(is_object, contexts)):
-        return
-    _check_contexts(document)
-    _walk(document, "", strict=False)
+    letters, known = surveyed.letters, context_urls()
+    is_compact = ":" not in letters and letters.count("@") == ("@context" in surveyed.names)
+    for named in surveyed.contexts:
+        for name in listed(named):
+            if isinstance(name, str) and name not in known:
+                raise ContextUnknown(name)
+            is_compact = is_compact and not is_object(name)
+    if not is_compact:
+        _check_contexts(document)
+        _walk(document, "", strict=False)
 
 
 def refuse_rekeyed_root(document: dict[str, Any], expanded: Container[str]) -> None:

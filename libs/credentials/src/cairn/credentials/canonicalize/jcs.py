@@ -34,7 +34,4 @@ def _is_written_alike(surveyed: Survey) -> bool:
     It writes 6.0 as it is, and exponents in a way of its own; it sorts by code points, and RFC 8785 by UTF-16 units,
     which differ from U+D800 on. Of other types than those of JSON it has its own ideas.
     """
-    if not surveyed.is_plain:
-        return False
-    names = "".join(surveyed.names)
-    return names.isascii() or max(names) < "\ud800"
+    return surveyed.is_plain and (surveyed.letters.isascii() or max(surveyed.letters) < "\ud800")

@@ -48,12 +48,12 @@ _REQUIRED: Final = ("type", "verificationMethod", "proofPurpose", "proofValue")
 
 def unsecured(document: dict[str, Any]) -> dict[str, Any]:
     """The document without its proofs."""
-    return {key: value for key, value in document.items() if key != "proof"}
+    return _without(document, "proof")
 
 
 def proof_options(proof: dict[str, Any]) -> dict[str, Any]:
     """The proof without its signature."""
-    return {key: value for key, value in proof.items() if key != "proofValue"}
+    return _without(proof, "proofValue")
 
 
 def encode_proof_value(signature: bytes) -> str:
@@ -102,18 +102,21 @@ def concatenated_hashes(algorithm: Algorithm, transformed_document: bytes, canon
 def rdfc_configuration(name: str, document: dict[str, Any], options: dict[str, Any]) -> bytes:
     """The proof options, under the document's own contexts, as canonical N-Quads. Raises DocumentRefused."""
     _check_suite(name, options)
-    whole = options | {"@context": document.get("@context")}
+    return _configuration(rdfc, options | {"@context": document.get("@context")})
+
+
+def _configuration(canonicalize: Callable[[dict[str, Any]], bytes], options: dict[str, Any]) -> bytes:
     try:
-        written = orjson.dumps(whole)
+        written = orjson.dumps(options)
     except orjson.JSONEncodeError:
-        return rdfc(whole)  # which says what is wrong with it
-    return _configuration(written) if len(written) <= _MAX_CONFIGURATION else rdfc(whole)
+        return canonicalize(options)  # which says what is wrong with it
+    return _known_configuration(canonicalize, written) if len(written) <= _MAX_CONFIGURATION else canonicalize(options)
 
 
-@lru_cache(maxsize=256)
-def _configuration(options: bytes) -> bytes:
+@lru_cache(maxsize=512)
+def _known_configuration(canonicalize: Callable[[dict[str, Any]], bytes], options: bytes) -> bytes:
     """Proofs that are made together have the same options."""
-    return rdfc(orjson.loads(options))
+    return canonicalize(orjson.loads(options))
 
 
 def jcs_transformation(document: dict[str, Any]) -> bytes:
@@ -126,7 +129,7 @@ def jcs_transformation(document: dict[str, Any]) -> bytes:
 def jcs_configuration(name: str, options: dict[str, Any]) -> bytes:
     """The proof options, with the contexts they carry, as RFC 8785 writes them. Raises DocumentRefused."""
     _check_suite(name, options)
-    return jcs(options)
+    return _configuration(jcs, options)
 
 
 def check_same_context(document: dict[str, Any], proof: dict[str, Any]) -> None:
@@ -143,6 +146,8 @@ def with_signed_context(document: dict[str, Any], proof: dict[str, Any]) -> dict
     Contexts may be appended after signing; of those, only ones that are known cannot change the meaning.
     """
     if "@context" not in proof:
+        return document
+    if proof["@context"] == document.get("@context"):
         return document
     signed, carried = listed(proof["@context"]), listed(document.get("@context"))
     added = carried[len(signed) :]
@@ -185,7 +190,8 @@ def check_options(proof: dict[str, Any], *, purpose: str) -> None:
 
 def check_times(proof: dict[str, Any], *, at: datetime, tolerance: timedelta) -> None:
     """Not from the future, not expired (§4.4 step on `expires`). Raises ProofInvalid."""
-    created, expires = proof_instant(proof, "created"), proof_instant(proof, "expires")
+    created = proof_instant(proof, "created")
+    expires = proof_instant(proof, "expires") if "expires" in proof else None
     if created is not None and created > at + tolerance:
         raise ProofInvalid("the proof was created in the future", code="proof-from-future", pointer="/proof/created")
     if expires is not None and expires <= at - tolerance:
@@ -215,6 +221,12 @@ def input_document(secured: dict[str, Any], proof: dict[str, Any]) -> dict[str, 
             pointer="/proof/previousProof",
         )
     return unsecured(secured) | {"proof": [by_id[one] for one in named]}
+
+
+def _without(members: dict[str, Any], name: str) -> dict[str, Any]:
+    rest = members.copy()
+    rest.pop(name, None)
+    return rest
 
 
 def malformed(detail: str, name: str) -> ProofInvalid:
