@@ -44,8 +44,6 @@ async def kill_at(
                 system.arm(point, nth if point.often else 1)
                 deaths[point.name] = asyncio.create_task(system.struck(point))
 
-    for point in points:
-        await system.rested(point.process)
     expiring = points[0].act == "expire"
     cohort = Cohort(system, name, 10 if expiring else size, before, expiring=expiring)
     await cohort.play()

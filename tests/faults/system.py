@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,8 +29,6 @@ from .points import POINTS, Point
 
 INSIDE: Final = Path(__file__).parent / "inside"
 BACK_SECONDS: Final = 30.0
-_QUICK: Final = 12.0
-"""Seconds of life after which a death is none in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,6 @@ class System:
         self._env = dict(env or {})
         self.box = Box(folder, env={**self._env, **inside})
         self._armed: dict[str, dict[str, Any]] = {}
-        self._deaths: dict[str, list[float]] = defaultdict(list)
 
     def serving(self) -> System:
         self.box.serving()
@@ -122,13 +118,6 @@ class System:
         rows = await self.rows("bus", 'SELECT topic, body FROM log ORDER BY topic, partition, "offset"')
         return [(row["topic"], decode(row["body"])) for row in rows]
 
-    async def rested(self, process: str) -> None:
-        """Let a process live for a while that is to die again: the supervisor gives up what dies as soon as it lives,
-        and is right."""
-        deaths = self._deaths[process]
-        if len(deaths) % 3 == 2:
-            await asyncio.sleep(max(0, deaths[-1] + _QUICK - time.time()))
-
     def arm(self, point: Point, nth: int = 1) -> None:
         """The `nth` time from now on that the point is reached, its process dies, once."""
         self._armed[point.name] = {"nth": nth, "note": str(self.faults / f"{uuid4()}.json")}
@@ -148,7 +137,6 @@ class System:
         await self.ready(point.process, not_=died["pid"])
         del self._armed[point.name]
         self._tell()
-        self._deaths[point.process].append(time.time())
         return time.time() - died["at"]
 
     def _tell(self) -> None:

@@ -74,12 +74,27 @@ async def test_a_process_that_cannot_stay_up_is_given_up_with_the_end_of_its_log
     await desk.supervisor.stop()
 
 
-async def test_a_process_that_stayed_up_for_a_while_is_never_given_up(tmp_path: Path, wait) -> None:
+async def test_r1_a_process_that_has_run_is_never_given_up_and_one_is_told_once_that_it_keeps_ending(
+    tmp_path: Path, wait
+) -> None:
     desk = Desk(tmp_path)
-    patience = Patience(attempts=2, quick=0.05, first_pause=0.01)
-    desk.supervisor.add(desk.keeper("a", "import time; print('started', flush=True); time.sleep(0.2)", patience))
-    await wait(lambda: desk.started("a") >= 4)
+    ran = tmp_path / "ran"
+    script = f"""
+import os, time
+print('started', flush=True)
+if not os.path.exists({str(ran)!r}):
+    time.sleep(0.5)
+    open({str(ran)!r}, 'w')
+raise SystemExit('the disk is full')
+"""
+    patience = Patience(attempts=2, quick=0.4, first_pause=0.01, longest_pause=0.02)
+    desk.supervisor.add(desk.keeper("a", script, patience))
+    await wait(lambda: desk.started("a") >= 5)
     await desk.supervisor.stop()
+    first, told = desk.said
+    assert first == "a ended; starting it again"
+    assert "a ended 2 times in a row; trying every 0.02 s" in told
+    assert "the disk is full" in told
 
 
 async def test_stopping_asks_first_and_then_insists(tmp_path: Path, wait) -> None:

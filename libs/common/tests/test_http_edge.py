@@ -460,6 +460,24 @@ class TestR15:
             assert (await client.post("/v1/raw", content=b"x" * 300_001)).status_code == 429
             assert (await client.post("/v1/raw", content=b"x" * 300_000)).json() == {"size": 300_000}
 
+    async def test_r15_requests_beyond_the_bound_are_told_when_to_come_again(self, settings) -> None:
+        app = self.app(settings, max_requests=2)
+        go_on = asyncio.Event()
+
+        async def body() -> AsyncGenerator[bytes]:
+            yield b"x"
+            await go_on.wait()
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://probe") as client:
+            asking = [asyncio.create_task(client.post("/v1/raw", content=body())) for _ in range(2)]
+            await asyncio.sleep(0.1)
+            refused = await client.post("/v1/raw", content=b"x")
+            problem(refused, 429, "overloaded")
+            assert int(refused.headers["retry-after"]) >= 1
+            go_on.set()
+            assert {answer.status_code for answer in await asyncio.gather(*asking)} == {200}
+            assert (await client.post("/v1/raw", content=b"x")).json() == {"size": 1}
+
     async def test_a_body_that_drips_is_cut_off(self, settings) -> None:
         async def body() -> AsyncGenerator[bytes]:
             while True:

@@ -1,6 +1,7 @@
 """Learners: sealed, found by identifier, merged by consent, erased."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -110,7 +111,15 @@ async def test_an_expired_link_code_is_refused(service):
     north, harbour = await service.learner("ada"), await service.learner("ada", "harbour")
     code = (await service.post(f"/v1/learners/{harbour}/link-codes", tenant="harbour")).json()["code"]
     async with service.worker.database.transaction("harbour") as tx:
-        await tx.execute(text("UPDATE link_codes SET expires_at = '2026-10-01T00:00:00Z'"))
+        await tx.execute(text("UPDATE link_codes SET expires_at = now()"))
         await tx.commit()
     answer = await service.post(f"/v1/learners/{north}/merges", {"code": code, "consent": "I agree."})
     assert answer.status_code == 403
+
+
+async def test_r12_a_link_code_lives_by_the_clock_of_the_database(service):
+    """That of the API is a fixed instant in these tests, and any other would do."""
+    harbour = await service.learner("ada", "harbour")
+    await service.post(f"/v1/learners/{harbour}/link-codes", tenant="harbour")
+    [row] = await service.sql("SELECT expires_at - now() AS left FROM link_codes")
+    assert timedelta(minutes=14) < row["left"] <= timedelta(minutes=15)

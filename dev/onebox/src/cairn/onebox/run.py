@@ -112,7 +112,8 @@ class _Run:
 
     async def _database(self, ports: Ports, secrets: Secrets) -> Layout:
         server = EmbeddedPostgres(self._home.postgres)
-        postgres = PostgresKeeper(server, say=self._say, changed=self._supervisor.changed, patience=_PATIENCE)
+        log = self._home.postgres / "log"
+        postgres = PostgresKeeper(server, log, say=self._say, changed=self._supervisor.changed, patience=_PATIENCE)
         self._supervisor.add(postgres)
         await postgres.ready.wait()
         databases, bus = await asyncio.to_thread(_provide, server.cluster)

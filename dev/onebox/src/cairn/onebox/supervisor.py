@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 
 
 class PartFailed(RuntimeError):
-    """A part cannot be kept running. The message ends with the last lines of its log."""
+    """A part never came to run. The message ends with the last lines of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,37 @@ class Patience:
     """All in seconds, but `attempts`."""
 
     attempts: int = 5
-    """So many ends in a row, each within `quick` of its start, and the part is given up."""
+    """So many ends in a row, each within `quick` of its start, and a part that never ran for longer is given up: it
+    cannot start. One that did is tried again without end, for what stops it may pass."""
     quick: float = 10
     first_pause: float = 0.1
     longest_pause: float = 3
     stop: float = 8
     """From SIGTERM to SIGKILL."""
+
+
+class _Ends:
+    """The ends of one part in a row, and how long to wait after each."""
+
+    def __init__(self, name: str, log: Path, say: Say, patience: Patience) -> None:
+        self._name, self._log, self._say, self._patience = name, log, say, patience
+        self._in_a_row = 0
+        self._has_run = False
+
+    def after(self, seconds: float) -> float:
+        """It ended after that time; how long to wait before it is started again. Raises PartFailed."""
+        stayed = seconds >= self._patience.quick
+        self._has_run = self._has_run or stayed
+        self._in_a_row = 1 if stayed else self._in_a_row + 1
+        told = f"{self._name} ended {self._in_a_row} times in a row"
+        if self._in_a_row >= self._patience.attempts and not self._has_run:
+            raise PartFailed(f"{told}; the end of {self._log}:\n{tail(self._log)}")
+        pause = min(self._patience.first_pause * 4 ** (self._in_a_row - 1), self._patience.longest_pause)
+        if self._in_a_row < self._patience.attempts:
+            self._say(f"{self._name} ended; starting it again")
+        elif self._in_a_row == self._patience.attempts:
+            self._say(f"{told}; trying every {pause:g} s; the end of {self._log}:\n{tail(self._log)}")
+        return pause
 
 
 class Keeper(Protocol):
@@ -68,7 +93,8 @@ class ProcessKeeper:
 
     def __init__(self, part: Part, log: Path, *, say: Say, changed: Callable[[], None], patience: Patience) -> None:
         self.name = part.name
-        self._part, self._log, self._say, self._changed, self._patience = part, log, say, changed, patience
+        self._part, self._log, self._changed, self._patience = part, log, changed, patience
+        self._ends = _Ends(part.name, log, say, patience)
         self._child: Child | None = None
         self._stopping = asyncio.Event()
 
@@ -77,7 +103,6 @@ class ProcessKeeper:
         return self._child.pid if self._child and self._child.running else None
 
     async def keep(self) -> None:
-        ends = 0
         while not self._stopping.is_set():
             started = time.monotonic()
             with self._log.open("ab") as log:
@@ -86,11 +111,7 @@ class ProcessKeeper:
             await _while(lambda child=child: child.running)
             if self._stopping.is_set():
                 return
-            ends = ends + 1 if time.monotonic() - started < self._patience.quick else 1
-            if ends >= self._patience.attempts:
-                raise PartFailed(f"{self.name} ended {ends} times in a row; the end of {self._log}:\n{tail(self._log)}")
-            self._say(f"{self.name} ended; starting it again")
-            await _pause(self._stopping, _backoff(ends, self._patience))
+            await _pause(self._stopping, self._ends.after(time.monotonic() - started))
 
     async def stop(self) -> None:
         self._stopping.set()
@@ -107,10 +128,13 @@ class PostgresKeeper:
 
     name = "postgres"
 
-    def __init__(self, server: EmbeddedPostgres, *, say: Say, changed: Callable[[], None], patience: Patience) -> None:
+    def __init__(
+        self, server: EmbeddedPostgres, log: Path, *, say: Say, changed: Callable[[], None], patience: Patience
+    ) -> None:
         self.ready = asyncio.Event()
         """Set once the server has answered for the first time."""
-        self._server, self._say, self._changed, self._patience = server, say, changed, patience
+        self._server, self._changed = server, changed
+        self._ends = _Ends(self.name, log, say, patience)
         self._stopping = asyncio.Event()
         self._moving = asyncio.Lock()
 
@@ -119,23 +143,24 @@ class PostgresKeeper:
         return self._server.pid if self._server.running else None
 
     async def keep(self) -> None:
-        ends, port = 0, 0
+        port = 0
         while not self._stopping.is_set():
             started = time.monotonic()
-            await self._start()
-            if port not in {0, self._server.port}:
-                raise PartFailed(f"PostgreSQL's port {port} was taken while it was away")
-            port = self._server.port
-            self._changed()
-            self.ready.set()
-            await _while(lambda: self._server.running and not self._stopping.is_set())
+            try:
+                await self._start()
+            except PostgresError as error:
+                if not self.ready.is_set():
+                    raise PartFailed(str(error)) from None
+            else:
+                if port not in {0, self._server.port}:
+                    raise PartFailed(f"PostgreSQL's port {port} was taken while it was away")
+                port = self._server.port
+                self._changed()
+                self.ready.set()
+                await _while(lambda: self._server.running and not self._stopping.is_set())
             if self._stopping.is_set():
                 return
-            ends = ends + 1 if time.monotonic() - started < self._patience.quick else 1
-            if ends >= self._patience.attempts:
-                raise PartFailed(f"PostgreSQL ended {ends} times in a row")
-            self._say("postgres ended; starting it again")
-            await _pause(self._stopping, _backoff(ends, self._patience))
+            await _pause(self._stopping, self._ends.after(time.monotonic() - started))
 
     async def stop(self) -> None:
         self._stopping.set()
@@ -144,10 +169,7 @@ class PostgresKeeper:
 
     async def _start(self) -> None:
         async with self._moving:
-            try:
-                await asyncio.to_thread(self._server.start)
-            except PostgresError as error:
-                raise PartFailed(str(error)) from None
+            await asyncio.to_thread(self._server.start)
 
 
 class Supervisor:
@@ -206,10 +228,6 @@ async def _while(condition: Callable[[], bool]) -> None:
     # Polling works for processes of every kind and on every system, and costs next to nothing.
     while condition():  # noqa: ASYNC110 - nothing sets an event when a process ends
         await asyncio.sleep(_TICK)
-
-
-def _backoff(ends: int, patience: Patience) -> float:
-    return min(patience.first_pause * 4 ** (ends - 1), patience.longest_pause)
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:

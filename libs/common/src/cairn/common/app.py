@@ -46,13 +46,14 @@ def create_app(
     lifespan: Lifespan | None = None,
     max_body: int = 16 * 1024 * 1024,
     max_in_hand: int = 64 * 1024 * 1024,
+    max_requests: int = 1000,
     body_seconds: float = 60,
 ) -> FastAPI:
     """The application of one service, with problems, access tokens, telemetry and health.
 
     `max_body` is in bytes: a longer request is refused before it is parsed (S20). `max_in_hand` is what the bodies of
-    all requests that are not answered yet may come to: what would exceed it is refused with 429, before memory grows
-    (R15). A body takes at most `body_seconds` to arrive.
+    all requests that are not answered yet may come to, and `max_requests` how many those are: what would exceed either
+    is refused with 429, before memory grows (R15). A body takes at most `body_seconds` to arrive.
     """
     app = FastAPI(
         title=title,
@@ -73,7 +74,12 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.add_middleware(
-        _Limit, max_body=max_body, max_in_hand=max_in_hand, seconds=body_seconds, problems=app.state.problems
+        _Limit,
+        max_body=max_body,
+        max_in_hand=max_in_hand,
+        max_requests=max_requests,
+        seconds=body_seconds,
+        problems=app.state.problems,
     )
     app.add_middleware(_Observe, service=settings.service)
     app.add_middleware(_Prefix)
@@ -108,10 +114,12 @@ class _Limit:
     """Refuses a body above the limit by its declared length, and cuts off one that lies about it, comes too slowly, or
     comes when there is too much in hand. What is in hand is counted as it arrives: a promise takes no memory."""
 
-    def __init__(self, app: ASGIApp, max_body: int, max_in_hand: int, seconds: float, problems: Problems) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body: int, max_in_hand: int, max_requests: int, seconds: float, problems: Problems
+    ) -> None:
         self._app, self._max, self._max_in_hand, self._seconds = app, max_body, max_in_hand, seconds
-        self._problems = problems
-        self._in_hand = 0
+        self._max_requests, self._problems = max_requests, problems
+        self._in_hand = self._requests = 0
         self._detail = f"The body is longer than {max_body} bytes."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,7 +133,7 @@ class _Limit:
             refusal = DomainError(self._detail, code="payload-too-large", fix="Send it in smaller parts.")
             await self._problems.response(refusal, request)(scope, receive, send)
             return
-        if declared and self._in_hand + declared > self._max_in_hand:
+        if self._requests >= self._max_requests or (declared and self._in_hand + declared > self._max_in_hand):
             await self._problems.response(DomainError(_FULL, code="overloaded"), request)(scope, receive, send)
             return
         seen, more = 0, True
@@ -149,9 +157,11 @@ class _Limit:
                 raise HTTPException(429, _FULL)
             return message
 
+        self._requests += 1
         try:
             await self._app(scope, counted, send)
         finally:
+            self._requests -= 1
             self._in_hand -= seen
 
 

@@ -23,7 +23,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from cairn.common.db import PLATFORM
-from cairn.common.instants import utc_now
+from cairn.common.instants import CLOCK_TOLERANCE, utc_now
 from cairn.common.problem import DomainError
 from cairn.common.settings import HARMLESS_SCOPES, Settings
 from cairn.common.tenancy import is_tenant
@@ -31,7 +31,6 @@ from cairn.common.tenancy import is_tenant
 # EdDSA is the older name of the same algorithm (RFC 9864); identity providers still write it.
 _ALGORITHMS: Final = ["Ed25519", "EdDSA"]
 _AUDIENCE: Final = "cairn"
-_LEEWAY: Final = 60
 _MAX_TOKEN: Final = 8192
 _NEAR: Final = re.compile(r"((?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
 """A Host header of loopback: no name that somebody else's name server answers for."""
@@ -95,7 +94,7 @@ class Authenticator:
         if any(key.is_private or not isinstance(key, OKPKey) or key.curve_name != "Ed25519" for key in self._keys.keys):
             raise ValueError("CAIRN_AUTH_JWKS must hold public Ed25519 keys only")
         self._claims = jwt.JWTClaimsRegistry(
-            leeway=_LEEWAY,
+            leeway=int(CLOCK_TOLERANCE.total_seconds()),
             iss={"essential": True, "value": settings.auth_issuer},
             aud={"essential": True, "value": _AUDIENCE},
             sub={"essential": True},

@@ -151,7 +151,6 @@ def uvicorn_config(settings: Settings, app: Any, port: int, *, tls: bool = False
         server_header=False,
         timeout_graceful_shutdown=int(settings.drain_seconds),
         timeout_keep_alive=65,
-        limit_concurrency=1000,
         backlog=2048,
         ssl_certfile=settings.tls_certificate if tls else None,
         ssl_keyfile=settings.tls_key if tls else None,

@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from cairn.common.errors import DomainError, Fault
+from cairn.common.instants import CLOCK_TOLERANCE
 from cairn.issuance.domain.model import ONE, ZERO, Completion
 
-CLOCK_TOLERANCE: Final = timedelta(minutes=10)
-"""How far the clock of an LMS may be ahead of ours (R12)."""
 RENEWABLE: Final = timedelta(days=180)
 """How long before its end a credential may be renewed; after its end, at any time."""
 EARLIEST: Final = datetime(1950, 1, 1, tzinfo=UTC)

@@ -116,15 +116,15 @@ async def add_link_code(tx: Transaction, tenant: str, digest: bytes, learner_id:
     )
 
 
-async def use_link_code(tx: Transaction, tenant: str, digest: bytes, now: datetime) -> str | None:
+async def use_link_code(tx: Transaction, tenant: str, digest: bytes) -> str | None:
     """The learner for whom the code was made, if it is unused and in time; it is used up by this."""
     row = await tx.row(
         text("""
-            UPDATE link_codes SET used_at = :now
-             WHERE tenant_id = :tenant AND digest = :digest AND used_at IS NULL AND expires_at > :now
+            UPDATE link_codes SET used_at = now()
+             WHERE tenant_id = :tenant AND digest = :digest AND used_at IS NULL AND expires_at > now()
             RETURNING learner_id
         """),
-        {"tenant": tenant, "digest": digest, "now": now},
+        {"tenant": tenant, "digest": digest},
     )
     return row["learner_id"] if row else None
 

@@ -9,10 +9,10 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal
 from cairn.common.db import Transaction
+from cairn.common.instants import CLOCK_TOLERANCE
 from cairn.common.problem import DomainError
 from cairn.credentials import Algorithm
 from cairn.issuance.deps import Deps
-from cairn.issuance.domain.rules import CLOCK_TOLERANCE
 from cairn.issuance.store import people, status_lists
 
 

@@ -98,10 +98,11 @@ async def identify(deps: Deps, principal: Principal, learner_id: str, identifier
 
 async def make_link_code(deps: Deps, principal: Principal, learner_id: str) -> tuple[str, datetime]:
     """A code that the learner can carry to another institution, to prove there who they are here (S34)."""
-    expires = deps.now() + LINK_CODE_LIFE
     secret = secrets.token_urlsafe(24)
     async with deps.database.transaction(principal.tenant) as tx:
         await _living(tx, learner_id)
+        # By the database's clock, as it is judged: two APIs may have different ones (R12).
+        expires = tx.now + LINK_CODE_LIFE
         digest = deps.vault.blind("link-code", principal.tenant, secret)
         await people.add_link_code(tx, principal.tenant, digest, learner_id, expires)
         await tx.commit()
@@ -128,7 +129,7 @@ async def merge(deps: Deps, principal: Principal, learner_id: str, code: str, co
         survivor = await _living(tx, learner_id)
         if survivor["tenant_id"] != tenant:
             raise _not_found()
-        merged = await people.use_link_code(tx, other, deps.vault.blind("link-code", other, secret), now)
+        merged = await people.use_link_code(tx, other, deps.vault.blind("link-code", other, secret))
         if merged is None:
             raise refused
         standing = await people.merges(tx, [learner_id, merged])
