@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from cairn.common.instants import format_instant
 from cairn.credentials import Ed25519Signer, prepare
+from cairn.credentials.canonicalize.outline import Outline
 from cairn.issuance.domain.compose import Issuer, StackFacts, Subject, credential_for_award, credential_for_completion
+from cairn.issuance.domain.intents import WrongBytes
 from cairn.issuance.domain.model import Achievement, Institution, Profile
 from cairn.issuance.domain.patterns import Pattern, Patterns
 
@@ -122,6 +124,24 @@ def test_a_third_credential_is_filled_in_and_not_composed(monkeypatch: pytest.Mo
     third = replace(first, credential="urn:uuid:00000000-0000-5000-8000-000000000003", profile=Profile(name="Grace"))
     made, _ = pattern.fill(third, said, NOW, verification_method=METHOD, cryptosuite="eddsa-rdfc-2022")
     assert made.document["credentialSubject"]["identifier"][0]["identityHash"] == "Grace"
+
+
+def test_s26_every_sixteenth_credential_by_template_is_compared_with_the_long_way(monkeypatch: pytest.MonkeyPatch):
+    pattern = Patterns().of("did:web:uni.example", INSTITUTION, ID, ACHIEVEMENT)
+    subject = Subject("urn:uuid:00000000-0000-5000-8000-000000000001", Profile(name="Ada"), {})
+    said = {"completedAt": "2026-01-01T00:00:00Z"}
+
+    def fill() -> None:
+        pattern.fill(subject, said, NOW, verification_method=METHOD, cryptosuite="eddsa-rdfc-2022")
+
+    for _ in range(3):  # composed, by a template that is compared, and by that one again
+        fill()
+    plain = Outline.canonical
+    monkeypatch.setattr(Outline, "canonical", lambda *asked: plain(*asked).replace("_:c14n0", "_:c14n00"))
+    for _ in range(14):
+        fill()
+    with pytest.raises(WrongBytes):
+        fill()
 
 
 def test_what_ends_before_it_begins_is_refused_as_ever():

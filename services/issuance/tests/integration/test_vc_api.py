@@ -16,9 +16,9 @@ from cairn.common.auth import Principal
 from cairn.credentials import CheckName, Outcome, Policy, Trust, verify
 from cairn.issuance.app import issuance_app
 from cairn.issuance.domain.documents import Wanted
+from cairn.issuance.domain.intents import WrongBytes
 from cairn.issuance.settings import IssuanceSettings
 from cairn.issuance.use_cases import documents
-from cairn.issuance.use_cases.issue import WrongBytes
 
 DOCUMENT: dict[str, Any] = {
     "@context": ["https://www.w3.org/ns/credentials/v2"],

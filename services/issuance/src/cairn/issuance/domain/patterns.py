@@ -8,6 +8,7 @@ texts. That also lets their canonical form be worked out from that one's. Both w
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -24,14 +25,18 @@ from cairn.issuance.domain.compose import (
     credential_for_completion,
     result_of,
 )
+from cairn.issuance.domain.intents import WrongBytes
 from cairn.issuance.domain.model import Achievement, Evidence, Institution, add_months
 
 _SIZE: Final = 256
 _KINDS: Final = 64
+_ONE_IN: Final = 16
 _SUBJECT: Final = "credentialSubject"
 
 Body: TypeAlias = Mapping[str, Any]
 """As it is stored: JSON."""
+Kind: TypeAlias = tuple[Any, ...]
+"""What the credentials of one template have alike."""
 Made: TypeAlias = tuple[PreparedProof, dict[str, Any]]
 """The credential with its proof prepared, and its holding as JSON."""
 
@@ -42,8 +47,9 @@ class Pattern:
     def __init__(self, issuer: Issuer, achievement_id: str, achievement: Achievement) -> None:
         self.achievement = achievement
         self._issuer, self._id = issuer, achievement_id
-        self._templates: dict[tuple[Any, ...], CredentialTemplate | None] = {}
-        self._met: set[tuple[Any, ...]] = set()
+        self._templates: dict[Kind, CredentialTemplate | None] = {}
+        self._met: set[Kind] = set()
+        self._used: Counter[Kind] = Counter()
         self._holding: dict[str, Any] = {}
 
     def fill(
@@ -58,7 +64,7 @@ class Pattern:
     ) -> Made:
         """For a completion, by what it says, or an award; composed as by `compose` and then prepared.
 
-        Raises as both do.
+        Raises as both do, and WrongBytes.
         """
         stack = ground if isinstance(ground, StackFacts) else None
         facts: Body = {} if isinstance(ground, StackFacts) else ground
@@ -76,26 +82,36 @@ class Pattern:
                 if len(self._met) >= _KINDS:
                     self._met.clear()
                     self._templates.clear()
+                    self._used.clear()
                 self._met.add(kind)
             elif kind not in self._templates:
                 template = self._template(subject, ground, now, texts, verification_method)
                 self._templates[kind] = template
             if template is not None:
                 values = list(texts.values())
-                method = verification_method
-                proof = (
-                    template.prepare(values, verification_method=method, created=now)
-                    if cryptosuite == "eddsa-rdfc-2022"
-                    else prepare(
-                        template.document(values), verification_method=method, created=now, cryptosuite=cryptosuite
+                if cryptosuite == "eddsa-rdfc-2022":
+                    made = template.prepare(values, verification_method=verification_method, created=now)
+                    self._compare(kind, made, verification_method, now)
+                else:
+                    made = prepare(
+                        template.document(values),
+                        verification_method=verification_method,
+                        created=now,
+                        cryptosuite=cryptosuite,
                     )
-                )
                 held = self._held(subject, facts, earned, until)
                 held["components"] = [credential for credential, _, _ in stack.components] if stack else []
-                return proof, held
+                return made, held
         document, holding = self._compose(subject, ground, now, renewal)
         made = prepare(document, verification_method=verification_method, created=now, cryptosuite=cryptosuite)
         return made, holding.to_json()
+
+    def _compare(self, kind: Kind, made: PreparedProof, method: str, now: datetime) -> None:
+        """A template is not believed on its first use, nor on every sixteenth one after it: the long way shares nothing
+        with it, and must come to the same digest (S26). Raises WrongBytes."""
+        if self._used[kind] % _ONE_IN == 0 and prepare(made.document, verification_method=method, created=now) != made:
+            raise WrongBytes(f"a template of {self._id} goes wrong")
+        self._used[kind] += 1
 
     def _texts(
         self, subject: Subject, facts: Body, earned: datetime, until: datetime | None, now: datetime

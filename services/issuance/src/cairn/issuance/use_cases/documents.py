@@ -26,10 +26,11 @@ from cairn.credentials import derive as disclose
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain import documents, names
 from cairn.issuance.domain.documents import Document, Purpose, Wanted
+from cairn.issuance.domain.intents import WrongBytes
 from cairn.issuance.store import credentials, people, status_lists
 from cairn.issuance.use_cases import institutions
 from cairn.issuance.use_cases.credentials import apply, document_of
-from cairn.issuance.use_cases.issue import WrongBytes, body_place
+from cairn.issuance.use_cases.issue import body_place
 
 _ACTIONS: Final[Mapping[tuple[Purpose, bool], Any]] = {
     ("revocation", True): "revoke",

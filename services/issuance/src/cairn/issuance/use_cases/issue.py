@@ -1,7 +1,8 @@
 """The two jobs that turn grounds into signatures. Lint, record the intent, sign, compare, store, announce (S26).
 
-`draft` decides exactly what will be signed and records its digest, in a transaction of its own; `sign` signs that and
-nothing else. A crash between them is harmless: the intent is found again, and Ed25519 signs equal bytes equally.
+`draft` decides exactly what will be signed and records it with its digest, in a transaction of its own; `sign` signs
+that and nothing else. A crash between them is harmless: the intent is found again, and Ed25519 signs equal bytes
+equally.
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ from sqlalchemy import RowMapping
 from cairn.common.db import EVERY_TENANT, Transaction
 from cairn.common.events import Event, stable_id
 from cairn.common.events.models import CredentialRenewed, CredentialStatusChanged
-from cairn.common.instants import parse_instant
 from cairn.common.vault import Vault
 from cairn.credentials import CredentialError, PreparedProof, Signer, prepare
 from cairn.issuance.deps import Deps
-from cairn.issuance.domain import names
+from cairn.issuance.domain import intents, names
 from cairn.issuance.domain.compose import Subject
 from cairn.issuance.domain.model import Achievement, Evidence, Profile
 from cairn.issuance.store import catalog, completions, credentials, people, status_lists
@@ -41,12 +41,8 @@ ANNOUNCED = {
 }
 
 
-class WrongBytes(RuntimeError):
-    """What was signed, or is about to be, is not what was intended. Nothing of the batch is stored."""
-
-
 async def draft(deps: Deps, most: int | None = None) -> int:
-    """Turn pending completions into intents, at most so many; returns how many were taken."""
+    """Turn pending completions into intents, at most so many; returns how many were taken. Raises WrongBytes."""
     now = deps.now()
     async with deps.database.transaction(EVERY_TENANT) as tx:
         rows = await completions.take_pending(tx, most or deps.settings.draft_batch)
@@ -54,7 +50,7 @@ async def draft(deps: Deps, most: int | None = None) -> int:
             return 0
         settled = {row["id"]: ("drafted", None) if row["key"] else ("failed", "the learner was erased") for row in rows}
         living = [row for row in rows if row["key"] is not None]
-        intents: list[Intent] = []
+        drafted: list[Intent] = []
         # In the order of tenants, because each tenant's status list is locked: two workers never wait in a circle.
         for tenant in sorted({row["tenant_id"] for row in living}):
             mine = [row for row in living if row["tenant_id"] == tenant]
@@ -66,9 +62,9 @@ async def draft(deps: Deps, most: int | None = None) -> int:
             places = await status_lists.allocate(tx, tenant, len(mine), deps.settings.status_list_size)
             # Some tenths of a second of work for a batch: off the loop, so that health answers.
             made, refused = await asyncio.to_thread(_intend_all, deps, institution, bodies, signer, mine, places, now)
-            intents += made
+            drafted += made
             settled |= {row: ("failed", reason) for row, reason in refused.items()}
-        await credentials.add_intents(tx, intents)
+        await credentials.add_intents(tx, drafted)
         await completions.settle(tx, settled)
         await tx.commit()
     return len(rows)
@@ -86,7 +82,7 @@ def _intend_all(
     """Intents; and by completion why there is none, since one that cannot be signed must not keep others waiting."""
     tenant: str = institution["tenant_id"]
     did: str = institution["did"]
-    intents: list[Intent] = []
+    made: list[Intent] = []
     refused: dict[UUID, str] = {}
     for row, place in zip(rows, places, strict=True):
         achievement_id = row["achievement_id"]
@@ -113,7 +109,7 @@ def _intend_all(
         except ValidationError as refusal:
             refused[row["id"]] = f"the credential was refused: {refusal.errors(include_input=False)[0]['msg']}"
             continue
-        intents.append(
+        made.append(
             intent_of(
                 deps.vault,
                 tenant=tenant,
@@ -125,7 +121,7 @@ def _intend_all(
                 renews=row["facts"].get("renews"),
             )
         )
-    return intents, refused
+    return made, refused
 
 
 def _fresh_evidence(vault: Vault, row: RowMapping) -> list[Evidence]:
@@ -159,9 +155,8 @@ def intent_of(
     grounds: Mapping[str, Any],
     renews: str | None = None,
 ) -> Intent:
-    """Seal what was decided. Preparing the proof has linted it: that refuses whatever would go unsigned."""
+    """Seal what was decided."""
     learner_id, key = learner
-    body = orjson.dumps({"document": prepared.document, "proof": prepared.proof})
     return Intent(
         tenant=tenant,
         id=holding["id"],
@@ -173,7 +168,7 @@ def intent_of(
         list_index=place[1],
         holding=holding,
         digest=prepared.hash_data,
-        body=vault.seal(key, body, body_place(holding["id"])),
+        body=vault.seal(key, intents.record(prepared), body_place(holding["id"])),
         trace=grounds["trace"],
         renews=renews,
     )
@@ -215,41 +210,19 @@ def _sign_all(
     renewed: dict[str, tuple[bytes, bytes]] = {}
     for row in rows:
         signer, place = signers[row["tenant_id"]], body_place(row["id"])
-        intended = orjson.loads(vault.open(row["key"], row["body"], place))
-        if intended["proof"]["verificationMethod"] == signer.verification_method:
-            credential = sign_intended(intended, row["intent"], signer)
-            signed[row["id"]] = vault.seal(row["key"], orjson.dumps(credential), place)
+        recorded = intents.read(vault.open(row["key"], row["body"], place), row["intent"])
+        if recorded.method == signer.verification_method:
+            signed[row["id"]] = vault.seal(row["key"], recorded.signed(signer), place)
         else:
             # The key was rotated since (S27). What will be signed instead is recorded before it is signed, too.
             again = prepare(
-                check_intended(intended, row["intent"]).document,
+                orjson.loads(recorded.document),
                 verification_method=signer.verification_method,
                 created=now,
                 cryptosuite=deps.settings.cryptosuite,
             )
-            body = orjson.dumps({"document": again.document, "proof": again.proof})
-            renewed[row["id"]] = again.hash_data, vault.seal(row["key"], body, place)
+            renewed[row["id"]] = again.hash_data, vault.seal(row["key"], intents.record(again), place)
     return signed, renewed
-
-
-def sign_intended(intended: Mapping[str, Any], digest: bytes, signer: Signer) -> dict[str, Any]:
-    """The signed credential, if the document still says exactly what was recorded. Raises WrongBytes."""
-    return check_intended(intended, digest).attach(signer.sign(digest))
-
-
-def check_intended(intended: Mapping[str, Any], digest: bytes) -> PreparedProof:
-    """The document and its proof, if they still are what was recorded. Raises WrongBytes."""
-    document, proof = intended["document"], intended["proof"]
-    # By the long way, which shares nothing with the template that the intent may have been made by.
-    again = prepare(
-        document,
-        verification_method=proof["verificationMethod"],
-        created=parse_instant(proof["created"]),
-        cryptosuite=proof["cryptosuite"],
-    )
-    if again.hash_data != digest or again.proof != proof:
-        raise WrongBytes(f"the document of {document.get('id')} is not the one that was intended")
-    return again
 
 
 async def announce(tx: Transaction, rows: Sequence[RowMapping], now: datetime) -> list[Event]:

@@ -17,11 +17,11 @@ from cairn.common.db import Transaction
 from cairn.common.problem import DomainError
 from cairn.credentials import PreparedProof, Signer, prepare
 from cairn.issuance.deps import Deps
+from cairn.issuance.domain import intents
 from cairn.issuance.domain.compose import Issuer, learner_record
 from cairn.issuance.domain.model import Institution
 from cairn.issuance.store import credentials, people, records
 from cairn.issuance.use_cases.credentials import document_of
-from cairn.issuance.use_cases.issue import sign_intended
 
 
 async def show(deps: Deps, principal: Principal, credential_id: str) -> dict[str, Any]:
@@ -35,25 +35,24 @@ async def show(deps: Deps, principal: Principal, credential_id: str) -> dict[str
         document = await _compose(deps, tx, row, now)
         signer = await deps.keys.signer(tx, row["tenant_id"], deps.settings.algorithm)
         prepared = await asyncio.to_thread(_prepare, deps, document, signer, now)
-        intent = orjson.dumps({"document": prepared.document, "proof": prepared.proof})
-        sealed = deps.vault.seal(key, intent, _place(credential_id))
+        sealed = deps.vault.seal(key, intents.record(prepared), _place(credential_id))
         await records.intend(tx, row["tenant_id"], credential_id, prepared.hash_data, sealed)
         await tx.commit()
     async with deps.database.transaction(principal.tenant) as tx:
         # Whoever asked at the same time may have recorded another intent since, or signed: one of them stands.
         kept = await records.record(tx, credential_id, lock=True)
         assert kept is not None
-        recorded = orjson.loads(deps.vault.open(key, kept["body"], _place(credential_id)))
+        body = deps.vault.open(key, kept["body"], _place(credential_id))
         if kept["signed_at"] is not None:
-            return recorded
+            return orjson.loads(body)
+        recorded = intents.read(body, kept["intent"])
         signer = await deps.keys.signer(tx, row["tenant_id"], deps.settings.algorithm)
-        if recorded["proof"]["verificationMethod"] != signer.verification_method:
+        if recorded.method != signer.verification_method:
             raise DomainError("The key was rotated just now.", code="unavailable", fix="Ask again.")
-        signed = await asyncio.to_thread(sign_intended, recorded, kept["intent"], signer)
-        body = deps.vault.seal(key, orjson.dumps(signed), _place(credential_id))
-        await records.signed(tx, credential_id, body, now)
+        signed = recorded.signed(signer)
+        await records.signed(tx, credential_id, deps.vault.seal(key, signed, _place(credential_id)), now)
         await tx.commit()
-    return signed
+    return orjson.loads(signed)
 
 
 async def _qualification(tx: Transaction, credential_id: str) -> tuple[RowMapping, bytes]:

@@ -23,6 +23,7 @@ from cairn.common.problem import DomainError
 from cairn.credentials import CredentialError, Signer, prepare
 from cairn.credentials.jws import read_jws
 from cairn.issuance.deps import Deps
+from cairn.issuance.domain import intents
 from cairn.issuance.store import credentials, people, reissues
 from cairn.issuance.use_cases import keys
 from cairn.issuance.use_cases.issue import body_place
@@ -123,8 +124,7 @@ def _intend_all(deps: Deps, method: str, signer: Signer, rows: Sequence[RowMappi
             log.warning("credential not reissued", credential=row["id"], code=refusal.code)
             batch.left_alone += 1
             continue
-        body = orjson.dumps({"document": again.document, "proof": again.proof})
-        batch.intents[row["id"]] = again.hash_data, vault.seal(row["key"], body, place)
+        batch.intents[row["id"]] = again.hash_data, vault.seal(row["key"], intents.record(again), place)
     return batch
 
 
