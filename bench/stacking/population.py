@@ -139,7 +139,7 @@ async def service(**settings: Any) -> AsyncGenerator[Service]:
             thread.submit(migrate, "pathways", database.owner_url, role=database.role).result()
         owner = Database(database.owner_url, pool=2, worker=True)
         made = Service(wired(database.url, **settings), owner, database.url, database.owner_url)
-        event.listen(made.deps.database.engine.sync_engine, "before_cursor_execute", _counter(made))
+        event.listen(made.deps.database.engine.sync_engine, "connect", _counter(made))
         yield made
     finally:
         if made is not None:
@@ -150,10 +150,15 @@ async def service(**settings: Any) -> AsyncGenerator[Service]:
 
 
 def _counter(made: Service) -> Any:
-    def count(*_: Any) -> None:
+    """Told of each connection, has its driver count what it sends; the beginning and the end of a transaction too."""
+
+    def count(_: object) -> None:
         made.statements += 1
 
-    return count
+    def listen(connection: Any, _: object) -> None:
+        connection.driver_connection.add_query_logger(count)
+
+    return listen
 
 
 def _keys(document: dict[str, Any]) -> set[str]:

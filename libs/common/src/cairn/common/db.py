@@ -33,6 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from cairn.common import outbox
 from cairn.common.events import Event
+from cairn.common.sql import Sql
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +106,16 @@ class Transaction:
         """The first row, or None."""
         return (await self.connection.execute(statement, parameters)).mappings().first()
 
+    async def fetch(self, statement: Sql, **parameters: Any) -> list[Mapping[str, Any]]:
+        """Every row, straight from the driver. Raises DBAPIError, as the others do."""
+        connection: Any = self.connection.sync_connection
+        driver = connection.connection.driver_connection
+        try:
+            return await driver.fetch(statement.text, *[parameters[name] for name in statement.names])
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            gone = driver.is_closed()
+            raise DBAPIError(statement.text, None, error, hide_parameters=True, connection_invalidated=gone) from error
+
     async def widen(self, tenants: Iterable[str]) -> None:
         """Replace the scope for the rest of this transaction. Only workers do, for tenants linked by consent."""
         await self.connection.execute(_SET_SCOPE, {"tenants": _scope(tenants)})
@@ -112,7 +123,7 @@ class Transaction:
     async def publish(self, *events: Event) -> None:
         """Stage events: they leave if, and only if, this transaction commits."""
         if events:
-            await outbox.stage(self.connection, events)
+            await self.fetch(outbox.STAGE, **outbox.staged(events))
 
     async def commit(self) -> None:
         await self.connection.commit()

@@ -17,11 +17,10 @@ from typing import Any, Final
 import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cairn.common.bus.contract import Bus
 from cairn.common.events import Encoded, Event, decode, encode, topic_of
+from cairn.common.sql import Sql
 from cairn.common.telemetry import traceparent
 
 log = structlog.get_logger(__name__)
@@ -34,7 +33,7 @@ WAITING: Final = Gauge("cairn_outbox_waiting", "Events that wait for the bus, wh
 AGE: Final = Gauge("cairn_outbox_oldest_seconds", "Age of the oldest event waiting, when last looked.", ["service"])
 ACTIVE: Final = Gauge("cairn_outbox_relay_active", "1 in the one process whose relay works.", ["service"])
 
-_STAGE: Final = text("""
+STAGE: Final = Sql("""
     INSERT INTO outbox (tenant_id, id, aggregatetype, aggregateid, type, payload, tracingspancontext)
     SELECT tenant, id, topic, key, type, payload, trace
       FROM unnest(cast(:tenants AS text[]), cast(:ids AS uuid[]), cast(:topics AS text[]), cast(:keys AS text[]),
@@ -44,8 +43,8 @@ _STAGE: Final = text("""
 """)
 
 
-async def stage(connection: AsyncConnection, events: Sequence[Event]) -> None:
-    """Write the events beside the state, in their order.
+def staged(events: Sequence[Event]) -> dict[str, list[Any]]:
+    """Parameters of `STAGE`, which writes the events beside the state, in their order.
 
     Events of one key must be staged under a lock of that key (the learner's row), which also orders their numbers.
     Raises KeyError for a type that no topic carries, and MalformedEvent for one that no reader would accept.
@@ -56,18 +55,15 @@ async def stage(connection: AsyncConnection, events: Sequence[Event]) -> None:
     for payload in payloads:
         # Refused here, where its cause is at hand: further on it would stop all that come after it.
         decode(payload)
-    await connection.execute(
-        _STAGE,
-        {
-            "tenants": [event.tenant for event in events],
-            "ids": [event.id for event in events],
-            "topics": [topic_of(event.type).name for event in events],
-            "keys": [event.key for event in events],
-            "types": [event.type for event in events],
-            "payloads": payloads,
-            "traces": [event.traceparent for event in events],
-        },
-    )
+    return {
+        "tenants": [event.tenant for event in events],
+        "ids": [event.id for event in events],
+        "topics": [topic_of(event.type).name for event in events],
+        "keys": [event.key for event in events],
+        "types": [event.type for event in events],
+        "payloads": payloads,
+        "traces": [event.traceparent for event in events],
+    }
 
 
 class Relay:

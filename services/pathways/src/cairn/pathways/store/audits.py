@@ -14,6 +14,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
+from cairn.common.sql import Sql
 from cairn.pathways.domain import Award
 
 _AWARD: Final = """
@@ -48,49 +49,40 @@ class NewAward:
 
 async def latest(tx: Transaction, learners: Collection[str]) -> dict[tuple[str, str], Latest]:
     """By learner and framework."""
-    rows = await tx.rows(
-        text("""
-            SELECT tenant_id, learner_id, framework_id, status, progress, digest FROM audits
-             WHERE learner_id = ANY (:ids)
-        """),
-        {"ids": list(learners)},
-    )
-    return {
-        (row["learner_id"], str(row["framework_id"])): Latest(
-            row["tenant_id"],
-            row["learner_id"],
-            str(row["framework_id"]),
-            row["status"],
-            row["progress"],
-            row["digest"],
-        )
-        for row in rows
-    }
+    rows = await tx.fetch(_LATEST, ids=list(learners))
+    return {(row["learner_id"], row["framework"]): Latest(*row.values()) for row in rows}
+
+
+_LATEST: Final = Sql("""
+    SELECT tenant_id, learner_id, framework_id::text AS framework, status, progress, digest FROM audits
+     WHERE learner_id = ANY (cast(:ids AS text[]))
+""")
 
 
 async def save(tx: Transaction, audits: Sequence[NewAudit]) -> None:
     if not audits:
         return
-    await tx.execute(
-        text("""
-            INSERT INTO audits (tenant_id, learner_id, framework_id, status, progress, digest, document)
-            SELECT * FROM unnest(cast(:tenants AS text[]), cast(:learners AS text[]), cast(:frameworks AS uuid[]),
-                                 cast(:statuses AS text[]), cast(:progress AS numeric[]), cast(:digests AS text[]),
-                                 cast(:documents AS jsonb[]))
-            ON CONFLICT (learner_id, framework_id) DO UPDATE
-               SET status = excluded.status, progress = excluded.progress, digest = excluded.digest,
-                   document = excluded.document
-        """),
-        {
-            "tenants": [each.tenant for each in audits],
-            "learners": [each.learner for each in audits],
-            "frameworks": [each.framework for each in audits],
-            "statuses": [each.status for each in audits],
-            "progress": [each.progress for each in audits],
-            "digests": [each.digest for each in audits],
-            "documents": [orjson.dumps(each.document).decode() for each in audits],
-        },
+    await tx.fetch(
+        _SAVE,
+        tenants=[each.tenant for each in audits],
+        learners=[each.learner for each in audits],
+        frameworks=[each.framework for each in audits],
+        statuses=[each.status for each in audits],
+        progress=[each.progress for each in audits],
+        digests=[each.digest for each in audits],
+        documents=[orjson.dumps(each.document).decode() for each in audits],
     )
+
+
+_SAVE: Final = Sql("""
+    INSERT INTO audits (tenant_id, learner_id, framework_id, status, progress, digest, document)
+    SELECT * FROM unnest(cast(:tenants AS text[]), cast(:learners AS text[]), cast(:frameworks AS uuid[]),
+                         cast(:statuses AS text[]), cast(:progress AS numeric[]), cast(:digests AS text[]),
+                         cast(:documents AS jsonb[]))
+    ON CONFLICT (learner_id, framework_id) DO UPDATE
+       SET status = excluded.status, progress = excluded.progress, digest = excluded.digest,
+           document = excluded.document
+""")
 
 
 async def forget(tx: Transaction, places: Collection[tuple[str, str]]) -> None:
@@ -114,12 +106,14 @@ async def forget_learners(tx: Transaction, learners: Collection[str]) -> None:
 
 async def awards(tx: Transaction, learners: Collection[str]) -> dict[tuple[str, str], Award]:
     """The latest award of each learner and qualification."""
-    statement = f"""
-        SELECT DISTINCT ON (learner_id, qualification) {_AWARD} FROM awards
-         WHERE learner_id = ANY (:ids) ORDER BY learner_id, qualification, ordinal DESC
-    """  # noqa: S608
-    rows = await tx.rows(text(statement).columns(components=JSONB()), {"ids": list(learners)})
+    rows = await tx.fetch(_AWARDS, ids=list(learners))
     return {(row["learner_id"], row["qualification"]): award_of(row) for row in rows}
+
+
+_AWARDS: Final = Sql(f"""
+    SELECT DISTINCT ON (learner_id, qualification) {_AWARD} FROM awards
+     WHERE learner_id = ANY (cast(:ids AS text[])) ORDER BY learner_id, qualification, ordinal DESC
+""")  # noqa: S608
 
 
 async def save_awards(tx: Transaction, new: Sequence[NewAward], at: datetime) -> None:
@@ -146,22 +140,22 @@ async def save_awards(tx: Transaction, new: Sequence[NewAward], at: datetime) ->
         }
         for name, value in row.items():
             columns[name].append(value)
-    await tx.execute(
-        text("""
-            INSERT INTO awards (tenant_id, id, learner_id, qualification, version, ordinal, achievement, state,
-                                earned_at, components, digest, due, replaces, reason, changed_at)
-            SELECT u.*, :at
-              FROM unnest(cast(:tenant AS text[]), cast(:id AS uuid[]), cast(:learner AS text[]),
-                          cast(:qualification AS text[]), cast(:version AS text[]), cast(:ordinal AS int[]),
-                          cast(:achievement AS text[]), cast(:state AS text[]), cast(:earned_at AS timestamptz[]),
-                          cast(:components AS jsonb[]), cast(:digest AS text[]), cast(:due AS timestamptz[]),
-                          cast(:replaces AS uuid[]), cast(:reason AS text[])) AS u
-            ON CONFLICT (id) DO UPDATE
-               SET state = excluded.state, components = excluded.components, digest = excluded.digest,
-                   due = excluded.due, reason = excluded.reason, changed_at = excluded.changed_at
-        """),
-        {**columns, "at": at},
-    )
+    await tx.fetch(_SAVE_AWARDS, **columns, at=at)
+
+
+_SAVE_AWARDS: Final = Sql("""
+    INSERT INTO awards (tenant_id, id, learner_id, qualification, version, ordinal, achievement, state, earned_at,
+                        components, digest, due, replaces, reason, changed_at)
+    SELECT u.*, cast(:at AS timestamptz)
+      FROM unnest(cast(:tenant AS text[]), cast(:id AS uuid[]), cast(:learner AS text[]),
+                  cast(:qualification AS text[]), cast(:version AS text[]), cast(:ordinal AS int[]),
+                  cast(:achievement AS text[]), cast(:state AS text[]), cast(:earned_at AS timestamptz[]),
+                  cast(:components AS jsonb[]), cast(:digest AS text[]), cast(:due AS timestamptz[]),
+                  cast(:replaces AS uuid[]), cast(:reason AS text[])) AS u
+    ON CONFLICT (id) DO UPDATE
+       SET state = excluded.state, components = excluded.components, digest = excluded.digest,
+           due = excluded.due, reason = excluded.reason, changed_at = excluded.changed_at
+""")
 
 
 async def awards_of(tx: Transaction, learner_id: str) -> Sequence[RowMapping]:
@@ -205,7 +199,7 @@ async def unsigned(tx: Transaction, seconds: float, limit: int) -> Sequence[RowM
     return await tx.rows(text(statement).columns(components=JSONB()), {"seconds": seconds, "limit": limit})
 
 
-def award_of(row: RowMapping) -> Award:
+def award_of(row: RowMapping | Mapping[str, Any]) -> Award:
     return Award(
         id=str(row["id"]),
         tenant=row["tenant_id"],

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, bindparam, text
+from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
 from cairn.common.instants import format_instant
+from cairn.common.sql import Sql
 from cairn.common.vault import Vault
 from cairn.pathways.domain.canonical import canonical
 
@@ -85,18 +86,17 @@ async def chains(
     tx: Transaction, vault: Vault, learners: Collection[str], tenants: Collection[str]
 ) -> dict[tuple[str, str], Chain]:
     """By tenant and learner, the chains of the learners and of the institutions. One query for a batch."""
-    rows = await tx.rows(
-        text(f"""
-            SELECT {", ".join(_COLUMNS)} FROM decisions
-             WHERE learner_id = ANY (:ids) OR learner_id = '' AND tenant_id = ANY (:tenants)
-             ORDER BY tenant_id, learner_id, ordinal
-        """).columns(body=JSONB()),  # noqa: S608
-        {"ids": list(learners), "tenants": list(tenants)},
-    )
     found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
-    for row in rows:
+    for row in await tx.fetch(_CHAINS, ids=list(learners), tenants=list(tenants)):
         found[row["tenant_id"], row["learner_id"]].append(_entry(row))
     return {place: Chain(tuple(entries), _intact(vault, entries)) for place, entries in found.items()}
+
+
+_CHAINS: Final = Sql(f"""
+    SELECT {", ".join(_COLUMNS)} FROM decisions
+     WHERE learner_id = ANY (cast(:ids AS text[])) OR learner_id = '' AND tenant_id = ANY (cast(:tenants AS text[]))
+     ORDER BY tenant_id, learner_id, ordinal
+""")  # noqa: S608
 
 
 async def places(tx: Transaction, after: tuple[str, str], limit: int) -> list[tuple[str, str]]:
@@ -169,7 +169,7 @@ async def destroy_keys(tx: Transaction, learners: Sequence[str]) -> None:
         )
 
 
-def _entry(row: RowMapping) -> Entry:
+def _entry(row: Mapping[str, Any]) -> Entry:
     values: dict[str, Any] = {name: row[name] for name in _COLUMNS if not name.endswith("_id")}
     values |= {name: values[name] and str(values[name]) for name in ("id", "revokes")}
     return Entry(tenant=row["tenant_id"], learner=row["learner_id"], **values)

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import text
 
 from cairn.common.db import Transaction
+from cairn.common.sql import Sql
 
 EVERYTHING: Final = ""
 """In the place of a qualification: all that the learner has."""
@@ -36,25 +37,26 @@ async def plan(tx: Transaction, dues: Sequence[Due]) -> None:
     follows from: so what fell due is done once."""
     if not dues:
         return
-    await tx.execute(
-        text("""
-            WITH planned AS (
-                SELECT * FROM unnest(cast(:tenants AS text[]), cast(:learners AS text[]), cast(:names AS text[]),
-                                     cast(:ats AS timestamptz[])) AS u (tenant, learner, qualification, at)),
-            done AS (
-                DELETE FROM due d USING planned p
-                 WHERE d.learner_id = p.learner AND d.qualification = p.qualification AND p.at IS NULL)
-            INSERT INTO due AS d (tenant_id, learner_id, qualification, at)
-            SELECT * FROM planned WHERE at IS NOT NULL
-            ON CONFLICT (learner_id, qualification) DO UPDATE SET at = excluded.at WHERE d.at <> excluded.at
-        """),
-        {
-            "tenants": [each.tenant for each in dues],
-            "learners": [each.learner for each in dues],
-            "names": [each.qualification for each in dues],
-            "ats": [each.at for each in dues],
-        },
+    await tx.fetch(
+        _PLAN,
+        tenants=[each.tenant for each in dues],
+        learners=[each.learner for each in dues],
+        names=[each.qualification for each in dues],
+        ats=[each.at for each in dues],
     )
+
+
+_PLAN: Final = Sql("""
+    WITH planned AS (
+        SELECT * FROM unnest(cast(:tenants AS text[]), cast(:learners AS text[]), cast(:names AS text[]),
+                             cast(:ats AS timestamptz[])) AS u (tenant, learner, qualification, at)),
+    done AS (
+        DELETE FROM due d USING planned p
+         WHERE d.learner_id = p.learner AND d.qualification = p.qualification AND p.at IS NULL)
+    INSERT INTO due AS d (tenant_id, learner_id, qualification, at)
+    SELECT * FROM planned WHERE at IS NOT NULL
+    ON CONFLICT (learner_id, qualification) DO UPDATE SET at = excluded.at WHERE d.at <> excluded.at
+""")
 
 
 async def holders(tx: Transaction, tenant: str, achievement: str, keys: Collection[str], at: datetime) -> None:

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
+from cairn.common.sql import Sql
 from cairn.pathways.domain import Holding, State, StatusEntry, holding_keys, stored_holding
 
 REBUILD: Final = 0x7061_7468  # "path"
@@ -104,27 +104,28 @@ async def lock_learners(tx: Transaction, learners: Mapping[str, str]) -> dict[st
 
 async def add_learners(tx: Transaction, learners: Mapping[str, str]) -> None:
     ids = sorted(learners)
-    await tx.execute(
-        text("""
-            INSERT INTO learners (tenant_id, id)
-            SELECT tenant, id FROM unnest(cast(:tenants AS text[]), cast(:ids AS text[])) AS u (tenant, id) ORDER BY id
-            ON CONFLICT DO NOTHING
-        """),
-        {"ids": ids, "tenants": [learners[id_] for id_ in ids]},
-    )
+    await tx.fetch(_ADD_LEARNERS, ids=ids, tenants=[learners[id_] for id_ in ids])
+
+
+_ADD_LEARNERS: Final = Sql("""
+    INSERT INTO learners (tenant_id, id)
+    SELECT tenant, id FROM unnest(cast(:tenants AS text[]), cast(:ids AS text[])) AS u (tenant, id) ORDER BY id
+    ON CONFLICT DO NOTHING
+""")
 
 
 async def lock_known(tx: Transaction, learners: Mapping[str, str]) -> dict[str, Learner]:
     """As `lock_learners`, of those who have a row."""
-    rows = await tx.rows(
-        text("SELECT tenant_id, id, erased_at FROM learners WHERE id = ANY (:ids) ORDER BY id FOR UPDATE"),
-        {"ids": sorted(learners)},
-    )
     return {
         row["id"]: Learner(row["id"], row["tenant_id"], row["erased_at"] is not None)
-        for row in rows
+        for row in await tx.fetch(_LOCK, ids=sorted(learners))
         if row["tenant_id"] == learners[row["id"]]
     }
+
+
+_LOCK: Final = Sql("""
+    SELECT tenant_id, id, erased_at FROM learners WHERE id = ANY (cast(:ids AS text[])) ORDER BY id FOR UPDATE
+""")
 
 
 async def learner(tx: Transaction, learner_id: str) -> Learner | None:
@@ -152,17 +153,17 @@ async def learners(tx: Transaction, ids: Collection[str]) -> dict[str, Learner]:
 
 async def links(tx: Transaction, learners: Collection[str]) -> list[Link]:
     """Every link, active or not, that any of the learners has a part in."""
-    rows = await tx.rows(
-        text("""
-            SELECT tenant_id, learner_id, source_tenant_id, alias_id, active, greatest(merged_at, unmerged_at) AS at
-              FROM aliases WHERE learner_id = ANY (:ids) OR alias_id = ANY (:ids) ORDER BY learner_id, alias_id
-        """),
-        {"ids": list(learners)},
-    )
     return [
         Link(row["tenant_id"], row["learner_id"], row["source_tenant_id"], row["alias_id"], row["active"], row["at"])
-        for row in rows
+        for row in await tx.fetch(_LINKS, ids=list(learners))
     ]
+
+
+_LINKS: Final = Sql("""
+    SELECT tenant_id, learner_id, source_tenant_id, alias_id, active, greatest(merged_at, unmerged_at) AS at
+      FROM aliases WHERE learner_id = ANY (cast(:ids AS text[])) OR alias_id = ANY (cast(:ids AS text[]))
+     ORDER BY learner_id, alias_id
+""")
 
 
 async def related(tx: Transaction, learners: Collection[str]) -> dict[str, str]:
@@ -173,25 +174,25 @@ async def related(tx: Transaction, learners: Collection[str]) -> dict[str, str]:
 
 async def company(tx: Transaction, learners: Collection[str]) -> tuple[dict[str, str], set[str]]:
     """Those `related` to the learners, and which of the learners and of those have a row already."""
-    rows = await tx.rows(
-        text("""
-            WITH wanted AS (SELECT unnest(cast(:ids AS text[])) AS id),
-            survivors AS (
-                SELECT tenant_id, learner_id FROM aliases WHERE active AND alias_id = ANY (:ids)),
-            found AS (
-                SELECT NULL AS tenant_id, id FROM wanted
-                 UNION ALL
-                SELECT tenant_id, learner_id FROM survivors
-                 UNION ALL
-                SELECT tenant_id, alias_id FROM aliases
-                 WHERE active AND tenant_id = source_tenant_id
-                   AND (learner_id = ANY (:ids) OR learner_id IN (SELECT learner_id FROM survivors)))
-            SELECT f.tenant_id, f.id, l.id IS NOT NULL AS known FROM found f LEFT JOIN learners l ON l.id = f.id
-        """),
-        {"ids": list(learners)},
-    )
+    rows = await tx.fetch(_COMPANY, ids=list(learners))
     found = {row["id"]: row["tenant_id"] for row in rows if row["tenant_id"] is not None}
     return found, {row["id"] for row in rows if row["known"]}
+
+
+_COMPANY: Final = Sql("""
+    WITH wanted AS (SELECT unnest(cast(:ids AS text[])) AS id),
+    survivors AS (
+        SELECT tenant_id, learner_id FROM aliases WHERE active AND alias_id = ANY (cast(:ids AS text[]))),
+    found AS (
+        SELECT NULL AS tenant_id, id FROM wanted
+         UNION ALL
+        SELECT tenant_id, learner_id FROM survivors
+         UNION ALL
+        SELECT tenant_id, alias_id FROM aliases
+         WHERE active AND tenant_id = source_tenant_id
+           AND (learner_id = ANY (cast(:ids AS text[])) OR learner_id IN (SELECT learner_id FROM survivors)))
+    SELECT f.tenant_id, f.id, l.id IS NOT NULL AS known FROM found f LEFT JOIN learners l ON l.id = f.id
+""")
 
 
 def related_by(links: Sequence[Link], learners: Collection[str]) -> dict[str, str]:
@@ -206,39 +207,41 @@ async def add(tx: Transaction, holdings: Sequence[NewHolding], statuses: Sequenc
     """Holdings and statuses, in one statement."""
     if not holdings and not statuses:
         return
-    # PostgreSQL's arrays of arrays are rectangles, so the keys of a row travel as JSON.
-    await tx.execute(
-        text("""
-            WITH held AS (
-                INSERT INTO holdings (tenant_id, id, learner_id, achievement, award_id, body, keys)
-                SELECT tenant, id, learner, body->>'achievement', award, body,
-                       ARRAY(SELECT jsonb_array_elements_text(keys))
-                  FROM unnest(cast(:tenants AS text[]), cast(:ids AS text[]), cast(:learners AS text[]),
-                              cast(:awards AS text[]), cast(:bodies AS jsonb[]), cast(:keys AS jsonb[]))
-                    AS u (tenant, id, learner, award, body, keys)
-                 ORDER BY id
-                ON CONFLICT DO NOTHING)
-            INSERT INTO holding_status (tenant_id, holding_id, at, state, event_id)
-            SELECT *
-              FROM unnest(cast(:of AS text[]), cast(:holdings AS text[]), cast(:ats AS timestamptz[]),
-                          cast(:states AS text[]), cast(:events AS uuid[])) AS u (tenant, holding, at, state, event)
-             ORDER BY holding, tenant, at, state
-            ON CONFLICT DO NOTHING
-        """),
-        {
-            "tenants": [each.tenant for each in holdings],
-            "ids": [each.holding.id for each in holdings],
-            "learners": [each.learner for each in holdings],
-            "awards": [each.award for each in holdings],
-            "bodies": [orjson.dumps(replace(each.holding, status=()).to_json()).decode() for each in holdings],
-            "keys": [orjson.dumps(sorted(holding_keys(each.holding))).decode() for each in holdings],
-            "of": [each.tenant for each in statuses],
-            "holdings": [each.holding for each in statuses],
-            "ats": [each.at for each in statuses],
-            "states": [each.state for each in statuses],
-            "events": [each.event for each in statuses],
-        },
+    # Without its status, which has a table of its own.
+    bodies = [replace(each.holding, status=()).canonical.decode() for each in holdings]
+    await tx.fetch(
+        _ADD,
+        tenants=[each.tenant for each in holdings],
+        ids=[each.holding.id for each in holdings],
+        learners=[each.learner for each in holdings],
+        awards=[each.award for each in holdings],
+        bodies=bodies,
+        # PostgreSQL's arrays of arrays are rectangles, so the keys of a row travel as JSON.
+        keys=[orjson.dumps(sorted(holding_keys(each.holding))).decode() for each in holdings],
+        of=[each.tenant for each in statuses],
+        holdings=[each.holding for each in statuses],
+        ats=[each.at for each in statuses],
+        states=[each.state for each in statuses],
+        events=[each.event for each in statuses],
     )
+
+
+_ADD: Final = Sql("""
+    WITH held AS (
+        INSERT INTO holdings (tenant_id, id, learner_id, achievement, award_id, body, keys)
+        SELECT tenant, id, learner, body->>'achievement', award, body, ARRAY(SELECT jsonb_array_elements_text(keys))
+          FROM unnest(cast(:tenants AS text[]), cast(:ids AS text[]), cast(:learners AS text[]),
+                      cast(:awards AS text[]), cast(:bodies AS jsonb[]), cast(:keys AS jsonb[]))
+            AS u (tenant, id, learner, award, body, keys)
+         ORDER BY id
+        ON CONFLICT DO NOTHING)
+    INSERT INTO holding_status (tenant_id, holding_id, at, state, event_id)
+    SELECT *
+      FROM unnest(cast(:of AS text[]), cast(:holdings AS text[]), cast(:ats AS timestamptz[]),
+                  cast(:states AS text[]), cast(:events AS uuid[])) AS u (tenant, holding, at, state, event)
+     ORDER BY holding, tenant, at, state
+    ON CONFLICT DO NOTHING
+""")
 
 
 async def add_links(tx: Transaction, new: Sequence[NewLink]) -> None:
@@ -302,14 +305,15 @@ async def enrol(tx: Transaction, tenant: str, learner: str, qualification: str, 
 
 async def enrolments(tx: Transaction, learners: Collection[str]) -> dict[str, dict[str, datetime]]:
     """When each learner first enrolled for each qualification, as far as that was said."""
-    rows = await tx.rows(
-        text("SELECT learner_id, qualification, at FROM enrolments WHERE learner_id = ANY (:ids)"),
-        {"ids": list(learners)},
-    )
     found: dict[str, dict[str, datetime]] = defaultdict(dict)
-    for row in rows:
+    for row in await tx.fetch(_ENROLMENTS, ids=list(learners)):
         found[row["learner_id"]][row["qualification"]] = row["at"]
     return found
+
+
+_ENROLMENTS: Final = Sql("""
+    SELECT learner_id, qualification, at FROM enrolments WHERE learner_id = ANY (cast(:ids AS text[]))
+""")
 
 
 async def page_of_learners(tx: Transaction, after: str, limit: int) -> list[Learner]:
@@ -333,25 +337,23 @@ async def clear(tx: Transaction) -> None:
 
 async def holdings_of(tx: Transaction, learners: Collection[str]) -> dict[str, list[Held]]:
     """All that came under the ids of the learners and may be read, by learner, in the order of ids."""
-    rows = await tx.rows(
-        text("""
-            SELECT h.tenant_id, h.learner_id, h.award_id, h.body, s.ats, s.states
-              FROM holdings h
-              LEFT JOIN LATERAL (
-                    SELECT array_agg(s.at ORDER BY s.at, s.state) AS ats,
-                           array_agg(s.state ORDER BY s.at, s.state) AS states
-                      FROM holding_status s WHERE s.holding_id = h.id AND s.tenant_id = h.tenant_id) s ON true
-             WHERE h.learner_id = ANY (:ids) ORDER BY h.id
-        """).columns(body=JSONB()),
-        {"ids": list(learners)},
-    )
     held: dict[str, list[Held]] = defaultdict(list)
-    for row in rows:
+    for row in await tx.fetch(_HOLDINGS, ids=list(learners)):
         entries = zip(row["ats"] or (), row["states"] or (), strict=True)
         status = tuple(StatusEntry(at, State(state)) for at, state in entries)
         holding = stored_holding(row["body"], status)
         held[row["learner_id"]].append(Held(row["tenant_id"], row["learner_id"], row["award_id"], holding))
     return held
+
+
+_HOLDINGS: Final = Sql("""
+    SELECT h.tenant_id, h.learner_id, h.award_id, h.body, s.ats, s.states
+      FROM holdings h
+      LEFT JOIN LATERAL (
+            SELECT array_agg(s.at ORDER BY s.at, s.state) AS ats, array_agg(s.state ORDER BY s.at, s.state) AS states
+              FROM holding_status s WHERE s.holding_id = h.id AND s.tenant_id = h.tenant_id) s ON true
+     WHERE h.learner_id = ANY (cast(:ids AS text[])) ORDER BY h.id
+""")
 
 
 async def known(tx: Transaction, holdings: Collection[str]) -> set[str]:

@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
+from cairn.common.sql import Sql
 from cairn.pathways.domain import parse_framework
 from cairn.pathways.domain.pinning import months_counted, strings
 from cairn.pathways.reading_room import Published, ReadingRoom
@@ -180,28 +181,30 @@ async def touched(
     named = [(tenant, name) for tenant, some in sorted(qualifications.items()) for name in sorted(some)]
     if not pairs and not named:
         return {}
-    rows = await tx.rows(
-        text("""
-            SELECT f.id, f.closed_at, f.retired_at
-              FROM (SELECT t.tenant_id, t.qualification
-                      FROM unnest(cast(:tenants AS text[]), cast(:keys AS text[])) AS u (tenant, key)
-                      JOIN framework_index i ON i.tenant_id = u.tenant AND i.key = u.key
-                      JOIN frameworks t ON t.id = i.framework_id
-                     UNION
-                    SELECT * FROM unnest(cast(:owners AS text[]), cast(:names AS text[]))) q (tenant, qualification)
-              JOIN frameworks f ON f.tenant_id = q.tenant AND f.qualification = q.qualification
-             WHERE f.state = 'active' AND (:coming OR f.effective_from IS NULL OR f.effective_from <= :now)
-        """),
-        {
-            "coming": coming,
-            "tenants": [tenant for tenant, _ in pairs],
-            "keys": [key for _, key in pairs],
-            "owners": [tenant for tenant, _ in named],
-            "names": [name for _, name in named],
-            "now": now,
-        },
+    rows = await tx.fetch(
+        _TOUCHED,
+        coming=coming,
+        tenants=[tenant for tenant, _ in pairs],
+        keys=[key for _, key in pairs],
+        owners=[tenant for tenant, _ in named],
+        names=[name for _, name in named],
+        now=now,
     )
-    return {str(row["id"]): Life(row["closed_at"], row["retired_at"]) for row in rows}
+    return {row["id"]: Life(row["closed_at"], row["retired_at"]) for row in rows}
+
+
+_TOUCHED: Final = Sql("""
+    SELECT f.id::text, f.closed_at, f.retired_at
+      FROM (SELECT t.tenant_id, t.qualification
+              FROM unnest(cast(:tenants AS text[]), cast(:keys AS text[])) AS u (tenant, key)
+              JOIN framework_index i ON i.tenant_id = u.tenant AND i.key = u.key
+              JOIN frameworks t ON t.id = i.framework_id
+             UNION
+            SELECT * FROM unnest(cast(:owners AS text[]), cast(:names AS text[]))) q (tenant, qualification)
+      JOIN frameworks f ON f.tenant_id = q.tenant AND f.qualification = q.qualification
+     WHERE f.state = 'active'
+       AND (cast(:coming AS bool) OR f.effective_from IS NULL OR f.effective_from <= cast(:now AS timestamptz))
+""")
 
 
 async def read_with(tx: Transaction, room: ReadingRoom, lives: Mapping[str, Life]) -> dict[str, Published]:
