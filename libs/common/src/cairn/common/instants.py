@@ -27,11 +27,12 @@ def format_instant(instant: datetime) -> str:
 
 def parse_instant(text: str) -> datetime:
     """An RFC 3339 date-time, or a bare date, which is 00:00Z. Raises ValueError saying what was expected."""
-    if _DATE.fullmatch(text):
+    if len(text) == len("2026-03-01") and _DATE.fullmatch(text):
         text += "T00:00:00Z"
     if not _RFC3339.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is not an RFC 3339 date-time such as 2026-03-01T09:30:00Z")
     try:
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        found = datetime.fromisoformat(text.upper())
+        return found if found.tzinfo is UTC else found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{text[:40]!r} is not a date of the calendar") from None

@@ -45,6 +45,8 @@ class Event:
     time: datetime
     id: str = ""
     traceparent: str | None = field(default=None, compare=False)
+    fact: Any = field(default=None, compare=False, repr=False)
+    """What `fact_of` made of the data, which more than one ask for."""
 
     def __post_init__(self) -> None:
         if not self.id:

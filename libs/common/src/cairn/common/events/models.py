@@ -334,11 +334,14 @@ MODELS: Final[dict[str, type[Fact]]] = {
 
 def fact_of(event: Event) -> Fact:
     """The typed data of an event. Raises MalformedEvent, which names the field; KeyError for an unknown type."""
-    model = MODELS[event.type]
-    try:
-        return model.model_validate(event.data)
-    except ValidationError as error:
-        raise MalformedEvent(_summary(error)) from None
+    fact: Fact | None = event.fact
+    if fact is None:
+        try:
+            fact = MODELS[event.type].model_validate(event.data)
+        except ValidationError as error:
+            raise MalformedEvent(_summary(error)) from None
+        object.__setattr__(event, "fact", fact)
+    return fact
 
 
 def _summary(error: ValidationError) -> str:

@@ -1,12 +1,14 @@
 """Keys of an inverted index: which frameworks a holding can touch."""
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 from cairn.pathways.domain.classes import attempt_classes
 from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.holding import Holding
-from cairn.pathways.domain.selector import LIST_KEYS, AnyOf, Criterion, LevelRange, Listed, Selector, listed_values
+from cairn.pathways.domain.selector import LIST_KEYS, AnyOf, Criterion, LevelRange, Listed, Selector
 
 ANYTHING: Final = "*"
 
@@ -35,11 +37,25 @@ def index_keys(framework: Framework, awards: Mapping[str, Collection[str]] | Non
 def holding_keys(holding: Holding, others: Iterable[Holding] = ()) -> frozenset[str]:
     """Keys that a holding touches, `*` always among them. `others` are the learner's other holdings: those that it is
     an attempt of, or that are attempts of it, are touched with it."""
-    tied = attempt_classes([holding, *(other for other in others if other.id != holding.id)])[holding.id]
-    keys = {ANYTHING}
-    for each in tied:
-        keys.update(_key(key, value) for key in LIST_KEYS for value in listed_values(key, each))
-        keys.update(_key("level", scale) for scale in each.level)
+    tied: Iterable[Holding] = (holding,)
+    if others:
+        tied = attempt_classes([holding, *(other for other in others if other.id != holding.id)])[holding.id]
+    return frozenset[str]().union(*(_own_keys(_answers(each), tuple(each.level)) for each in tied))
+
+
+# How a holding answers each of `LIST_KEYS`, in their order.
+_answers: Final = attrgetter(
+    *("achievement", "issuer", "accredited_by", "type", "tag", "area", "skill", "mode", "source"),
+)
+
+
+@lru_cache(maxsize=10_000)
+def _own_keys(answers: tuple[str | tuple[str, ...] | None, ...], levels: tuple[str, ...]) -> frozenset[str]:
+    """Kept, since most credentials of an achievement have the same."""
+    keys = {ANYTHING, *(_key("level", scale) for scale in levels)}
+    for key, answer in zip(LIST_KEYS, answers, strict=True):
+        values = answer if isinstance(answer, tuple) else (answer,)
+        keys.update(_key(key, value) for value in values if value is not None)
     return frozenset(keys)
 
 

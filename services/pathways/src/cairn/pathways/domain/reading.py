@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final, cast
+from typing import Final, TypeGuard, cast
 
 from cairn.common.instants import parse_instant
 from cairn.pathways.domain.errors import Kind, Problem, Refused
@@ -43,15 +43,16 @@ class Reader:
             self.refuse("wrong-type", path, f"Expected an object, found {_kind(value)}.")
             return {}
         members = cast("JsonObject", value)
+        wanted = frozenset(known)
         for key in members:
-            if key not in known:
+            if key not in wanted:
                 self.refuse(
                     "unknown-key", step(path, key), f"{key!r} means nothing here.", f"Known: {', '.join(known)}."
                 )
         for key in required:
             if members.get(key) is None:
                 self.refuse("missing-key", step(path, key), f"{key!r} is required.")
-        return {key: member for key, member in members.items() if member is not None and key in known}
+        return {key: member for key, member in members.items() if member is not None and key in wanted}
 
     def each(self, value: object, path: str) -> Iterator[tuple[object, str]]:
         """Each element with its path."""
@@ -62,16 +63,20 @@ class Reader:
             yield element, step(path, place)
 
     def text(self, value: object, path: str) -> str:
-        if not isinstance(value, str) or not value:
-            self.refuse("wrong-type", path, f"Expected a non-empty string, found {_kind(value)}.")
-            return ""
-        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        if _is_text(value):
+            return value
+        if isinstance(value, str) and value:
             self.refuse("wrong-type", path, "The string holds half of a surrogate pair.")
-            return ""
-        return value
+        else:
+            self.refuse("wrong-type", path, f"Expected a non-empty string, found {_kind(value)}.")
+        return ""
 
     def texts(self, value: object, path: str) -> tuple[str, ...]:
-        return tuple(self.text(element, place) for element, place in self.each(value, path))
+        if isinstance(value, list):
+            elements = cast("list[object]", value)
+            if all(map(_is_text, elements)):
+                return tuple(cast("list[str]", elements))
+        return tuple(self.text(element, place) for element, place in self.each(cast("object", value), path))
 
     def choice(self, value: object, path: str, known: Sequence[str]) -> str:
         if not isinstance(value, str) or value not in known:
@@ -112,6 +117,14 @@ class Reader:
         except ValueError as error:
             self.refuse("bad-instant", path, f"{error}.")
             return NO_INSTANT
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return (
+        isinstance(value, str)
+        and value != ""
+        and (value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value))
+    )
 
 
 def _kind(value: object) -> str:

@@ -320,17 +320,17 @@ def progress_of(rules: Framework, result: Audit) -> Decimal:
         return Decimal(1)
     nodes = {node.id: node for node in result.nodes}
 
-    def of(node: Node) -> Fraction:
+    def of(node: Node) -> Fraction | int:
         if isinstance(node, Group):
             best_first = sorted(map(of, node.children), reverse=True)[: node.n]
-            return sum(best_first, Fraction(0)) / node.n if node.n else Fraction(1)
+            return Fraction(sum(best_first), node.n) if node.n else 1
         found = nodes[node.id]
         if found.met or not node.min:
-            return Fraction(1)
+            return 1
         missing = (found.needs or {}).get(node.measure)
-        return 1 - Fraction(str(missing)) / Fraction(node.min) if missing is not None else Fraction(0)
+        return 0 if missing in (None, node.min) else 1 - Fraction(str(missing)) / Fraction(node.min)
 
-    progress = of(rules.root)
+    progress = Fraction(of(rules.root))
     return (Decimal(progress.numerator) / progress.denominator).quantize(_PLACES, "ROUND_DOWN").normalize()
 
 
