@@ -1,1 +1,1 @@
-"""How fast credentials are issued and verified, beside the reference on Node and two libraries for Python."""
+"""How fast credentials are issued and verified, beside the reference on Node and libraries for Rust and Python."""

@@ -25,7 +25,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.credentials import peers
-from bench.credentials.sample import CREATED, NOW, VARYING, unsigned
+from bench.credentials.sample import CREATED, NOW, VARYING, undisputed, unsigned
 from cairn.credentials import (
     CredentialTemplate,
     Ed25519Signer,
@@ -45,6 +45,9 @@ _COURSES: Final = 512
 _RDFC: Final = "eddsa-rdfc-2022"
 _JCS: Final = "eddsa-jcs-2022"
 _REFERENCE: Final = "@digitalbazaar/vc (Node)"
+_RUST: Final = "ssi (Rust)"
+_DRIVEN: Final = {_REFERENCE: (_RDFC, _JCS), _RUST: (_RDFC,)}
+"""Which suites are asked of the peers in processes of their own."""
 _SIGNER: Final = Ed25519Signer(_SEED)
 
 
@@ -104,12 +107,12 @@ def _issue(suite: Any, text: bytes) -> bytes:
     return orjson.dumps(sign(parse_json(text), _SIGNER, created=CREATED, cryptosuite=suite))
 
 
-def _verify(text: bytes | str) -> None:
-    found = _done(verify(text, _Outside(), Policy(at=NOW)))
+def _verify(given: bytes | str) -> None:
+    found = _done(verify(given, _Outside(), Policy(at=NOW)))
     assert found.verified, found.to_json()
 
 
-def contenders(node: peers.Node, documents: list[dict[str, Any]]) -> list[Contender]:
+def contenders(driven: dict[str, peers.Driven], documents: list[dict[str, Any]]) -> list[Contender]:
     texts = [orjson.dumps(document) for document in documents]
     plain = [text.decode() for text in texts]
     signed = {suite: [_issue(suite, text) for text in texts] for suite in (_RDFC, _JCS)}
@@ -131,8 +134,9 @@ def contenders(node: peers.Node, documents: list[dict[str, Any]]) -> list[Conten
 
     for suite in (_RDFC, _JCS):
         own = [text.decode() for text in signed[suite]]
-        for verb in ("issue", "verify"):
-            add(f"{suite}, {verb}", _REFERENCE, partial(node.times, verb, suite), 20)
+        for name, peer in driven.items():
+            for verb in ("issue", "verify") if suite in _DRIVEN[name] else ():
+                add(f"{suite}, {verb}", name, partial(peer.times, verb, suite), 20)
         add(f"{suite}, issue", "openvc-core (Python)", _timed(peers.openvc_issue(_SEED, method, suite), plain), 1)
         add(f"{suite}, verify", "openvc-core (Python)", _timed(peers.openvc_verify, own), 1)
         add(f"{suite}, issue", "Cairn", _timed(partial(_issue, suite), texts), 200)
@@ -174,15 +178,22 @@ def _at(document: Any, path: tuple[str | int, ...]) -> str:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    commands = {_REFERENCE: peers.node_reference(), _RUST: peers.rust_ssi()}
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     documents = [unsigned(_SIGNER.did, learner) for learner in range(1, _LEARNERS + 1)]
-    first = orjson.dumps(documents[0])
-    node = peers.Node(_SEED, first.decode(), {suite: _issue(suite, first).decode() for suite in (_RDFC, _JCS)})
+    driven: dict[str, peers.Driven] = {}
     try:
-        for suite in (_RDFC, _JCS):
-            # Whoever does not make the same signature does not do the same work.
-            assert node.issue(suite) == orjson.loads(_issue(suite, first)), suite
-        racing = contenders(node, documents)
+        for name, command in commands.items():
+            text = orjson.dumps(undisputed(documents[0]) if name == _RUST else documents[0])
+            ours = {suite: _issue(suite, text).decode() for suite in _DRIVEN[name]}
+            if command is not None:
+                driven[name] = peers.Driven(command, _SIGNER, _SEED, text.decode(), ours)
+                for suite, signed in ours.items():
+                    # Whoever does not make the same signature does not do the same work.
+                    made = driven[name].issue(suite)
+                    assert orjson.loads(made)["proof"] == orjson.loads(signed)["proof"], (name, suite)
+                    _verify(made)
+        racing = contenders(driven, documents)
         with Progress() as progress:
             for contender in progress.track(racing, description="warming up"):
                 contender.run(contender.each * 3)
@@ -190,8 +201,11 @@ def main() -> None:
                 for contender in racing:
                     contender.times += contender.run(contender.each)
     finally:
-        node.close()
-    Console().print(_table(racing, len(first), rdfc(documents[0]).count(b"\n")))
+        for peer in driven.values():
+            peer.close()
+    if _RUST not in driven:
+        Console().print(f"{_RUST} is not measured: there is no cargo to build it.")
+    Console().print(_table(racing, len(orjson.dumps(documents[0])), rdfc(documents[0]).count(b"\n")))
 
 
 def _table(racing: list[Contender], size: int, statements: int) -> Table:

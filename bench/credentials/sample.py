@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -105,3 +106,15 @@ def unsigned(issuer: str, learner: int, course: int = 1) -> dict[str, Any]:
             ),
         )
     )
+
+
+def undisputed(document: dict[str, Any]) -> dict[str, Any]:
+    """The credential without what `ssi` 0.16 writes otherwise than the others do, so that no signature of theirs fits.
+
+    These are typed truth values, numbers with a fraction, and ordered lists; 15 of the statements rest on them.
+    """
+    subject = copy.deepcopy(document["credentialSubject"])
+    del subject["identifier"]
+    subject["creditsEarned"] = subject["achievement"]["creditsAvailable"] = 7
+    del subject["achievement"]["resultDescription"][0]["allowedValue"]
+    return document | {"credentialSubject": subject}
