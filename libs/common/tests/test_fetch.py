@@ -1,6 +1,7 @@
 """S10: what another chose to have fetched reaches the public internet, or the origins of the map, and nothing else."""
 
 import asyncio
+import sys
 import time
 
 import pytest
@@ -347,4 +348,20 @@ async def test_an_offline_map_stands_for_the_network(sink, tmp_path) -> None:
     assert seen.connections == 0
     assert await fetcher.get(f"{ORIGIN}/x") == b"{}"
     assert seen.connections == 1
+    await fetcher.close()
+
+
+async def test_fetching_again_looks_for_no_module(sink, monkeypatch) -> None:
+    """httpcore imports one with every step; were it not installed, looking for it would be most of what it does."""
+    looked_for: list[str] = []
+
+    class Watching:
+        def find_spec(self, name: str, *_: object) -> None:
+            looked_for.append(name)
+
+    fetcher = mapped(await sink())
+    await fetcher.get(f"{ORIGIN}/first")
+    monkeypatch.setattr(sys, "meta_path", [Watching(), *sys.meta_path])
+    await fetcher.get(f"{ORIGIN}/second")
+    assert looked_for == []
     await fetcher.close()
