@@ -258,18 +258,22 @@ async def test_the_pages_of_an_api_are_made_here_and_need_no_internet() -> None:
                     "summary": "Register",
                     "security": [{"HTTPBearer": []}],
                     "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/L"}}}},
-                    "responses": {"409": {"description": "Taken"}, "201": {"description": "Successful Response"}},
+                    "responses": {
+                        "409": {"$ref": "#/components/responses/taken"},
+                        "201": {"description": "Successful Response"},
+                    },
                 }
             },
         },
         "components": {
+            "responses": {"taken": {"description": "Taken"}},
             "schemas": {
                 "L": {
                     "required": ["name"],
                     "properties": {"name": {"type": "string", "description": "Who"}},
                     "examples": [{"name": "Ada & <b>"}],
                 }
-            }
+            },
         },
     }
 

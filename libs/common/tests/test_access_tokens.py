@@ -180,6 +180,17 @@ def test_r12_a_token_is_judged_with_the_one_tolerance_at_both_ends(authenticator
         refusal(authenticator, signed(signing_key, **bound))
 
 
+def test_a_refusal_says_why_and_where_another_is_got(authenticator, signing_key) -> None:
+    for token, why in (
+        (signed(signing_key, exp=int(time.time()) - 90), "has expired"),
+        (signed(signing_key)[:-4] + "AAAA", "signed by no key that is known here"),
+        ("a.b.c", "is no JWT"),
+    ):
+        with pytest.raises(Unauthenticated, match=why) as caught:
+            authenticator.principal(token)
+        assert "mint" in caught.value.fix
+
+
 def test_scopes_that_do_not_exist_are_not_given(authenticator, signing_key) -> None:
     token = signed(signing_key, scope="achievements:read root:all")
     assert authenticator.principal(token).scopes == {"achievements:read"}

@@ -21,7 +21,7 @@ from cairn.common.db import Database
 from cairn.common.fairness import FairShare
 from cairn.common.migrations import migrate
 from cairn.common.problem import COMMON, DomainError, Fault, Problem
-from cairn.common.strict_route import StrictRoute
+from cairn.common.strict_route import StrictRoute, read_strictly
 from cairn.provision.postgres import EmbeddedPostgres, destroy
 
 MAX_BODY = 1000
@@ -70,6 +70,10 @@ def routes() -> APIRouter:
         if note.title == "broken":
             raise RuntimeError("canary-4711")
         return {"title": note.title}
+
+    @router.get("/v1/notes")
+    async def every() -> list[str]:
+        return []
 
     @router.get("/v1/notes/{note}")
     async def read(request: Request, note: str, limit: int = 1) -> dict[str, str]:
@@ -152,6 +156,9 @@ async def test_a_domain_error_names_the_field_and_the_fix(client) -> None:
         (b'{"title": "a", "tags": {"a/b": {"x": 1, "y": 2, "x": 1}}}', "/tags/a~1b/x"),
         (b'{"title": "a", "grades": [{"score": NaN}]}', ""),
         (b'{"title": "\\ud800"}', ""),
+        ('{"title": "a"}'.encode("utf-16"), ""),
+        (b'{"title": "a", "shape": {"kind": "a\\u0000"}}', "/shape/kind"),
+        (b'{"title": "a", "tags": [1, {"\\u0000": 1}]}', "/tags/1"),
         (b'{"title": "\xff"}', ""),
     ],
 )
@@ -159,8 +166,12 @@ async def test_what_readers_of_json_understand_differently_is_refused(client, bo
     headers = {"Content-Type": "application/json"}
     refused = problem(await client.post("/v1/notes", content=body, headers=headers), 422, "malformed")
     assert [fault["field"] for fault in refused["errors"]] == [field]
-    if field:
-        assert refused["errors"][0]["fix"] == "Keep one of them."
+    assert refused["errors"][0]["fix"]
+
+
+def test_a_number_that_python_does_not_read_is_refused() -> None:
+    with pytest.raises(DomainError, match="too many digits"):
+        read_strictly(b'{"score": ' + b"9" * 5000 + b"}")
 
 
 async def test_several_faults_are_told_together(client) -> None:
@@ -215,8 +226,10 @@ async def test_a_fault_outside_of_the_body_says_where(client) -> None:
 
 
 async def test_frameworks_own_refusals_are_problem_documents_too(client) -> None:
-    problem(await client.get("/nowhere"), 404, "not-found")
-    problem(await client.delete("/v1/notes"), 405, "method-not-allowed")
+    assert "/docs" in problem(await client.get("/nowhere"), 404, "not-found")["fix"]
+    answer = await client.delete("/v1/notes")
+    assert problem(answer, 405, "method-not-allowed")["fix"] == "Use GET, POST."
+    assert answer.headers["allow"] == "GET, POST"
 
 
 async def test_an_unforeseen_failure_says_nothing_of_its_cause(client) -> None:

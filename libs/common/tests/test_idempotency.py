@@ -58,7 +58,7 @@ async def test_r7_a_changed_body_under_the_same_key_is_refused(database) -> None
     await call(database, "changed")
     with pytest.raises(KeyReused) as caught:
         await call(database, "changed", body=b'{"other": 1}')
-    assert caught.value.faults[0].field == "/headers/Idempotency-Key"
+    assert caught.value.faults[0].field == "/header/Idempotency-Key"
     assert await works(database, "changed") == 1
 
 
@@ -101,7 +101,7 @@ async def test_without_a_key_every_request_is_a_new_one(database) -> None:
 async def test_a_key_that_cannot_be_one_is_refused(database, key: str) -> None:
     with pytest.raises(DomainError) as caught:
         await call(database, key)
-    assert caught.value.faults[0].field == "/headers/Idempotency-Key"
+    assert caught.value.faults[0].field == "/header/Idempotency-Key"
 
 
 async def test_s36_the_saved_answer_is_sealed_and_expires(database) -> None:

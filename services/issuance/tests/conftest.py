@@ -16,6 +16,7 @@ from cairn.issuance.app import issuance_app
 from cairn.issuance.deps import Deps
 from cairn.issuance.settings import IssuanceSettings
 from cairn.issuance.use_cases import issue
+from cairn.provision.described import described
 from cairn.provision.postgres import ServiceDatabase
 from cairn.provision.pytest_plugin import empty
 
@@ -131,7 +132,7 @@ async def service(settings: IssuanceSettings, migrated: ServiceDatabase, signing
         everything = [scope for scope in SCOPES if scope != "platform:admin" or tenant == "platform"]
         return mint(signing_key, "tester", tenant, list(scopes) or everything)
 
-    transport = httpx.ASGITransport(issuance_app(settings, deps))
+    transport = httpx.ASGITransport(described(issuance_app(settings, deps)))
     async with httpx.AsyncClient(transport=transport, base_url="http://issuance") as http:
         made = Service(http, deps, worker, token)
         for tenant in TENANTS:

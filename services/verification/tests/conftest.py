@@ -29,6 +29,7 @@ from cairn.credentials import (
     sign,
     sign_jwt,
 )
+from cairn.provision.described import described
 from cairn.provision.postgres import ServiceDatabase
 from cairn.verification.app import verification_app
 from cairn.verification.consumers import handle
@@ -187,7 +188,7 @@ def token_for(operator) -> Callable[..., dict[str, str]]:
 @pytest.fixture
 async def client(deps: Deps, settings: VerificationSettings, token_for) -> AsyncGenerator[httpx.AsyncClient]:
     """A caller of the tenant `employer` who may do everything here."""
-    transport = httpx.ASGITransport(verification_app(settings, deps), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(described(verification_app(settings, deps)), raise_app_exceptions=False)
     headers = token_for("employer", "verifications:create", "verifications:read")
     async with httpx.AsyncClient(transport=transport, base_url="http://verification", headers=headers) as made:
         yield made

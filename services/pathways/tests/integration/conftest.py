@@ -18,6 +18,7 @@ from cairn.pathways.deps import Deps
 from cairn.pathways.settings import PathwaysSettings
 from cairn.pathways.store.state import state_hash
 from cairn.pathways.use_cases import backfill, falling_due
+from cairn.provision.described import described
 from cairn.provision.postgres import ServiceDatabase
 from cairn.provision.pytest_plugin import empty
 
@@ -148,7 +149,7 @@ def _wire(settings: PathwaysSettings, signing_key: Any, database: ServiceDatabas
         everything = [scope for scope in SCOPES if scope != "platform:admin" or tenant == "platform"]
         return mint(signing_key, "tester", tenant, list(scopes) or everything)
 
-    transport = httpx.ASGITransport(pathways_app(settings, deps))
+    transport = httpx.ASGITransport(described(pathways_app(settings, deps)))
     http = httpx.AsyncClient(transport=transport, base_url="http://pathways")
     return Service(http, deps, worker, token, database)
 

@@ -11,6 +11,7 @@ from cairn.common.bus import Record
 from cairn.common.db import refuse_unsafe_role
 from cairn.common.dead_letters import store as bury
 from cairn.common.vault import Vault
+from cairn.provision.described import described
 from cairn.verification.app import verification_app
 
 HEALTH = {"/livez", "/readyz", "/metrics"}
@@ -24,7 +25,7 @@ def operations(document: dict) -> list[tuple[str, str]]:
 @pytest.fixture
 async def anybody(settings, deps):
     """A caller without a token, of a service with no public scopes."""
-    transport = httpx.ASGITransport(verification_app(settings, deps), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(described(verification_app(settings, deps)), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://verification") as made:
         yield made
 

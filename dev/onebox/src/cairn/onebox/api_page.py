@@ -42,7 +42,7 @@ def _operation(spec: Spec, path: str, method: str, operation: Spec) -> str:
         f"<p>{escape(str(operation.get('description', '')))}{token}</p>",
         _fields("Parameters", list(_parameters(operation))),
         *_bodies(spec, operation),
-        _fields("Answers", list(_answers(operation))),
+        _fields("Answers", list(_answers(spec, operation))),
     ]
     summary = escape(str(operation.get("summary", "")))
     return (
@@ -58,9 +58,9 @@ def _parameters(operation: Spec) -> Iterator[tuple[str, str]]:
         yield str(parameter["name"]), f"{parameter['in']}, {need}. {text}"
 
 
-def _answers(operation: Spec) -> Iterator[tuple[str, str]]:
+def _answers(spec: Spec, operation: Spec) -> Iterator[tuple[str, str]]:
     for code, answer in operation.get("responses", {}).items():
-        if (text := str(answer.get("description", ""))) not in _SAYS_NOTHING:
+        if (text := str(_resolved(spec, answer).get("description", ""))) not in _SAYS_NOTHING:
             yield code, text
 
 
@@ -93,9 +93,12 @@ def _type(spec: Spec, field: Spec) -> str:
     return str(field.get("format") or field.get("type") or "any")
 
 
-def _resolved(spec: Spec, schema: Spec) -> Spec:
-    reference = str(schema.get("$ref", ""))
-    return spec.get("components", {}).get("schemas", {}).get(reference.rsplit("/", 1)[-1], {}) if reference else schema
+def _resolved(spec: Spec, part: Spec) -> Spec:
+    """The part, or what it refers to: `#/components/<kind>/<name>`."""
+    if "$ref" not in part:
+        return part
+    _, _, kind, name = str(part["$ref"]).split("/")
+    return spec.get("components", {}).get(kind, {}).get(name, {})
 
 
 def _fields(title: str, rows: list[tuple[str, str]]) -> str:

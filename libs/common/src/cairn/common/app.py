@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cairn.common.auth import Authenticator
 from cairn.common.db import Database, begin_request
 from cairn.common.problem import DomainError, Problem, Problems
+from cairn.common.refusals import refuses, tell_refusals
 from cairn.common.settings import Settings
 from cairn.common.telemetry import REQUEST_SECONDS, REQUESTS, span_context
 
@@ -73,6 +74,14 @@ def create_app(
     app.include_router(health_router(database.ping))
     for router in routers:
         app.include_router(router)
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            tell_refusals(FastAPI.openapi(app), app.state.problems.codes)
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = described
     app.add_middleware(
         _Limit,
         max_body=max_body,
@@ -94,7 +103,7 @@ def health_router(ready: Callable[[], Awaitable[None]]) -> APIRouter:
     async def livez() -> dict[str, str]:
         return {"status": "ok"}
 
-    @router.get("/readyz", summary="The service can do its work", responses={503: {"description": "Not now"}})
+    @router.get("/readyz", summary="The service can do its work", openapi_extra=refuses("unavailable"))
     async def readyz() -> dict[str, str]:
         try:
             async with asyncio.timeout(3):

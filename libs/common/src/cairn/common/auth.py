@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, Final
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import BadSignatureError, DecodeError, ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from cairn.common.db import PLATFORM
@@ -107,19 +107,28 @@ class Authenticator:
         if token is None:
             return self._public
         if len(token) > _MAX_TOKEN:
-            raise Unauthenticated("The access token is too long.")
+            raise Unauthenticated("The access token is too long.", fix=_ANOTHER)
         try:
             decoded = jwt.decode(token, self._keys, algorithms=_ALGORITHMS)
             self._claims.validate(decoded.claims)
         except (JoseError, ValueError, TypeError) as error:
-            raise Unauthenticated(f"The access token was refused ({type(error).__name__}).") from None
+            why = _WHY.get(type(error), f"was refused ({type(error).__name__})")
+            raise Unauthenticated(f"The access token {why}.", fix=_ANOTHER) from None
         claims = decoded.claims
         tenant, scope = claims.get("tenant"), claims.get("scope", "")
         # A tenant becomes part of the setting that row-level security reads, where `*` and `,` have a meaning.
         if not isinstance(tenant, str) or not is_tenant(tenant) or not isinstance(scope, str):
-            raise Unauthenticated("The access token lacks a tenant or a scope.")
+            raise Unauthenticated("The access token lacks a tenant or a scope.", fix=_ANOTHER)
         return Principal(str(claims["sub"]), tenant, frozenset(scope.split()) & SCOPES.keys() | self._public.scopes)
 
+
+_HEADER: Final = "Send 'Authorization: Bearer <token>'."
+_ANOTHER: Final = "Ask the operator for a new one: `python -m cairn.common.auth mint` makes it."
+_WHY: Final[Mapping[type[Exception], str]] = {
+    ExpiredTokenError: "has expired",
+    BadSignatureError: "is signed by no key that is known here",
+    DecodeError: "is no JWT",
+}
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token of the operator.")
 
@@ -135,10 +144,10 @@ def requires(scope: str) -> Callable[..., Awaitable[Principal]]:
         authenticator: Authenticator = request.app.state.authenticator
         header = request.headers.get("authorization")
         if header and credentials is None:
-            raise Unauthenticated("The Authorization header is not of the form 'Bearer <token>'.")
+            raise Unauthenticated("The Authorization header is of another form.", fix=_HEADER)
         principal = authenticator.principal(credentials.credentials if credentials else None)
         if credentials is None and scope not in principal.scopes:
-            raise Unauthenticated("This needs an access token.", fix="Send 'Authorization: Bearer <token>'.")
+            raise Unauthenticated("This needs an access token.", fix=_HEADER)
         # A page whose own name was made to lead here is, to the browser, one origin with us (DNS rebinding, S35).
         host = request.headers.get("host", "")
         if credentials is None and scope not in HARMLESS_SCOPES and not _NEAR.fullmatch(host):

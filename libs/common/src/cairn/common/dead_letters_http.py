@@ -19,6 +19,7 @@ from cairn.common.dead_letters import DeadLetter, Handler
 from cairn.common.events import MalformedEvent
 from cairn.common.events.models import Instant
 from cairn.common.problem import DomainError
+from cairn.common.refusals import refuses
 from cairn.common.strict_route import StrictRoute
 from cairn.common.vault import Unreadable, Vault
 
@@ -75,7 +76,7 @@ def dead_letter_router(vault: Vault, handlers: Mapping[str, Handler]) -> APIRout
                 raise DomainError("The key of this dead letter was destroyed.", code="not-found") from None
         return DeadLetterOpened(**DeadLetterShown.model_validate(found).model_dump(), body=_text(body))
 
-    @router.post("/{letter}/replay", summary="Replay a dead letter")
+    @router.post("/{letter}/replay", summary="Replay a dead letter", openapi_extra=refuses("conflict"))
     async def replay(
         request: Request, letter: LetterPath, principal: Annotated[Principal, Depends(requires("dead-letters:write"))]
     ) -> DeadLetterShown:

@@ -41,7 +41,9 @@ class Idempotency:
     def __init__(self, vault: Vault, principal: Principal, route: str, key: str | None, request: bytes) -> None:
         if key is not None and not (0 < len(key) <= _MAX_KEY and key.isprintable()):
             raise DomainError(
-                f"An idempotency key has 1 to {_MAX_KEY} printable characters.", field="/headers/Idempotency-Key"
+                f"An idempotency key has 1 to {_MAX_KEY} printable characters.",
+                field="/header/Idempotency-Key",
+                fix="Use a UUID, say.",
             )
         self._vault = vault
         self._key = key
@@ -64,7 +66,7 @@ class Idempotency:
         if row["request_digest"] != self._digest:
             raise KeyReused(
                 "This idempotency key came with another request before.",
-                field="/headers/Idempotency-Key",
+                field="/header/Idempotency-Key",
                 fix="Use a new key for a new request.",
             )
         return Answer(row["status"], self._vault.open_own(row["body"], self._place), row["headers"])

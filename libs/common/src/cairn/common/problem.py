@@ -59,11 +59,11 @@ class Problems:
 
     def __init__(self, errors_url: str, codes: Mapping[str, Problem]) -> None:
         self._errors_url = errors_url
-        self._codes = {**COMMON, **codes}
+        self.codes = {**COMMON, **codes}
 
     def document(self, error: DomainError, instance: str) -> tuple[int, dict[str, Any]]:
         """Status and body for a domain error."""
-        problem = self._codes.get(error.code, COMMON["bad-request"])
+        problem = self.codes.get(error.code, COMMON["bad-request"])
         span = trace.get_current_span().get_span_context()
         body: dict[str, Any] = {
             "type": self._errors_url + error.code,
@@ -83,7 +83,7 @@ class Problems:
 
     def response(self, error: DomainError, request: Request, headers: Mapping[str, str] | None = None) -> Response:
         status, body = self.document(error, request.url.path)
-        again = self._codes[error.code].retry_after if error.code in self._codes else None
+        again = self.codes[error.code].retry_after if error.code in self.codes else None
         own = {"Retry-After": str(again)} if again is not None else {}
         return Response(orjson.dumps(body), status, {**own, **(headers or {})}, "application/problem+json")
 
@@ -106,7 +106,15 @@ class Problems:
             assert isinstance(error, HTTPException)
             code, fix = _HTTP_CODES.get(error.status_code, ("bad-request", ""))
             detail = error.detail or HTTPStatus(error.status_code).description
-            return self.response(DomainError(detail, code=code, fix=fix), request, error.headers)
+            headers = dict(error.headers or {})
+            if error.status_code == 404:
+                detail = "There is nothing at this path."
+            if error.status_code == 405:
+                # Starlette names the methods of one route, and a path may have several.
+                operations = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path_format", ""))
+                headers["Allow"] = ", ".join(sorted(map(str.upper, operations))) if operations else headers["Allow"]
+                detail, fix = f"{request.method} is not allowed here.", f"Use {headers['Allow']}."
+            return self.response(DomainError(detail, code=code, fix=fix), request, headers)
 
         async def unavailable(request: Request, error: Exception) -> Response:
             log.warning("unavailable", error=str(error) if isinstance(error, Unavailable) else type(error).__name__)
@@ -152,7 +160,7 @@ _NUL: Final = frozenset({"22021", "22P05"})
 _HTTP_CODES: Final = {
     401: ("unauthenticated", "Send 'Authorization: Bearer <token>'."),
     403: ("forbidden", ""),
-    404: ("not-found", ""),
+    404: ("not-found", "Correct the path: /docs shows those that there are."),
     405: ("method-not-allowed", ""),
     408: ("request-timeout", "Send it again, faster or in smaller parts."),
     413: ("payload-too-large", "Send it in smaller parts."),

@@ -63,16 +63,23 @@ def read_strictly(body: bytes) -> Any:
         return twice[-1]
 
     try:
-        value = json.loads(body, object_pairs_hook=object_of, parse_constant=_no_constant)
+        # JSON is UTF-8 (RFC 8259); given bytes, Python would guess at UTF-16 too.
+        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=object_of, parse_constant=_no_constant)
         if twice:
             path, key = next(_places(value))
             raise _refusal("A key is there twice in one object.", "Keep one of them.", pointer((*path, key)))
         if b"\\u" in body:
             json.dumps(value, ensure_ascii=False).encode()
+        if b"\\u0000" in body and (path := next(_nuls(value), None)) is not None:
+            raise _refusal("A text holds the character NUL.", "Leave the character out.", pointer(path))
     except RecursionError:
         raise _refusal("It is nested too deep.", "Send it flatter.") from None
     except UnicodeError:
         raise _refusal("A text is not UTF-8, or holds half of a surrogate pair.", "Correct the text.") from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python reads no integer of more than 4,300 digits
+        raise _refusal("A number has too many digits.", "Send a shorter one.") from None
     return value
 
 
@@ -86,6 +93,21 @@ def _places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tupl
     elif isinstance(value, list):
         for place, member in enumerate(cast("list[Any]", value)):
             yield from _places(member, (*path, place))
+
+
+def _nuls(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where texts with a NUL are, which PostgreSQL cannot store; of a key, the object that has it."""
+    if isinstance(value, str):
+        if "\0" in value:
+            yield path
+    elif isinstance(value, dict):
+        for key, member in cast("dict[str, Any]", value).items():
+            if "\0" in key:
+                yield path
+            yield from _nuls(member, (*path, key))
+    elif isinstance(value, list):
+        for place, member in enumerate(cast("list[Any]", value)):
+            yield from _nuls(member, (*path, place))
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -45,8 +45,10 @@ def parse_written(
         raise JsonRefused("not UTF-8") from None
     except RecursionError:
         raise JsonRefused(f"nested deeper than {max_depth} levels", code="too-deep") from None
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise JsonRefused(f"not JSON: {str(error)[:120]}") from None
+    except ValueError:  # Python reads no integer of more than 4,300 digits
+        raise JsonRefused("an integer is too large", code="too-large") from None
     check_json(value, max_depth=max_depth, max_nodes=max_nodes)
     return value, None
 

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.refusals import refuses
 from cairn.common.strict_route import StrictRoute
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import Achievement, Model
@@ -38,7 +39,9 @@ def _shown(row: RowMapping) -> AchievementShown:
     )
 
 
-@router.post("", status_code=201, summary="Publish an achievement")
+@router.post(
+    "", status_code=201, summary="Publish an achievement", openapi_extra=refuses("not-found", "achievement-exists")
+)
 async def publish(
     achievement: Achievement,
     response: Response,

@@ -12,6 +12,7 @@ from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
 from cairn.common.idempotency import Answer, Idempotency
 from cairn.common.problem import DomainError, Fault, faults_of
+from cairn.common.refusals import refuses
 from cairn.credentials import JsonRefused, parse_json
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import Completion, Model
@@ -82,7 +83,18 @@ _BODIES: dict[str, Any] = {
                 "schema": {"type": "string", "description": f"Up to {MAX_LINES} completions, one a line."}
             },
         },
-    }
+    },
+    **refuses(
+        "completion-impossible",
+        "achievement-unknown",
+        "achievement-retired",
+        "learner-unknown",
+        "completion-changed",
+        "learner-erased",
+        "too-many-lines",
+        "unsupported-media-type",
+        "backlog-full",
+    ),
 }
 
 

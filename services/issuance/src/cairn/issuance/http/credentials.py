@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.refusals import refuses
 from cairn.common.strict_route import StrictRoute
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import LongText, Model, Renewal
@@ -103,7 +104,12 @@ async def show(
     return _shown(await credentials.show(deps, principal, credential))
 
 
-@router.post("/{credential}/renew", status_code=202, summary="Renew a credential")
+@router.post(
+    "/{credential}/renew",
+    status_code=202,
+    summary="Renew a credential",
+    openapi_extra=refuses("completion-impossible", "achievement-retired", "renewal-refused", "learner-erased"),
+)
 async def renew(
     credential: CredentialPath,
     request: Renewal,
@@ -125,7 +131,11 @@ async def renewal(
     return await renewals.successor(deps, principal, credential)
 
 
-@router.get("/{credential}/clr", summary="Read a qualification with its stack, as a CLR 2.0")
+@router.get(
+    "/{credential}/clr",
+    summary="Read a qualification with its stack, as a CLR 2.0",
+    openapi_extra=refuses("learner-erased"),
+)
 async def learner_record(
     credential: CredentialPath,
     deps: Annotated[Deps, Depends(deps_of)],
@@ -166,7 +176,13 @@ _badge_route("svg", "image/svg+xml")
 
 
 def _status_route(action: Action, summary: str, description: str) -> None:
-    @router.post(f"/{{credential}}/{action}", summary=summary, description=description, name=action)
+    @router.post(
+        f"/{{credential}}/{action}",
+        summary=summary,
+        description=description,
+        name=action,
+        openapi_extra=refuses("status-refused"),
+    )
     async def change(
         credential: CredentialPath,
         request: StatusReason,

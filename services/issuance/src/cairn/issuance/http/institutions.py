@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.refusals import refuses
 from cairn.common.strict_route import StrictRoute
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import Institution, Model
@@ -34,7 +35,9 @@ def _shown(row: RowMapping) -> InstitutionShown:
     )
 
 
-@router.post("", status_code=201, summary="Register an institution")
+@router.post(
+    "", status_code=201, summary="Register an institution", openapi_extra=refuses("bad-request", "institution-exists")
+)
 async def register(
     institution: Institution,
     response: Response,

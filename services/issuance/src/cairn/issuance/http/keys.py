@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.refusals import refuses
 from cairn.common.strict_route import StrictRoute
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import LongText, Model
@@ -68,7 +69,7 @@ async def history(
     return [_shown(row) for row in await keys.history(deps, principal, tenant)]
 
 
-@router.post("", status_code=201, summary="Rotate a key")
+@router.post("", status_code=201, summary="Rotate a key", openapi_extra=refuses("key-refused"))
 async def rotate(
     tenant: TenantPath,
     request: NewKey,
@@ -82,7 +83,7 @@ async def rotate(
     return _shown(row)
 
 
-@router.post("/{key}/revoke", summary="Revoke a compromised key")
+@router.post("/{key}/revoke", summary="Revoke a compromised key", openapi_extra=refuses("key-refused"))
 async def revoke(
     tenant: TenantPath,
     key: KeyPath,

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
 from cairn.common.problem import DomainError, faults_of
+from cairn.common.refusals import refuses
 from cairn.common.strict_route import StrictRoute
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import Identifier, LongText, Model, Profile, Token
@@ -66,7 +67,13 @@ def _shown(learner: learners.Learner) -> LearnerShown:
     )
 
 
-@router.post("", status_code=201, summary="Register a learner", responses={200: {"description": "Registered already"}})
+@router.post(
+    "",
+    status_code=201,
+    summary="Register a learner",
+    responses={200: {"description": "Registered already"}},
+    openapi_extra=refuses("identifier-taken"),
+)
 async def register(
     learner: NewLearner,
     response: Response,
@@ -81,7 +88,7 @@ async def register(
     return _shown(found)
 
 
-@router.get("", summary="Find a learner by an identifier")
+@router.get("", summary="Find a learner by an identifier", openapi_extra=refuses("not-found"))
 async def find(
     deps: Annotated[Deps, Depends(deps_of)],
     principal: Annotated[Principal, Depends(requires("learners:read"))],
@@ -104,7 +111,7 @@ async def show(
     return _shown(await learners.show(deps, principal, learner))
 
 
-@router.delete("/{learner}", status_code=204, summary="Erase a learner")
+@router.delete("/{learner}", status_code=204, summary="Erase a learner", openapi_extra=refuses("learner-erased"))
 async def erase(
     learner: LearnerPath,
     deps: Annotated[Deps, Depends(deps_of)],
@@ -114,7 +121,12 @@ async def erase(
     await learners.erase(deps, principal, learner)
 
 
-@router.post("/{learner}/identifiers", status_code=201, summary="Attach an identifier")
+@router.post(
+    "/{learner}/identifiers",
+    status_code=201,
+    summary="Attach an identifier",
+    openapi_extra=refuses("identifier-taken", "learner-erased"),
+)
 async def identify(
     learner: LearnerPath,
     identifier: Identifier,
@@ -124,7 +136,9 @@ async def identify(
     return _shown(await learners.identify(deps, principal, learner, identifier))
 
 
-@router.post("/{learner}/link-codes", status_code=201, summary="Make a link code")
+@router.post(
+    "/{learner}/link-codes", status_code=201, summary="Make a link code", openapi_extra=refuses("learner-erased")
+)
 async def link_code(
     learner: LearnerPath,
     deps: Annotated[Deps, Depends(deps_of)],
@@ -135,7 +149,12 @@ async def link_code(
     return LinkCode(code=code, expires_at=expires)
 
 
-@router.post("/{learner}/merges", status_code=201, summary="Merge with the learner of another institution")
+@router.post(
+    "/{learner}/merges",
+    status_code=201,
+    summary="Merge with the learner of another institution",
+    openapi_extra=refuses("link-code-refused", "merge-refused", "learner-erased"),
+)
 async def merge(
     learner: LearnerPath,
     request: MergeRequest,

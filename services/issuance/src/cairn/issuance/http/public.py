@@ -29,7 +29,11 @@ async def achievement(tenant: TenantPath, code: CodePath, deps: Annotated[Deps, 
     return await achievements.as_open_badge(deps, tenant, code)
 
 
-@router.get("/status/{tenant}/{list_id}/{purpose}", summary="A status list credential")
+@router.get(
+    "/status/{tenant}/{list_id}/{purpose}",
+    summary="A status list credential",
+    responses={304: {"description": "It is still what `If-None-Match` names."}},
+)
 async def status_list(
     tenant: TenantPath,
     list_id: Annotated[int, Path(ge=1, le=1_000_000)],

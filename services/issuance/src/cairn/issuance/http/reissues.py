@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.refusals import refuses
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.model import Model
 from cairn.issuance.http.keys import KeyPath
@@ -37,7 +38,7 @@ def _shown(row: RowMapping) -> ReissueShown:
     return ReissueShown(**{name: row[name] for name in ReissueShown.model_fields})
 
 
-@router.post("", status_code=202, summary="Reissue what a compromised key signed")
+@router.post("", status_code=202, summary="Reissue what a compromised key signed", openapi_extra=refuses("key-refused"))
 async def start(
     tenant: TenantPath,
     key: KeyPath,

@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from cairn.common.auth import Principal, requires
 from cairn.common.problem import DomainError, faults_of
+from cairn.common.refusals import refuses
 from cairn.credentials import Cryptosuite, JsonRefused, parse_json
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain.documents import KeyType, Purpose, wanted
@@ -66,14 +67,15 @@ class DeriveRequest(Asked):
 
 
 class StatusRequest(Asked):
-    credential_id: Annotated[str, Field(min_length=1, max_length=2000)]
+    credential_id: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]+$")]
     credential_status: StatusAsked
     status: bool = True
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
+def _body(model: type[BaseModel], *codes: str) -> dict[str, Any]:
     schema = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _inline(schema)}}}}
+    body = {"required": True, "content": {"application/json": {"schema": _inline(schema)}}}
+    return {"requestBody": body, **refuses("bad-request", *codes)}
 
 
 def _inline(schema: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +93,12 @@ def _inline(schema: dict[str, Any]) -> dict[str, Any]:
     return walk(schema)
 
 
-@router.post("/issue", status_code=201, summary="Issue a credential (VC-API)", openapi_extra=_body(IssueRequest))
+@router.post(
+    "/issue",
+    status_code=201,
+    summary="Issue a credential (VC-API)",
+    openapi_extra=_body(IssueRequest, "credential-refused", "issuer-foreign", "not-found"),
+)
 async def issue(
     request: Request,
     deps: Annotated[Deps, Depends(deps_of)],
@@ -115,7 +122,9 @@ async def issue(
     return {"verifiableCredential": await documents.issue(deps, principal, asked.credential, want)}
 
 
-@router.post("/status", summary="Change a credential's status (VC-API)", openapi_extra=_body(StatusRequest))
+@router.post(
+    "/status", summary="Change a credential's status (VC-API)", openapi_extra=_body(StatusRequest, "not-found")
+)
 async def status(
     request: Request,
     deps: Annotated[Deps, Depends(deps_of)],
@@ -133,7 +142,12 @@ async def status(
     return asked.model_dump(by_alias=True)
 
 
-@router.post("/derive", status_code=201, summary="Disclose a part (VC-API)", openapi_extra=_body(DeriveRequest))
+@router.post(
+    "/derive",
+    status_code=201,
+    summary="Disclose a part (VC-API)",
+    openapi_extra=_body(DeriveRequest, "credential-refused"),
+)
 async def derive(request: Request, _: Annotated[Principal, Depends(requires("credentials:derive"))]) -> dict[str, Any]:
     """Of a base proof of ecdsa-sd-2023: what the issuer made mandatory, and what the pointers select."""
     asked = await _read(request, DeriveRequest)
@@ -170,8 +184,14 @@ async def _read(request: Request, model: type[M]) -> M:
     if media_type not in _MEDIA:
         raise DomainError("The request is not JSON.", code="bad-request", fix="Send it as application/json.")
     try:
-        return model.model_validate(parse_json(await request.body(), max_bytes=_MAX_BODY))
+        payload = parse_json(await request.body(), max_bytes=_MAX_BODY)
     except JsonRefused as refusal:
-        raise DomainError(f"The JSON was refused: {refusal.detail}.", code="bad-request", field="") from None
+        detail = f"The JSON was refused: {refusal.detail}."
+        raise DomainError(detail, code="bad-request", field="", fix="Correct the JSON.") from None
+    try:
+        return model.model_validate(payload)
     except ValidationError as error:
-        raise DomainError("The request was refused.", code="bad-request", faults=faults_of(error.errors())) from None
+        # As FastAPI says it of a body, so that the places lead into what was sent, and through no union.
+        errors = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        faults = faults_of(errors, payload)
+        raise DomainError("The request was refused.", code="bad-request", faults=faults) from None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Body, Depends
 
 from cairn.common.auth import Principal, requires
+from cairn.common.refusals import refuses
 from cairn.common.strict_route import StrictRoute
 from cairn.pathways.deps import Deps
 from cairn.pathways.http.frameworks import EXAMPLE
@@ -85,7 +86,12 @@ class AuditShown(Model):
     digest: str
 
 
-@router.post("", summary="What if: audit holdings against rules", response_model_exclude_unset=True)
+@router.post(
+    "",
+    summary="What if: audit holdings against rules",
+    response_model_exclude_unset=True,
+    openapi_extra=refuses("audit-refused", "framework-unknown"),
+)
 async def create(
     document: Annotated[dict[str, Any], Body(description=_SHAPE, openapi_examples=_EXAMPLES)],
     deps: Annotated[Deps, Depends(deps_of)],

@@ -12,6 +12,7 @@ from pydantic import Field
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
 from cairn.common.idempotency import Idempotency
+from cairn.common.refusals import refuses
 from cairn.common.strict_route import StrictRoute
 from cairn.pathways.deps import Deps
 from cairn.pathways.http.shared import LearnerPath, Model, Request, deps_of
@@ -141,7 +142,12 @@ _WAIVER = {
 DecisionPath = Annotated[UUID, Path(description="The decision's id.")]
 
 
-@router.post("/learners/{learner}/decisions", status_code=201, summary="Decide on a learner")
+@router.post(
+    "/learners/{learner}/decisions",
+    status_code=201,
+    summary="Decide on a learner",
+    openapi_extra=refuses("decision-refused", "framework-unknown", "decisions-altered"),
+)
 async def decide(
     request: HttpRequest,
     response: Response,
@@ -180,7 +186,11 @@ async def page(
     return DecisionsShown(intact=record.intact, decisions=[_shown(made) for made in record.made])
 
 
-@router.post("/learners/{learner}/decisions/{decision}/revoke", summary="Revoke a decision")
+@router.post(
+    "/learners/{learner}/decisions/{decision}/revoke",
+    summary="Revoke a decision",
+    openapi_extra=refuses("decisions-altered"),
+)
 async def revoke(
     learner: LearnerPath,
     decision: DecisionPath,
@@ -197,7 +207,11 @@ class EnrolmentShown(Model):
     at: Instant
 
 
-@router.post("/learners/{learner}/enrolments", summary="Say when a learner enrolled")
+@router.post(
+    "/learners/{learner}/enrolments",
+    summary="Say when a learner enrolled",
+    openapi_extra=refuses("framework-unknown", "decisions-altered"),
+)
 async def enrol(
     learner: LearnerPath,
     enrolment: Enrolment,
@@ -210,7 +224,12 @@ async def enrol(
     return EnrolmentShown(qualification=enrolment.qualification, at=at)
 
 
-@router.post("/equivalences", status_code=201, summary="Add to the table of equivalences")
+@router.post(
+    "/equivalences",
+    status_code=201,
+    summary="Add to the table of equivalences",
+    openapi_extra=refuses("decision-refused", "decisions-altered"),
+)
 async def equate(
     line: Table,
     deps: Annotated[Deps, Depends(deps_of)],
@@ -231,7 +250,9 @@ async def table(
     return DecisionsShown(intact=record.intact, decisions=[_shown(made) for made in record.made])
 
 
-@router.post("/equivalences/{decision}/revoke", summary="Revoke a line of the table")
+@router.post(
+    "/equivalences/{decision}/revoke", summary="Revoke a line of the table", openapi_extra=refuses("decisions-altered")
+)
 async def unequate(
     decision: DecisionPath,
     revocation: Revocation,

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.refusals import refuses
 from cairn.common.strict_route import StrictRoute
 from cairn.pathways.deps import Deps
 from cairn.pathways.domain import Problem
@@ -95,7 +96,13 @@ class FrameworkPage(Model):
     frameworks: list[FrameworkListed]
 
 
-@router.post("", status_code=201, summary="Draft a framework", responses={200: {"description": "Drafted already"}})
+@router.post(
+    "",
+    status_code=201,
+    summary="Draft a framework",
+    responses={200: {"description": "Drafted already"}},
+    openapi_extra=refuses("framework-refused", "framework-published"),
+)
 async def write(
     document: Document,
     response: Response,
@@ -143,7 +150,10 @@ async def show(
 
 
 @router.post(
-    "/{framework}/publish", summary="Publish a framework", responses={202: {"description": "Proposed for approval"}}
+    "/{framework}/publish",
+    summary="Publish a framework",
+    responses={202: {"description": "Proposed for approval"}},
+    openapi_extra=refuses("framework-refused", "impact-needed", "conflict"),
 )
 async def publish(
     framework: FrameworkPath,
@@ -158,7 +168,11 @@ async def publish(
     return shown
 
 
-@router.post("/{framework}/approve", summary="Approve a framework")
+@router.post(
+    "/{framework}/approve",
+    summary="Approve a framework",
+    openapi_extra=refuses("framework-refused", "approval-refused", "impact-needed", "conflict"),
+)
 async def approve(
     framework: FrameworkPath,
     deps: Annotated[Deps, Depends(deps_of)],
@@ -175,7 +189,11 @@ class Successor(Request):
     at: Instant | None = None
 
 
-@router.post("/{framework}/supersede", summary="Let another version take its place")
+@router.post(
+    "/{framework}/supersede",
+    summary="Let another version take its place",
+    openapi_extra=refuses("framework-unknown", "conflict"),
+)
 async def supersede(
     framework: FrameworkPath,
     successor: Successor,

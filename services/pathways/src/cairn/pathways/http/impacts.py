@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.refusals import refuses
 from cairn.common.strict_route import StrictRoute
 from cairn.pathways.deps import Deps
 from cairn.pathways.http.frameworks import FrameworkPath
@@ -49,7 +50,12 @@ class AffectedPage(Model):
     learners: list[Affected]
 
 
-@router.post("", status_code=202, summary="Ask for an impact report")
+@router.post(
+    "",
+    status_code=202,
+    summary="Ask for an impact report",
+    openapi_extra=refuses("framework-refused", "framework-published"),
+)
 async def ask(
     framework: FrameworkPath,
     deps: Annotated[Deps, Depends(deps_of)],

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.refusals import refuses
 from cairn.pathways.deps import Deps
 from cairn.pathways.http.audits import AuditShown
 from cairn.pathways.http.shared import AwardShown, LearnerPath, Model, award_shown, deps_of
@@ -44,7 +45,12 @@ class AwardsShown(Model):
     awards: list[AwardShown]
 
 
-@router.get("/{learner}/audits", summary="Audit a learner", response_model_exclude_unset=True)
+@router.get(
+    "/{learner}/audits",
+    summary="Audit a learner",
+    response_model_exclude_unset=True,
+    openapi_extra=refuses("decisions-altered"),
+)
 async def audits(
     learner: LearnerPath,
     deps: Annotated[Deps, Depends(deps_of)],

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path
 
 from cairn.common.auth import Principal, requires
+from cairn.common.refusals import refuses
 from cairn.common.strict_route import StrictRoute
 from cairn.pathways.deps import Deps
 from cairn.pathways.http.decisions import Reason
@@ -37,7 +38,7 @@ async def page(
     return ReviewsShown(reviews=[award_shown(row) for row in rows])
 
 
-@router.post("/{award}", summary="Settle a review")
+@router.post("/{award}", summary="Settle a review", openapi_extra=refuses("conflict", "decisions-altered"))
 async def settle(
     award: Annotated[UUID, Path(description="The award's id.")],
     settlement: Settlement,

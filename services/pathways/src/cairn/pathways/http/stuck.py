@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query
 
 from cairn.common.auth import Principal, requires
+from cairn.common.refusals import refuses
 from cairn.pathways.deps import Deps
 from cairn.pathways.http.shared import AwardShown, Limit, Model, award_shown, deps_of
 from cairn.pathways.use_cases import stuck
@@ -30,7 +31,7 @@ async def page(
     return StuckShown(awards=[award_shown(row) for row in await stuck.waiting(deps, principal, seconds, limit)])
 
 
-@router.post("/{award}/repair", status_code=202, summary="Repair a stuck award")
+@router.post("/{award}/repair", status_code=202, summary="Repair a stuck award", openapi_extra=refuses("conflict"))
 async def repair(
     award: Annotated[UUID, Path(description="The award's id.")],
     deps: Annotated[Deps, Depends(deps_of)],

@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from cairn.common.problem import DomainError
 from cairn.credentials import JsonRefused, parse_json
@@ -48,23 +49,33 @@ async def presented_in(request: Request) -> tuple[Presented, Asked]:
     if media_type in _OBJECT:
         body = await request.body()
         if not isinstance(_parsed(body), dict):
-            raise DomainError("A credential is a JSON object.", code="malformed", field="")
+            raise DomainError("A credential is a JSON object.", code="malformed", field="", fix="Send one.")
         return body, Asked()
     if media_type in _TOKEN | _IMAGE:
         return _some(await request.body()), Asked()
     if media_type == "multipart/form-data":
-        async with request.form(max_files=1, max_fields=8) as form:
-            file = form.get("file")
-            if not isinstance(file, UploadFile):
-                raise DomainError(
-                    "The form has no file.",
-                    code="credential-missing",
-                    field="/file",
-                    fix="Send the credential as the file named 'file'.",
-                )
-            return _some(await file.read()), Asked()
+        return _some(await _file(request)), Asked()
     raise DomainError(
         f"A credential does not come as {media_type[:80]}.", code="unsupported-media-type", fix=f"Send {_TAKEN}."
+    )
+
+
+async def _file(request: Request) -> bytes:
+    try:
+        async with request.form(max_files=1, max_fields=8) as form:
+            file = form.get("file")
+            if isinstance(file, UploadFile):
+                return await file.read()
+    except HTTPException as refusal:
+        if refusal.status_code != 400:  # the limits of every body
+            raise
+        detail = f"The form was refused: {refusal.detail}"
+        raise DomainError(detail, code="malformed", field="", fix="Correct the form.") from None
+    raise DomainError(
+        "The form has no file.",
+        code="credential-missing",
+        field="/file",
+        fix="Send the credential as the file named 'file'.",
     )
 
 
@@ -80,7 +91,7 @@ async def json_in(request: Request) -> dict[str, Any]:
     """The JSON object of a request, read strictly: a duplicate key would mean one thing here and another elsewhere."""
     payload = _parsed(await request.body())
     if not isinstance(payload, dict):
-        raise DomainError("The payload is not a JSON object.", code="malformed", field="")
+        raise DomainError("The payload is not a JSON object.", code="malformed", field="", fix="Send one.")
     return cast("dict[str, Any]", payload)
 
 

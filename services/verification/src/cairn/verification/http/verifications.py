@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
+from cairn.common.refusals import refuses
 from cairn.credentials import CheckName, Verification, is_presentation
 from cairn.verification.deps import Deps
 from cairn.verification.domain.policy import Verdict, credential_id
@@ -127,6 +128,7 @@ _EXAMPLE: Final = {
 _OBJECT: Final = {"type": "object", "description": "The credential itself."}
 _TOKEN: Final = {"type": "string", "description": "The compact JWT."}
 _IMAGE: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
+_REFUSES: Final = refuses("malformed", "credential-missing", "unsupported-media-type")
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -169,7 +171,7 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
-@router.post("", summary="Verify a credential or a presentation", openapi_extra=_BODY)
+@router.post("", summary="Verify a credential or a presentation", openapi_extra=_BODY | _REFUSES)
 async def create(
     request: Request,
     deps: Annotated[Deps, Depends(deps_of)],
