@@ -1,5 +1,6 @@
 """The envelope, the models and the topic table: what is written is read again, and by older readers too (R11)."""
 
+import dataclasses
 import json
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
@@ -13,6 +14,7 @@ from cairn.common.events import (
     Event,
     Fact,
     MalformedEvent,
+    check_readable,
     decode,
     encode,
     fact_of,
@@ -135,11 +137,15 @@ def test_a_malformed_attribute_is_named(name: str, value: object) -> None:
 def test_what_no_database_would_take_is_malformed(changes: dict, says: str) -> None:
     with pytest.raises(MalformedEvent, match=says):
         decode(json.dumps(json.loads(encode(event())) | changes).encode())
+    said = dataclasses.replace(event(), **{"key" if name == "partitionkey" else name: v for name, v in changes.items()})
+    with pytest.raises(MalformedEvent, match=says):
+        check_readable(said, encode(said))
 
 
 def test_a_backslash_before_u0000_is_no_nul() -> None:
     harmless = event(data={"learner": "\\u0000"})
     assert decode(encode(harmless)) == harmless
+    check_readable(harmless, encode(harmless))
 
 
 @pytest.mark.parametrize(

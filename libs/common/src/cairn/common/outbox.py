@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import asyncpg
@@ -19,7 +18,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from cairn.common.bus.contract import Bus
-from cairn.common.events import Encoded, Event, decode, encode, topic_of
+from cairn.common.events import Encoded, Event, check_readable, encode, topic_of
 from cairn.common.sql import Sql
 from cairn.common.telemetry import traceparent
 
@@ -50,11 +49,10 @@ def staged(events: Sequence[Event]) -> dict[str, list[Any]]:
     Raises KeyError for a type that no topic carries, and MalformedEvent for one that no reader would accept.
     """
     here = traceparent()
-    events = [event if event.traceparent else replace(event, traceparent=here) for event in events]
-    payloads = [encode(event) for event in events]
-    for payload in payloads:
+    payloads = [encode(event, here) for event in events]
+    for event, payload in zip(events, payloads, strict=True):
         # Refused here, where its cause is at hand: further on it would stop all that come after it.
-        decode(payload)
+        check_readable(event, payload)
     return {
         "tenants": [event.tenant for event in events],
         "ids": [event.id for event in events],
@@ -62,7 +60,7 @@ def staged(events: Sequence[Event]) -> dict[str, list[Any]]:
         "keys": [event.key for event in events],
         "types": [event.type for event in events],
         "payloads": payloads,
-        "traces": [event.traceparent for event in events],
+        "traces": [event.traceparent or here for event in events],
     }
 
 

@@ -55,8 +55,8 @@ class Event:
             object.__setattr__(self, "id", str(identity))
 
 
-def encode(event: Event) -> bytes:
-    """The event as CloudEvents JSON (`application/cloudevents+json`)."""
+def encode(event: Event, traceparent: str | None = None) -> bytes:
+    """The event as CloudEvents JSON (`application/cloudevents+json`); with that `traceparent` if it has none itself."""
     envelope: dict[str, Any] = {
         "specversion": "1.0",
         "id": event.id,
@@ -69,9 +69,18 @@ def encode(event: Event) -> bytes:
         "partitionkey": event.key,
         "data": event.data,
     }
-    if event.traceparent:
-        envelope["traceparent"] = event.traceparent
+    if trace := event.traceparent or traceparent:
+        envelope["traceparent"] = trace
     return orjson.dumps(envelope)
+
+
+def check_readable(event: Event, body: bytes) -> None:
+    """What `decode` would say of the event as it was encoded. Raises MalformedEvent."""
+    _check_size(body)
+    _text("partitionkey", event.key)
+    for name in ("type", "source", "subject", "tenant", "id"):
+        _text(name, getattr(event, name))
+    _check(body, event.tenant, event.id, event.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +105,7 @@ def decode(body: bytes) -> Event:
 
     Raises MalformedEvent, whose text names the attribute at fault.
     """
-    if len(body) > MAX_BYTES:
-        raise MalformedEvent(f"the event has {len(body)} bytes, more than {MAX_BYTES}")
+    _check_size(body)
     try:
         parsed: Any = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -109,25 +117,12 @@ def decode(body: bytes) -> Event:
         raise MalformedEvent("specversion is not 1.0")
 
     def text(name: str) -> str:
-        value = envelope.get(name)
-        if not isinstance(value, str) or not value:
-            raise MalformedEvent(f"{name} is missing or is not a string")
-        if "\0" in value:
-            raise MalformedEvent(f"{name} holds the character NUL")
-        return value
+        return _text(name, envelope.get(name))
 
     data = envelope.get("data")
     if not isinstance(data, dict):
         raise MalformedEvent("data is not a JSON object")
-    # PostgreSQL stores every character but this one: what holds it could be neither taken nor set aside.
-    if b"\\u0000" in body and _holds_nul(data):
-        raise MalformedEvent("data holds the character NUL")
-    if not is_tenant(text("tenant")):
-        raise MalformedEvent("tenant is not the name of a tenant")
-    try:
-        uuid.UUID(text("id"))
-    except ValueError:
-        raise MalformedEvent("id is not a UUID") from None
+    _check(body, text("tenant"), text("id"), cast("dict[str, Any]", data))
     try:
         time = parse_instant(text("time"))
     except ValueError as error:
@@ -146,9 +141,34 @@ def decode(body: bytes) -> Event:
     )
 
 
+def _check_size(body: bytes) -> None:
+    if len(body) > MAX_BYTES:
+        raise MalformedEvent(f"the event has {len(body)} bytes, more than {MAX_BYTES}")
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise MalformedEvent(f"{name} is missing or is not a string")
+    if "\0" in value:
+        raise MalformedEvent(f"{name} holds the character NUL")
+    return value
+
+
+def _check(body: bytes, tenant: str, event_id: str, data: Mapping[str, Any]) -> None:
+    # PostgreSQL stores every character but this one: what holds it could be neither taken nor set aside.
+    if b"\\u0000" in body and _holds_nul(data):
+        raise MalformedEvent("data holds the character NUL")
+    if not is_tenant(tenant):
+        raise MalformedEvent("tenant is not the name of a tenant")
+    try:
+        uuid.UUID(event_id)
+    except ValueError:
+        raise MalformedEvent("id is not a UUID") from None
+
+
 def _holds_nul(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" in value
     if isinstance(value, dict):
         return any(_holds_nul(part) for pair in cast("dict[str, Any]", value).items() for part in pair)
-    return isinstance(value, list) and any(_holds_nul(item) for item in cast("list[Any]", value))
+    return isinstance(value, list | tuple) and any(_holds_nul(item) for item in cast("list[Any]", value))
