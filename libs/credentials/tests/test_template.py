@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from cairn.credentials import (
     Ed25519Signer,
     PreparedProof,
     StatusEntry,
-    Templates,
     build_credential,
     prepare,
 )
@@ -158,46 +156,6 @@ def test_numbers_written_as_text_are_no_slots() -> None:
     document["credentialSubject"]["creditsEarned"] = "many"
     with pytest.raises(HandOver):
         Outline(document, [("credentialSubject", "creditsEarned")])
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.dictionaries(st.integers(0, len(PATHS) - 1), TEXTS, max_size=3), min_size=1, max_size=6))
-def test_what_is_remembered_gives_what_the_long_way_gives(batch: list[dict[int, str]]) -> None:
-    templates, method = Templates(size=2), SIGNER.verification_method
-    for changes in batch:
-        document = TEMPLATE.document([changes.get(slot, value) for slot, value in enumerate(VALUES)])
-        quick = _outcome(lambda document=document: templates.prepare(document, verification_method=method, created=NOW))
-        assert quick == _outcome(lambda document=document: prepare(document, verification_method=method, created=NOW))
-
-
-def test_other_achievements_issuers_and_shapes_have_other_templates() -> None:
-    templates, method = Templates(), SIGNER.verification_method
-    first = build_credential(make_draft(SIGNER.did))
-    renamed = copy.deepcopy(first)
-    renamed["credentialSubject"]["achievement"]["name"] = "Another"
-    richer = copy.deepcopy(first)
-    richer["credentialSubject"]["creditsEarned"] = 5
-    shorter = {key: value for key, value in first.items() if key != "evidence"}
-    for document in (first, renamed, richer, shorter, first | {"issuer": SIGNER.did}) * 3:
-        found = templates.prepare(document, verification_method=method, created=CREATED)
-        assert found == prepare(document, verification_method=method, created=CREATED)
-
-
-def test_the_memory_of_templates_is_bounded() -> None:
-    templates, method = Templates(size=4), SIGNER.verification_method
-    for amount in range(1, 30):
-        document = build_credential(make_draft(SIGNER.did, credits_earned=amount))
-        for _ in range(2):
-            templates.prepare(document, verification_method=method, created=CREATED)
-        assert len(templates) <= 4
-
-
-@pytest.mark.parametrize("cryptosuite", ["eddsa-jcs-2022", "eddsa-rdfc-2022"])
-def test_a_template_that_is_remembered_signs_with_every_cryptosuite(cryptosuite: Any) -> None:
-    templates, method = Templates(), SIGNER.verification_method
-    for _ in range(3):
-        found = templates.prepare(DOCUMENT, verification_method=method, created=CREATED, cryptosuite=cryptosuite)
-        assert found == prepare(DOCUMENT, verification_method=method, created=CREATED, cryptosuite=cryptosuite)
 
 
 @pytest.mark.parametrize("changes", [{0: "did:example:learner-1", 6: "\x1f"}, {10: "\ud800"}])

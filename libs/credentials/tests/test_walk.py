@@ -181,6 +181,14 @@ def test_the_walk_tells_credentials_in_a_presentation_apart_however_alike() -> N
     assert _agrees(_presented([]))
 
 
+def test_the_walk_knows_the_root_of_a_presentation_from_those_of_its_credentials() -> None:
+    shown = _presented(SECURED[:1]) | {"id": "urn:x:1"}
+    assert _agrees(shown)
+    with pytest.raises(HandOver):
+        walk(shown | {"holder": {"id": "urn:x:1", "name": "x"}})
+    assert _agrees(_presented([SECURED[0] | {"issuer": {"id": SECURED[0]["id"], "name": "x"}}]))
+
+
 PROOFS = st.fixed_dictionaries(
     {"type": st.just("DataIntegrityProof"), "cryptosuite": st.just("eddsa-jcs-2022")},
     optional={"@context": st.lists(st.sampled_from(CONTEXTS), max_size=2), "created": SCALARS, "id": SCALARS},

@@ -98,7 +98,7 @@ from cairn.credentials.status import (
 )
 from cairn.credentials.strict_json import parse_json
 from cairn.credentials.structure import check_unsigned
-from cairn.credentials.template import CredentialTemplate, Templates
+from cairn.credentials.template import CredentialTemplate
 from cairn.credentials.verify import Policy, verify
 
 __all__ = [
@@ -165,7 +165,6 @@ __all__ = [
     "Stack",
     "StatusEntry",
     "StatusListRefused",
-    "Templates",
     "TermsOfUse",
     "TokenRefused",
     "Trust",

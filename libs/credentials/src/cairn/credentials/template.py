@@ -11,14 +11,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from cairn.credentials.canonicalize.outline import Outline, Path, fill, plan_of
-from cairn.credentials.canonicalize.outlines import MAX_SHAPE, SHARED, paths_of, shape_of
 from cairn.credentials.canonicalize.walk import HandOver
 from cairn.credentials.errors import DocumentRefused
 from cairn.credentials.instants import parse_instant
-from cairn.credentials.proofs import Cryptosuite, PreparedProof, eddsa_rdfc_2022, prepare
+from cairn.credentials.proofs import PreparedProof, eddsa_rdfc_2022, prepare
 from cairn.credentials.shape import is_url
 from cairn.credentials.structure import ENTRIES, check_entries, check_unsigned
 
+_SHARED: Final = frozenset({"@context", "type", "issuer"})
+"""What all credentials of one template have alike."""
 _DATES: Final = (("validFrom",), ("validUntil",))
 _FREE: Final = frozenset({"id", "name", "description", "awardedDate", "credentialSubject"})
 """Members in which the structure check looks at ids and nothing else."""
@@ -34,7 +35,7 @@ class CredentialTemplate:
     def __init__(self, document: dict[str, Any], paths: Sequence[Path]) -> None:
         check_unsigned(document)
         for path in paths:
-            if path[0] in SHARED or not isinstance(_text_at(document, path), str):
+            if path[0] in _SHARED or not isinstance(_text_at(document, path), str):
                 raise ValueError(f"no text that may vary is at {path}")
         self._document = document
         self._plan = plan_of(paths)
@@ -91,48 +92,6 @@ class CredentialTemplate:
             configuration = eddsa_rdfc_2022.proof_configuration(self._document, sample.proof)
             last = self._last = (verification_method, created), sample, configuration
         return last[1], last[2]
-
-
-class Templates:
-    """Prepares proofs as `prepare` does, and remembers a template for what it meets again.
-
-    What documents must have in common is all but the texts outside of the achievement and the issuer. The memory is
-    bounded: a full one is emptied.
-    """
-
-    def __init__(self, size: int = 128) -> None:
-        self._size = size
-        self._known: dict[bytes, CredentialTemplate | None] = {}
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def prepare(
-        self,
-        document: dict[str, Any],
-        *,
-        verification_method: str,
-        created: datetime,
-        cryptosuite: Cryptosuite = "eddsa-rdfc-2022",
-    ) -> PreparedProof:
-        """Quickly with eddsa-rdfc-2022, and with others as ever. Raises as `prepare` does."""
-        if cryptosuite != eddsa_rdfc_2022.NAME:
-            return prepare(document, verification_method=verification_method, created=created, cryptosuite=cryptosuite)
-        try:
-            shape, values = shape_of(document)
-        except HandOver:
-            return prepare(document, verification_method=verification_method, created=created)
-        known = self._known.get(shape)
-        if known is None:
-            prepared = prepare(document, verification_method=verification_method, created=created)
-            if len(shape) <= MAX_SHAPE:
-                if len(self._known) >= self._size:
-                    self._known.clear()
-                # Worth its while from the second time on.
-                met = shape in self._known
-                self._known[shape] = CredentialTemplate(document, paths_of(document)) if met else None
-            return prepared
-        return known.prepare_document(document, values, verification_method=verification_method, created=created)
 
 
 def _text_at(document: Any, path: Path) -> Any:

@@ -21,21 +21,24 @@ Node: TypeAlias = str | int
 class Forest:
     """What a walk writes. A statement without its subject, such as ` <p> "o" .\n`, is called a tail."""
 
-    __slots__ = ("graphs", "links", "named", "tails")
+    __slots__ = ("doubtful", "graphs", "hung", "named", "tails")
 
     def __init__(self) -> None:
         self.named: dict[str, list[str]] = {}
         """For each IRI, what it says without mention of a blank node."""
         self.tails: list[list[str]] = []
         """The same for each blank node, by its number."""
-        self.links: list[tuple[Node, str, int]] = []
-        """Parent, ` <p> `, and the blank node under it."""
+        self.hung: list[tuple[Node | None, str]] = []
+        """And what each of them hangs from: its parent, and the parent's ` <p> `."""
         self.graphs: list[tuple[int, Forest]] = []
         """The blank node that names a graph, and what is said in it."""
+        self.doubtful: list[list[str]] = []
+        """Those of the tails in which one may stand twice."""
 
-    def blank(self, tails: list[str]) -> int:
+    def blank(self, tails: list[str], parent: Node | None, lead: str) -> int:
         self.tails.append(tails)
-        return len(self.tails) - 1
+        self.hung.append((parent, lead))
+        return len(self.hung) - 1
 
     def quads(self, graph: str = "", prefix: str = "_:b") -> list[Quad]:
         """The same statements as quads of a graph, and those of the graphs that it names.
@@ -46,72 +49,64 @@ class Forest:
         lines += [f"{prefix}{node}{tail}" for node, tails in enumerate(self.tails) for tail in tails]
         lines += [
             f"{parent if isinstance(parent, str) else f'{prefix}{parent}'}{lead}{prefix}{child} .\n"
-            for parent, lead, child in self.links
+            for child, (parent, lead) in enumerate(self.hung)
+            if parent is not None
         ]
         found = [_quad(line, graph) for line in lines]
         for name, inside in self.graphs:
             found += inside.quads(f"{prefix}{name}", f"{prefix}{name}g")
         return found
 
+    def is_too_large(self) -> bool:
+        statements = sum(map(len, self.named.values())) + sum(map(len, self.tails)) + len(self.hung)
+        return statements > MAX_QUADS or len(self.hung) > MAX_BLANK_NODES
+
     def canonical(self) -> str:
         """RDFC-1.0 (§4.4). Raises DocumentRefused beyond the bounds."""
         if self.graphs:
             return canonical_nquads(self.quads())
-        if len(self.tails) > MAX_BLANK_NODES:
-            raise DocumentRefused(f"more than {MAX_BLANK_NODES} blank nodes", code="too-complex")
-        named = {subject: _once(tails) for subject, tails in self.named.items()}
-        own = [_once(tails) for tails in self.tails]
-        if sum(map(len, named.values())) + sum(map(len, own)) + len(self.links) > MAX_QUADS:
-            raise DocumentRefused(f"more than {MAX_QUADS} statements", code="too-complex")
-        hashes = self.first_degree(own)
-        if len(set(hashes)) < len(hashes):
+        for tails in self.doubtful:
+            if len(set(tails)) < len(tails):
+                tails[:] = dict.fromkeys(tails)
+        if self.is_too_large():
+            raise DocumentRefused(
+                f"more than {MAX_QUADS} statements, or {MAX_BLANK_NODES} blank nodes", code="too-complex"
+            )
+        below: dict[Node | None, list[tuple[str, int]]] = {}
+        for child, (parent, lead) in enumerate(self.hung):
+            below.setdefault(parent, []).append((lead, child))
+        ranked: list[tuple[bytes, int]] = []
+        for node, (parent, lead) in enumerate(self.hung):
+            tails = self.tails[node]
+            if node in below:
+                tails = tails + [f"{under}_:z .\n" for under, _ in below[node]]
+            above = "" if parent is None else f"{parent if isinstance(parent, str) else '_:z'}{lead}_:a .\n"
+            ranked.append((first_degree_hash(tails, above), node))
+        ranked.sort()
+        if len(dict(ranked)) < len(ranked):
             return canonical_nquads(self.quads())
-        labels = [""] * len(hashes)
-        ranked = sorted(range(len(hashes)), key=hashes.__getitem__)
-        for node, label in zip(ranked, labels_of(len(ranked)), strict=True):
+        labels = [""] * len(ranked)
+        for (_, node), label in zip(ranked, labels_of(len(ranked)), strict=True):
             labels[node] = label
-        for parent, lead, child in self.links:
-            (named[parent] if isinstance(parent, str) else own[parent]).append(f"{lead}{labels[child]} .\n")
         parts: list[str] = []
-        for subject in sorted(named):
-            tails = named[subject]
+        subjects: list[Node] = [*sorted(self.named), *[ranked[rank][1] for rank in by_text(len(ranked))]]
+        for node in subjects:
+            label, tails = (node, self.named[node]) if isinstance(node, str) else (labels[node], self.tails[node])
+            if node in below:
+                tails = tails + [f"{lead}{labels[child]} .\n" for lead, child in below[node]]
+            tails.sort()
             if tails:
-                tails.sort()
-                parts.append(subject + subject.join(tails))
-        for rank in by_text(len(hashes)):
-            node = ranked[rank]
-            tails = own[node]
-            if tails:
-                tails.sort()
-                parts.append(labels[node] + labels[node].join(tails))
+                parts.append(label + label.join(tails))
         return "".join(parts)
 
-    def first_degree(self, own: list[list[str]]) -> list[str]:
-        """The hash of each blank node (§4.6), in which it is `_:a` and any other is `_:z`."""
-        said = own.copy()
-        for node in {parent for parent, _, _ in self.links if isinstance(parent, int)}:
-            said[node] = own[node].copy()
-        above = [""] * len(own)
-        for parent, lead, child in self.links:
-            if isinstance(parent, str):
-                above[child] = f"{parent}{lead}_:a .\n"
-            else:
-                above[child] = f"_:z{lead}_:a .\n"
-                said[parent].append(f"{lead}_:z .\n")
-        return [first_degree_hash(tails, line) for tails, line in zip(said, above, strict=True)]
 
-
-def first_degree_hash(tails: list[str], above: str) -> str:
+def first_degree_hash(tails: list[str], above: str) -> bytes:
     """Of a blank node, by its tails, which are put in order here, and the statement that it hangs from."""
     tails.sort()
     text = "_:a" + "_:a".join(tails) if tails else ""
     # In the order of code points an IRI comes before every blank node, and _:a before _:z.
     text = text + above if above[:1] == "_" else above + text
-    return sha256(text.encode()).hexdigest()
-
-
-def _once(tails: list[str]) -> list[str]:
-    return tails.copy() if len(tails) < 2 or len(set(tails)) == len(tails) else list(dict.fromkeys(tails))
+    return sha256(text.encode()).digest()
 
 
 def _quad(line: str, graph: str) -> Quad:

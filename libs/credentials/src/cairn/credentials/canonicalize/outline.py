@@ -1,46 +1,41 @@
-"""The canonical form of documents that differ in a few texts only, worked out once for all of them.
+"""The canonical form of documents that differ in some of their texts only, worked out once for all of them.
 
-Where a batch of credentials is issued, all but the learner's part is the same. An outline is made of one of them: it is
-walked with a mark in the place of each text that varies, so that every statement is known, and in which of them, and
-where, the texts will stand. Only these are written anew, and only the blank nodes that mention them hashed.
+An outline is made of one of them: it is walked with a mark in the place of each text that varies, so that every
+statement is known, and in which of them, and where, the texts will stand. Nodes that they do not touch are ready from
+then on. The others are written anew, all in one go, each statement in its place, and then cut apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache
+from hashlib import sha256
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import orjson
 
 from cairn.credentials.canonicalize import terms as rdf
 from cairn.credentials.canonicalize.compact_form import is_context_term
-from cairn.credentials.canonicalize.forest import by_text, first_degree_hash, labels_of
+from cairn.credentials.canonicalize.forest import Node, by_text, first_degree_hash, labels_of
 from cairn.credentials.canonicalize.walk import HandOver, walk
 
 Path: TypeAlias = tuple[str | int, ...]
 """The keys and positions that lead to a text."""
+_Links: TypeAlias = list[tuple[str, int]]
+"""` <p> ` and the number of the blank node under it."""
 
 _MARK: Final = "urn:cairn-mark:"
-_MAX_HELD: Final = 262_144
-"""Characters of statements that are kept ready under a number of their blank node."""
-
-
-@dataclass(slots=True)
-class _Block:
-    """What one node says."""
-
-    subject: str = ""
-    """Its IRI as N-Quads writes it; empty for a blank node, and where the IRI varies."""
-    subject_slot: int = -1
-    fixed: list[str] = field(default_factory=list[str])
-    """Tails without a text that varies, in order."""
-    slots: list[tuple[str, int, str]] = field(default_factory=list["tuple[str, int, str]"])
-    """Tails with one: what comes before it, which it is, what follows."""
-    links: list[tuple[str, int]] = field(default_factory=list["tuple[str, int]"])
-    """` <p> ` and the number of the blank node under it."""
-    may_repeat: bool = False
-    """Whether a text may make a statement that is made already: where its term says something else as well."""
+_MARKS: Final = re.compile(f"{_MARK}([0-9]+):")
+_MARKED_IRIS: Final = re.compile(f"<{_MARK}([0-9]+):>")
+_MARKED_TAIL: Final = re.compile(rf' <[^>]*> (?:<{_MARK}[0-9]+:>|"{_MARK}[0-9]+:"(?:\^\^<([^>]*)>)?) \.\n')
+"""With a text that is all of its value; and the datatype of that."""
+_IRIS: Final = re.compile(f"{rdf.IRI.pattern}(?: {rdf.IRI.pattern})*")
+_NODE: Final = "\0"
+"""Stands between nodes, and the next one between statements: nothing escaped has control characters."""
+_LINE: Final = "\1"
 
 
 class Outline:
@@ -53,107 +48,108 @@ class Outline:
         if _MARK.encode() in orjson.dumps(document):
             raise HandOver
         forest = walk(fill(document, plan_of(paths), [f"{_MARK}{slot}:" for slot in range(len(paths))]))
-        if forest.graphs:
+        if forest.graphs or forest.is_too_large():
             raise HandOver
-        self._is_iri = [False] * len(paths)
-        self._named = [self._block(tails, subject) for subject, tails in forest.named.items()]
-        self._blank = [self._block(tails) for tails in forest.tails]
-        by_subject = dict(zip(forest.named, self._named, strict=True))
-        above: dict[int, tuple[_Block, str]] = {}
-        for parent, lead, child in forest.links:
-            block = by_subject[parent] if isinstance(parent, str) else self._blank[parent]
-            block.links.append((lead, child))
-            above[child] = block, lead
-        self._above = [above.get(node) for node in range(len(self._blank))]
-        self._hashes: list[tuple[str, int]] = []
-        self._open: list[int] = []
-        for node, block in enumerate(self._blank):
-            if block.slots or (hung := self._above[node]) is None or hung[0].subject_slot >= 0:
-                self._open.append(node)
+        links: dict[Node | None, _Links] = {}
+        for child, (parent, lead) in enumerate(forest.hung):
+            links.setdefault(parent, []).append((lead, child))
+        self._links = [links.get(node, []) for node in range(len(forest.tails))]
+        self._ranked: list[tuple[bytes, int]] = []
+        """Of the blank nodes that are ready, the first-degree hashes."""
+        self._own: list[list[str]] = []
+        """And the tails, in order, without links, after an empty text. Of the others, none."""
+        self._plain: list[int] = []
+        """The other blank nodes, if they only hang from an IRI and make statements that are all of another term."""
+        self._other: list[tuple[int, str]] = []
+        """And if they do not: which they are, and from which statement of a blank node they hang, if from one."""
+        plain: list[str] = []
+        other: list[str] = []
+        for node, (said, (parent, lead)) in enumerate(zip(forest.tails, forest.hung, strict=True)):
+            head = f"{parent}{lead}_:a .\n" if isinstance(parent, str) else ""
+            foot = f"_:z{lead}_:a .\n" if isinstance(parent, int) else ""
+            tails, is_mixed = _in_order(said)
+            written = _LINE.join([head, *tails])
+            is_open = _MARK in written
+            self._own.append([] if is_open else ["", *tails])
+            if not is_open:
+                self._ranked.append((_first_degree(tails, self._links[node], head or foot), node))
+            elif is_mixed or foot or self._links[node]:
+                self._other.append((node, foot))
+                other.append(written)
             else:
-                self._hashes.append((self._hash(node, block.fixed, hung[0].subject), node))
-        self._hashes.sort()
-        self._closed = {block.subject: _text(block.subject, block.fixed) for block in self._named if _is_closed(block)}
-        self._open_named = [block for block in self._named if not _is_closed(block)]
-        self._still = [_is_closed(block) for block in self._blank]
-        self._texts: dict[tuple[int, int], str] = {}
-        self._held = 0
+                self._plain.append(node)
+                plain.append(written)
+        self._ready: dict[str, list[str]] = {}
+        """Of the IRIs that are ready, the tails, after an empty text."""
+        self._named: list[tuple[_Links, bool]] = []
+        """Of the others, of which the root is the first, the links, and whether statements are of the same term."""
+        self._has_named_root = None not in links
+        named: list[str] = []
+        for subject, said in forest.named.items():
+            tails, is_mixed = _in_order(said)
+            written = _LINE.join([subject, *tails])
+            if _MARK in written or subject in links or (self._has_named_root and not named):
+                self._named.append((links.get(subject, []), is_mixed))
+                named.append(written)
+            else:
+                self._ready[subject] = ["", *tails]
+        written = _NODE.join([*plain, *other, *named])
+        self._frame = _MARKS.split(written)
+        self._texts = picking([int(slot) for slot in self._frame[1::2]])
+        self._iris = picking(list({int(slot): 0 for slot in _MARKED_IRIS.findall(written)}))
 
     def canonical(self, values: Sequence[str]) -> str:
         """RDFC-1.0 of that document. Raises HandOver, or DocumentRefused as the walk does."""
-        written = [_iri(text) if is_iri else _quoted(text) for text, is_iri in zip(values, self._is_iri, strict=True)]
-        own = [_tails(block, written) if block.slots else block.fixed for block in self._blank]
-        hashes = self._hashes.copy()
-        for node in self._open:
-            hung = self._above[node]
-            hashes.append((self._hash(node, own[node], _subject(hung[0], written) if hung else ""), node))
-        hashes.sort()
-        labels = [""] * len(hashes)
-        last = ""
-        for (digest, node), label in zip(hashes, labels_of(len(hashes)), strict=True):
-            if digest == last:
-                raise HandOver
-            last = digest
-            labels[node] = label
-        texts = self._closed.copy()
-        for block in self._open_named:
-            subject = _subject(block, written)
-            if subject in texts:
-                raise HandOver
-            tails = _tails(block, written) if block.slots else block.fixed
-            texts[subject] = _text(subject, tails + [f"{lead}{labels[child]} .\n" for lead, child in block.links])
-        parts = [texts[subject] for subject in sorted(texts)]
-        if self._held > _MAX_HELD:
-            self._texts.clear()
-            self._held = 0
-        for rank in by_text(len(hashes)):
-            node = hashes[rank][1]
-            if not self._still[node]:
-                links = [f"{lead}{labels[child]} .\n" for lead, child in self._blank[node].links]
-                parts.append(_text(labels[node], own[node] + links))
-                continue
-            text = self._texts.get((node, rank))
-            if text is None:
-                text = self._texts[node, rank] = _text(labels[node], own[node])
-                self._held += len(text)
-            parts.append(text)
-        return "".join(parts)
+        return self.canonical_of_escaped([_escaped(text) for text in values])
 
-    def _hash(self, node: int, own: list[str], parent: str) -> str:
-        hung = self._above[node]
-        above = f"{parent or '_:z'}{hung[1]}_:a .\n" if hung else ""
-        return first_degree_hash(own + [f"{lead}_:z .\n" for lead, _ in self._blank[node].links], above)
-
-    def _block(self, tails: list[str], subject: str = "") -> _Block:
-        block = _Block()
-        if subject.startswith(f"<{_MARK}"):
-            block.subject_slot = self._slot(subject[1:-1], is_iri=True)
-        else:
-            block.subject = subject
-        for tail in dict.fromkeys(tails):
-            before, mark, rest = tail.partition(_MARK)
-            if not mark:
-                block.fixed.append(tail)
-                continue
-            number, _, after = rest.partition(":")
-            is_iri = before[-1:] == "<"
-            slot = self._slot(f"{_MARK}{number}:", is_iri=is_iri)
-            datatype = after.removeprefix('"^^<').removesuffix("> .\n")
-            if after[:1] not in ('">' if is_iri else '"') or rdf.is_native(datatype):
-                raise HandOver
-            block.slots.append((before, slot, after))
-        block.fixed.sort()
-        said = [tail.split(" ", 2)[1] for tail in (*block.fixed, *(before for before, _, _ in block.slots))]
-        block.may_repeat = len(set(said)) < len(said)
-        return block
-
-    def _slot(self, mark: str, *, is_iri: bool) -> int:
-        number = mark.removeprefix(_MARK).removesuffix(":")
-        if not number.isdecimal() or f"{_MARK}{int(number)}:" != mark or int(number) >= len(self._is_iri):
+    def canonical_of_escaped(self, values: Sequence[str]) -> str:
+        """The same of texts in which all is escaped that N-Quads escapes."""
+        _require_iris(self._iris(values))
+        frame = self._frame.copy()
+        frame[1::2] = self._texts(values)
+        written = iter("".join(frame).split(_NODE))
+        ranked, own = self._ranked.copy(), self._own.copy()
+        for node, text in zip(self._plain, written, strict=False):
+            tails = text.split(_LINE)
+            ranked.append((sha256("_:a".join(tails).encode()).digest(), node))
+            tails[0] = ""
+            own[node] = tails
+        for (node, foot), text in zip(self._other, written, strict=False):
+            head, *tails = text.split(_LINE)
+            tails = sorted(set(tails))
+            ranked.append((_first_degree(tails, self._links[node], head or foot), node))
+            own[node] = ["", *tails]
+        ranked.sort()
+        if len(dict(ranked)) < len(ranked):
             raise HandOver
-        if is_iri:
-            self._is_iri[int(number)] = True
-        return int(number)
+        names = labels_of(len(ranked))
+        labels = [""] * len(ranked)
+        for (_, node), label in zip(ranked, names, strict=True):
+            labels[node] = label
+        named = self._ready.copy()
+        root: str | None = None
+        for (links, is_mixed), text in zip(self._named, written, strict=False):
+            tails = text.split(_LINE)
+            subject, tails[0] = tails[0], ""
+            if root is None and self._has_named_root:
+                root = subject
+            tails += [f"{lead}{labels[child]} .\n" for lead, child in links]
+            if subject in named:
+                if subject == root:
+                    raise HandOver
+                tails += named[subject]
+            if is_mixed or subject in named:
+                tails = list(set(tails))
+            tails.sort()
+            named[subject] = tails
+        parts = [subject.join(tails) for subject, tails in sorted(named.items())]
+        for rank in by_text(len(ranked)):
+            node = ranked[rank][1]
+            tails, links = own[node], self._links[node]
+            if links:
+                tails = sorted(tails + [f"{lead}{labels[child]} .\n" for lead, child in links])
+            parts.append(names[rank].join(tails))
+        return "".join(parts)
 
 
 Plan: TypeAlias = dict[str | int, "int | Plan"]
@@ -182,37 +178,47 @@ def fill(node: Any, plan: Plan, values: Sequence[str]) -> Any:
     return copy
 
 
-def _is_closed(block: _Block) -> bool:
-    return not block.slots and not block.links and block.subject_slot < 0
+def picking(positions: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
+    """Picks the texts at these positions out of many."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    # Asked for one, an itemgetter would give it bare.
+    return lambda texts: [texts[position] for position in positions]
 
 
-def _subject(block: _Block, written: Sequence[str]) -> str:
-    return f"<{written[block.subject_slot]}>" if block.subject_slot >= 0 else block.subject
+def _in_order(said: list[str]) -> tuple[list[str], bool]:
+    """The tails, in order, and whether that, or their number, depends on the texts. Raises HandOver."""
+    tails = sorted(set(said))
+    leads = Counter([tail.split(" ", 2)[1] for tail in tails])
+    is_mixed = False
+    for tail in tails:
+        if _MARK in tail:
+            marked = _MARKED_TAIL.fullmatch(tail)
+            if marked is None or (marked[1] and rdf.is_native(marked[1])):
+                raise HandOver
+            is_mixed = is_mixed or leads[tail.split(" ", 2)[1]] > 1
+    return tails, is_mixed
 
 
-def _tails(block: _Block, written: Sequence[str]) -> list[str]:
-    tails = block.fixed + [f"{before}{written[slot]}{after}" for before, slot, after in block.slots]
-    if block.may_repeat and len(set(tails)) < len(tails):
+def _first_degree(tails: list[str], links: _Links, above: str) -> bytes:
+    return first_degree_hash(tails + [f"{lead}_:z .\n" for lead, _ in links], above)
+
+
+def _require_iris(texts: Sequence[str]) -> None:
+    """As `Scope.absolute`, for terms of any context: prefixes are not told apart here."""
+    if texts and not _IRIS.fullmatch(" ".join(texts)):
         raise HandOver
-    return tails
+    for text in texts:
+        if not text.startswith(_plain_schemes()) and is_context_term(text.partition(":")[0]):
+            raise HandOver
 
 
-def _text(subject: str, tails: Sequence[str]) -> str:
-    return subject + subject.join(sorted(tails)) if tails else ""
+@cache
+def _plain_schemes() -> tuple[str, ...]:
+    return tuple([f"{name}:" for name in ("https", "http", "urn", "did") if not is_context_term(name)])
 
 
-def _iri(text: Any) -> str:
-    """As `Scope.absolute`, for a term of any context: prefixes are not told apart here."""
-    if type(text) is not str or not rdf.IRI.fullmatch(text):
-        raise HandOver
-    if text[:8] != "https://" and is_context_term(text.partition(":")[0]):
-        raise HandOver
-    return text
-
-
-def _quoted(text: Any) -> str:
+def _escaped(text: Any) -> str:
     if type(text) is not str:
         raise HandOver
-    if text.isprintable() and '"' not in text and "\\" not in text:
-        return text
-    return rdf.quoted(text)[1:-1]
+    return rdf.escaped(text)

@@ -1,29 +1,35 @@
-"""A memory of outlines, for whoever meets the credentials of one achievement again and again.
+"""A memory of outlines, for whoever meets credentials of one make, or of one achievement, again and again.
 
-Credentials of one achievement share it, word for word, and it is most of what they say. Documents are remembered by
-their shape: all that they have in common with others, in full, and in place of each other text nothing. So none can be
-taken for another, and what a hostile document leaves behind serves only documents of its own shape.
+What one system issues has the same members in the same order, and differs in its texts; and the credentials of one
+achievement share that, word for word, which is most of what they say. Documents are remembered by all that they have in
+common with others, in full, and in place of each other text nothing. So none can be taken for another, and what a
+hostile document leaves behind serves only documents of its own shape.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 import orjson
 
-from cairn.credentials.canonicalize.outline import Outline, Path
+from cairn.credentials.canonicalize.outline import Outline, Path, picking
 from cairn.credentials.canonicalize.walk import HandOver
 from cairn.credentials.shape import id_of, is_object
 
-SHARED: Final = frozenset({"@context", "type", "issuer"})
-"""What all credentials of one shape must have alike."""
-_KEPT: Final = SHARED | {"achievement", "credentialSchema", "identityType", "statusPurpose", "statusListCredential"}
-"""What they have alike, wherever it stands."""
-MAX_SHAPE: Final = 65_536
+_FIXED: Final = frozenset({"@context", "type", "identityType", "statusPurpose"})
+"""Members whose texts are terms, and so of the shape."""
+_MAX_BYTES: Final = 65_536
+_MAX_PIECES: Final = 4_096
 _MAX_MET: Final = 256
-_ONLY_JSON: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
-"""An instant is no text here, although orjson would write one."""
+_OFTEN: Final = 4
+_ODD: Final = re.compile(r'\\[^nrt"]')
+# JSON has neither character.
+_QUOTE: Final = "\2"
+_ACHIEVEMENT: Final = "\3"
+_BEFORE: Final = '"achievement":'
+_ACHIEVEMENT_PATH: Final = ("credentialSubject", "achievement")
 
 
 class Outlines:
@@ -31,98 +37,112 @@ class Outlines:
 
     def __init__(self, size: int = 64) -> None:
         self._size = size
-        self._known: dict[bytes, Outline | Literal[False] | None] = {}
-        self._met: set[int] = set()
+        self._met: dict[int, int] = {}
+        self._places: dict[str, _Places | None] = {}
+        self._known: dict[tuple[str, str], Outline | Literal[False] | None] = {}
 
     def __len__(self) -> int:
-        return len(self._known)
+        return max(len(self._places), len(self._known))
 
     def canonical(self, document: dict[str, Any]) -> str:
         """RDFC-1.0 of the document. Raises HandOver where none of its shape was met before, or as its outline does."""
-        self._meet(document)
-        shape, values = shape_of(document)
-        known = self._known.get(shape)
-        if known:
-            return known.canonical(values)
-        if known is None and len(shape) <= MAX_SHAPE:
-            if len(self._known) >= self._size:
-                self._known.clear()
-            # Worth its while from the second time on.
-            self._known[shape] = _outline_of(document) if shape in self._known else None
+        written, achievement = _written(document), self._achievement(document)
+        # With another of that name it would not be certain which of them was cut out.
+        if achievement and written.count(_BEFORE) == 1:
+            before, _, after = written.partition(_BEFORE)
+            written = f"{before}{_BEFORE}{_ACHIEVEMENT}{after[len(achievement) :]}"
+        else:
+            achievement = ""
+        is_quoting = '\\"' in written
+        pieces = (written.replace('\\"', _QUOTE) if is_quoting else written).split('"')
+        # No two have the same: between quotation marks stands what is no text, and an achievement ends where it ends.
+        layout = '"'.join([achievement, *pieces[::2]])
+        places = self._places.get(layout)
+        known = self._known.get((layout, places.shape(pieces))) if places else None
+        if known and places:
+            values = places.others(pieces)
+            return known.canonical_of_escaped(
+                [text.replace(_QUOTE, '\\"') for text in values] if is_quoting else values
+            )
+        if known is None and len(pieces) <= _MAX_PIECES:
+            self._meet(layout, document, pieces, is_cut=bool(achievement))
         raise HandOver
 
-    def _meet(self, document: dict[str, Any]) -> None:
-        """Raises HandOver for an achievement that was not met before, whose shape need not even be looked at."""
+    def _achievement(self, document: dict[str, Any]) -> str:
+        """The achievement as it is written, if it was met so often that it is worth remembering by itself."""
         subject = document.get("credentialSubject")
-        achievement = id_of(subject.get("achievement")) if is_object(subject) else None
-        if achievement is None:
-            raise HandOver
-        met = hash(achievement)
-        if met not in self._met:
-            if len(self._met) >= _MAX_MET:
-                self._met.clear()
-            self._met.add(met)
-            raise HandOver
+        achievement = subject.get("achievement") if is_object(subject) else None
+        name = id_of(achievement)
+        if name is None:
+            return ""
+        if len(self._met) >= _MAX_MET:
+            self._met.clear()
+        key = hash(name)
+        met = self._met[key] = self._met.get(key, 0) + 1
+        return _written(achievement) if met > _OFTEN else ""
+
+    def _meet(self, layout: str, document: dict[str, Any], pieces: list[str], *, is_cut: bool) -> None:
+        """Remembers it, a little more each time, so that what is met once costs next to nothing."""
+        if len(self) >= self._size:
+            self._places.clear()
+            self._known.clear()
+        if layout not in self._places:
+            self._places[layout] = None
+            return
+        found = _Places(document, pieces, is_cut=is_cut)
+        places = self._places[layout] = self._places[layout] or found
+        if found.positions == places.positions:
+            shape = layout, places.shape(pieces)
+            self._known[shape] = found.outline(document) if shape in self._known else None
 
 
-def shape_of(document: dict[str, Any]) -> tuple[bytes, list[str]]:
-    """What the document has in common with others, and its other texts, in order. Raises HandOver."""
-    values: list[str] = []
+class _Places:
+    """Where in the pieces of a layout its texts are."""
+
+    def __init__(self, document: dict[str, Any], pieces: list[str], *, is_cut: bool) -> None:
+        texts = [position for position in range(1, len(pieces), 2) if pieces[position + 1][:1] != ":"]
+        paths = [path for path in _paths(document, ()) if not (is_cut and path[:2] == _ACHIEVEMENT_PATH)]
+        varying = [pair for pair in zip(texts, paths, strict=True) if _FIXED.isdisjoint(pair[1])]
+        self.positions = [position for position, _ in varying]
+        self.others = picking(self.positions)
+        self._paths = [path for _, path in varying]
+        self._fixed = picking(sorted({*range(1, len(pieces), 2)}.difference(self.positions)))
+
+    def shape(self, pieces: list[str]) -> str:
+        """What is fixed in them, and so is part of the shape."""
+        return '"'.join(self._fixed(pieces))
+
+    def outline(self, document: dict[str, Any]) -> Outline | Literal[False]:
+        try:
+            return Outline(document, self._paths)
+        except HandOver:
+            return False
+
+
+def _written(value: Any) -> str:
+    """Its JSON. Raises HandOver.
+
+    JSON escapes in a text what N-Quads escapes, and writes it alike, but for what is handed over here.
+    """
     try:
-        return orjson.dumps(_emptied(document, values), option=_ONLY_JSON), values
+        written = orjson.dumps(value).decode()
     except TypeError:
         # Such as half a surrogate pair, or too many levels: the long way says what is wrong.
         raise HandOver from None
-
-
-def paths_of(document: dict[str, Any]) -> list[Path]:
-    """Where the other texts stand, in the same order."""
-    return list(_paths(document, ()))
-
-
-def _outline_of(document: dict[str, Any]) -> Outline | Literal[False]:
-    try:
-        return Outline(document, paths_of(document))
-    except HandOver:
-        return False
-
-
-def _emptied(node: dict[str, Any], values: list[str]) -> dict[str, Any]:
-    copy = node.copy()
-    for key, member in node.items():
-        kind: object = member.__class__
-        if kind is str:
-            if key not in _KEPT:
-                values.append(member)
-                copy[key] = ""
-        elif (kind is dict or kind is list) and key not in _KEPT:
-            copy[key] = _emptied(member, values) if kind is dict else _emptied_list(member, values)
-    return copy
-
-
-def _emptied_list(items: list[Any], values: list[str]) -> list[Any]:
-    copy: list[Any] = []
-    for member in items:
-        kind: object = member.__class__
-        if kind is str:
-            values.append(member)
-            copy.append("")
-        elif kind is dict:
-            copy.append(_emptied(member, values))
-        else:
-            copy.append(_emptied_list(member, values) if kind is list else member)
-    return copy
+    is_odd = "\x7f" in written or (not written.isascii() and ("\ufffe" in written or "\uffff" in written))
+    if is_odd or len(written) > _MAX_BYTES or ("\\" in written and _ODD.search(written)):
+        raise HandOver
+    return written
 
 
 def _paths(value: Any, path: Path) -> Iterator[Path]:
-    """The same walk, for the places. Of equal shapes they are equal."""
+    """The places of all texts, in the order in which they are written."""
     kind: object = value.__class__
     if kind is str:
         yield path
     elif kind is dict:
         for key, member in value.items():
-            if key not in _KEPT:
-                yield from _paths(member, (*path, key))
+            yield from _paths(member, (*path, key))
     elif kind is list:
         for position, member in enumerate(value):
             yield from _paths(member, (*path, position))

@@ -6,7 +6,7 @@ The memo tables hold only what the contexts define, and are bounded.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pyld import jsonld
 
@@ -18,8 +18,9 @@ from cairn.credentials.errors import DocumentRefused
 from cairn.credentials.shape import is_list, listed
 
 _MAX_CONTEXTS: Final = 8
-_MAX_TYPES: Final = 8
-_MAX_MEMO: Final = 256
+_MAX_SCOPES: Final = 256
+_MAX_ENTRANCES: Final = 2_048
+_MAX_SHAPE: Final = 64
 
 
 class HandOver(Exception):
@@ -36,8 +37,10 @@ class Term:
     """The coercion: None, `@id`, `@vocab`, `@json`, or a datatype's IRI."""
     suffix: str
     """What follows a text of that datatype."""
-    end: str
-    """And the end of the line after it."""
+    opening: str
+    """What comes before the characters of a text of that datatype, from the predicate to the quotation mark."""
+    closing: str
+    """And what comes after them, to the end of the line."""
     is_text: bool
     """Whether a text under it is written as it stands, before the suffix."""
     is_plain: bool
@@ -59,7 +62,6 @@ class Scope:
 
     __slots__ = (
         "context",
-        "entrances",
         "id_keys",
         "mappings",
         "prefixes",
@@ -68,7 +70,6 @@ class Scope:
         "terms",
         "type_key",
         "type_keys",
-        "typed_scopes",
     )
 
     def __init__(self, context: Any, previous: Scope | None = None) -> None:
@@ -78,8 +79,6 @@ class Scope:
         if any(key in context for key in ("@base", "@vocab", "@language", "@direction")):
             raise HandOver
         self.terms: dict[str, Term] = {}
-        self.entrances: dict[str | tuple[str, ...] | None, _Entrance] = {}
-        self.typed_scopes: dict[tuple[str, ...], Scope] = {}
         self.scoped_types = frozenset(
             key for key, mapping in self.mappings.items() if mapping and mapping.get("@context") is not None
         )
@@ -123,11 +122,13 @@ class Scope:
         suffix = "" if datatype in (None, rdf.XSD + "string") else f"^^{rdf.iri(datatype)}"
         is_text = kind is None or (datatype is not None and not rdf.is_native(datatype))
         is_whole = kind == "@json" or bool(containers)
+        lead = f" {rdf.iri(target)} "
         return Term(
-            lead=f" {rdf.iri(target)} ",
+            lead=lead,
             kind=kind,
             suffix=suffix,
-            end=f"{suffix} .\n",
+            opening=f'{lead}"',
+            closing=f'"{suffix} .\n',
             is_text=is_text,
             is_plain=is_text and not is_whole,
             is_whole=is_whole,
@@ -137,22 +138,24 @@ class Scope:
             is_cleared=is_cleared,
         )
 
-    def entrance(self, element: dict[str, Any]) -> _Entrance:
-        """Into a node of these types (JSON-LD 1.1 API §5.1.2 step 11)."""
-        type_key = self.type_key
-        if type_key is None and self.type_keys:
-            raise HandOver
-        kinds: Any = None
-        if type_key is not None and type_key in element:
-            kinds = element[type_key]
-            if kinds.__class__ is not str:
-                kinds = _texts(kinds)
-        known = self.entrances.get(kinds)
+    def entrance(self, element: dict[str, Any]) -> Entrance:
+        """Into a node of these types and members (JSON-LD 1.1 API §5.1.2 step 11)."""
+        kinds: Any = element.get(self.type_key or "")
+        if kinds.__class__ is list:
+            kinds = tuple(kinds)
+        shape = (self, kinds, *element, *map(type, element.values()))
+        try:
+            known = _entrances.get(shape)
+        except TypeError:
+            # A type that is no text, nor anything else that could be looked up.
+            raise HandOver from None
         if known is None:
-            known = _Entrance(self, type_key, kinds)
-            names = (kinds,) if isinstance(kinds, str) else kinds or ()
-            if len(names) <= _MAX_TYPES and all(name in self.mappings for name in names):
-                _bounded(self.entrances)[kinds] = known
+            known = Entrance(self, element)
+            is_small = len(shape) + len(known.names) <= _MAX_SHAPE
+            if is_small and all(name in self.mappings for name in known.names):
+                if len(_entrances) >= _MAX_ENTRANCES:
+                    _entrances.clear()
+                _entrances[shape] = known
         return known
 
     def type_iri(self, name: str) -> str:
@@ -180,81 +183,88 @@ class Scope:
         return rdf.iri(mapping["@id"])
 
     def typed(self, names: tuple[str, ...]) -> Scope:
-        scoped = tuple(name for name in names if name in self.scoped_types)
-        if not scoped:
-            return self
-        known = self.typed_scopes.get(scoped)
-        if known is None:
-            context = self.context
-            for name in scoped:
-                context = _process(context, self.mappings[name]["@context"])
-            known = _bounded(self.typed_scopes)[scoped] = Scope(context, previous=self)
-        return known
+        scoped = tuple([name for name in names if name in self.scoped_types])
+        return _scope(self, scoped, [self.mappings[name]["@context"] for name in scoped], self) if scoped else self
 
     def under(self, contexts: Any) -> Scope:
         """The scope of a node under it that names contexts itself: what types had changed ends with their node."""
         if contexts is None:
             return self
-        base = self.previous or self
-        names = ("\0@context", *_bundled(contexts))
-        known = base.typed_scopes.get(names)
-        if known is None:
-            known = _bounded(base.typed_scopes)[names] = Scope(_process(base.context, list(names[1:])))
-        return known
+        names = _bundled(contexts)
+        return _scope(self.previous or self, ("\0@context", *names), [list(names)])
 
     def scoped_to(self, key: str, term: Term) -> Scope:
         """The scope of a term with a context of its own, for the plain values under it."""
-        names = ("\0", key)
-        known = self.typed_scopes.get(names)
-        if known is None:
-            known = _bounded(self.typed_scopes)[names] = Scope(_process(self.context, term.scoped), previous=self)
-        return known
+        return _scope(self, ("\0", key), [term.scoped], self)
 
 
-class _Entrance:
-    """What the types of a node decide: the scope inside, which members are its keywords, and what the types say."""
+class Entrance:
+    """What the types of a node, and which members it has, decide."""
 
-    __slots__ = ("id_key", "scope", "type_key", "types")
+    __slots__ = ("id_key", "is_moved", "may_repeat", "names", "others", "scope", "texts", "types")
 
-    def __init__(self, outer: Scope, type_key: str | None, kinds: str | tuple[str, ...] | None) -> None:
-        names = (kinds,) if isinstance(kinds, str) else tuple(sorted(kinds or ()))
-        self.scope = outer.typed(names)
-        self.type_key = type_key
-        self.types = [f" <{rdf.RDF}type> {outer.type_iri(name)} .\n" for name in names]
-        id_keys = self.scope.id_keys
-        self.id_key = next(iter(id_keys)) if len(id_keys) == 1 else None
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    if not is_list(values) or not values:
-        raise HandOver
-    for value in values:
-        if value.__class__ is not str:
+    def __init__(self, outer: Scope, element: dict[str, Any]) -> None:
+        type_key = outer.type_key
+        if type_key is None and outer.type_keys:
             raise HandOver
+        self.names = _texts(element[type_key]) if type_key in element else ()
+        self.scope = scope = outer.typed(tuple(sorted(self.names)))
+        if len(scope.id_keys) > 1:
+            raise HandOver
+        self.id_key = next((key for key in scope.id_keys if key in element), None)
+        """Where its id stands, if it has one."""
+        self.types = [f" <{rdf.RDF}type> {outer.type_iri(name)} .\n" for name in dict.fromkeys(self.names)]
+        """What its types say."""
+        self.texts: list[tuple[str, str, str]] = []
+        """Its members that are texts, written as they stand: what comes before each, which it is, and what follows."""
+        self.others: list[tuple[str, Term, bool]] = []
+        """Its other members, and whether each is plainly a node."""
+        leads = [f" <{rdf.RDF}type> "] if self.types else []
+        self.is_moved = False
+        for key, value in element.items():
+            if key in (self.id_key, type_key):
+                continue
+            term = scope.term(key)
+            leads.append(term.lead)
+            self.is_moved = self.is_moved or term.is_moved
+            kind: object = value.__class__
+            if kind is str and term.is_plain:
+                self.texts.append((term.opening, key, term.closing))
+            else:
+                self.others.append((key, term, kind is dict and term.scoped is None and not term.is_whole))
+        self.texts.sort()
+        self.may_repeat = len(set(leads)) < len(leads)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    values = [value] if value.__class__ is str else value
+    if not is_list(values) or not values or any(one.__class__ is not str for one in values):
+        raise HandOver
     return tuple(values)
 
 
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-
-
-def _bounded(memo: dict[_K, _V]) -> dict[_K, _V]:
-    """Hostile documents can combine types at will, so a memo that is full is emptied rather than left to grow."""
-    if len(memo) >= _MAX_MEMO:
-        memo.clear()
-    return memo
-
-
-_roots: dict[tuple[str, ...], Scope] = {}
+# Hostile documents can combine contexts, types and members at will, so a memo that is full is emptied.
+_scopes: dict[tuple[Scope | None, tuple[str, ...]], Scope] = {}
+_entrances: dict[tuple[Any, ...], Entrance] = {}
 
 
 def root_scope(contexts: Any) -> Scope:
     """The scope of a list of bundled contexts, worked out once."""
     names = _bundled(contexts)
-    known = _roots.get(names)
+    return _scope(None, names, [list(names)])
+
+
+def _scope(outer: Scope | None, names: tuple[str, ...], contexts: list[Any], previous: Scope | None = None) -> Scope:
+    """The scope that the contexts, which are known by those names, make of the outer one."""
+    known = _scopes.get((outer, names))
     if known is None:
-        context = _process({"processingMode": "json-ld-1.1", "mappings": {}}, list(names))
-        known = _bounded(_roots)[names] = Scope(context)
+        context: Any = {"processingMode": "json-ld-1.1", "mappings": {}} if outer is None else outer.context
+        for local in contexts:
+            context = _process(context, local)
+        if len(_scopes) >= _MAX_SCOPES:
+            _scopes.clear()
+            _entrances.clear()
+        known = _scopes[outer, names] = Scope(context, previous)
     return known
 
 

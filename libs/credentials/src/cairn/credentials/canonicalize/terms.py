@@ -80,16 +80,18 @@ def number(value: int | float, kind: str | None) -> str:
     """JSON-LD 1.1 API §8.2.2 steps 10 and 11, refusing the numbers that implementations write differently."""
     if not math.isfinite(value):
         raise DocumentRefused(f"{value} is no number of JSON", code="number-not-finite")
+    shown = repr(value)
     whole = isinstance(value, int) or value.is_integer()
-    if abs(value) > _MAX_SAFE_INTEGER and whole:
+    if whole and abs(value) > _MAX_SAFE_INTEGER:
         raise DocumentRefused(f"{value} is beyond the integers that every reader holds exactly", code="number-disputed")
-    if isinstance(value, float) and repr(value) == "-0.0":
+    if shown == "-0.0":
         raise DocumentRefused("-0.0 and 0 are signed alike", code="number-disputed")
     if whole and kind != XSD + "double":
         return f'"{int(value)}"^^{iri(kind or XSD + "integer")}'
     mantissa, _, exponent = f"{value:.15E}".partition("E")
-    text = f"{mantissa.rstrip('0')}{'0' if mantissa.rstrip('0').endswith('.') else ''}E{int(exponent)}"
-    if float(text) != value or (not whole and "." not in repr(value)):
+    mantissa = mantissa.rstrip("0")
+    text = f"{mantissa}{'0' if mantissa[-1] == '.' else ''}E{int(exponent)}"
+    if float(text) != value or (not whole and "." not in shown):
         raise DocumentRefused(f"{value!r} is written differently by different implementations", code="number-disputed")
     return f'"{text}"^^{iri(kind or XSD + "double")}'
 
@@ -100,11 +102,16 @@ def is_native(kind: str) -> bool:
 
 
 def quoted(text: str) -> str:
-    """A text between quotes, escaped as canonical N-Quads asks. Raises DocumentRefused."""
+    """A text between quotes, as canonical N-Quads asks. Raises DocumentRefused."""
+    return f'"{escaped(text)}"'
+
+
+def escaped(text: str) -> str:
+    """Its characters, without the quotes."""
     if not _REMARKABLE.search(text):
-        return f'"{text}"'
+        return text
     if _DISPUTED.search(text):
         raise DocumentRefused(
             "a control character, or half a character, is written differently by implementations", code="text-disputed"
         )
-    return '"' + _ESCAPED.sub(lambda match: _ESCAPES[match[0]], text) + '"'
+    return _ESCAPED.sub(lambda match: _ESCAPES[match[0]], text)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+import orjson
+
 from cairn.credentials.canonicalize import terms as rdf
 from cairn.credentials.canonicalize.forest import Forest, Node
 from cairn.credentials.canonicalize.jcs import jcs
@@ -22,7 +24,7 @@ __all__ = ["HandOver", "walk"]
 
 def walk(document: dict[str, Any]) -> Forest:
     """The statements of the document. Raises HandOver, or DocumentRefused where the full processor would as well."""
-    writer = _Writer()
+    writer = _Writer(is_plain=_is_plain(document))
     scope = root_scope(document.get("@context"))
     body = document.copy()
     del body["@context"]
@@ -33,46 +35,70 @@ def walk(document: dict[str, Any]) -> Forest:
     return writer.forest
 
 
+def _is_plain(document: dict[str, Any]) -> bool:
+    """Whether `terms.quoted` would change, or refuse, none of its texts: JSON escapes nearly the same characters."""
+    try:
+        written = orjson.dumps(document)
+    except TypeError:
+        return False
+    return b"\\" not in written and b"\x7f" not in written and (written.isascii() or b"\xef\xbf" not in written)
+
+
 class _Writer:
     """Writes statements as it walks. Blank nodes are numbered as they are met."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_plain: bool) -> None:
         self.forest = Forest()
         self.root_id: str | None = None
+        self.is_plain = is_plain
 
-    def node(self, element: dict[str, Any], outer: Scope, *, is_root: bool = False) -> Node:
-        """Writes a node and everything under it."""
+    def node(
+        self,
+        element: dict[str, Any],
+        outer: Scope,
+        parent: Node | None = None,
+        lead: str = "",
+        *,
+        is_root: bool = False,
+    ) -> str | None:
+        """Writes a node and everything under it. Gives its IRI; one that has none is hung from its parent."""
         entrance = (outer.previous or outer).entrance(element)
-        scope, id_key = entrance.scope, entrance.id_key
-        keywords = (id_key, entrance.type_key)
-        tails = entrance.types.copy()
-        if id_key is None and scope.id_keys:
+        scope, forest = entrance.scope, self.forest
+        if self.is_plain:
+            tails = entrance.types + [f"{opening}{element[key]}{closing}" for opening, key, closing in entrance.texts]
+        else:
+            tails = entrance.types + [
+                f"{opening}{rdf.escaped(element[key])}{closing}" for opening, key, closing in entrance.texts
+            ]
+        if is_root and entrance.is_moved:
             raise HandOver
-        if id_key in element:
-            node: Node = self.subject(element[id_key], scope, element, is_root=is_root)
-            said = self.forest.named.setdefault(node, tails)
+        subject: str | None = None
+        if entrance.id_key is None:
+            node: Node = forest.blank(tails, parent, lead)
+        else:
+            node = subject = self.subject(element[entrance.id_key], scope, element, is_root=is_root)
+            said = forest.named.setdefault(node, tails)
             if said is not tails:
                 said += tails
                 tails = said
-        else:
-            node = self.forest.blank(tails)
-        known = scope.terms
-        for key, value in element.items():
-            if key in keywords:
-                continue
-            term = known.get(key) or scope.term(key)
-            if is_root and term.is_moved:
-                raise HandOver
-            kind: object = value.__class__
-            if kind is str and term.is_plain and value.isprintable() and '"' not in value and "\\" not in value:
-                tails.append(f'{term.lead}"{value}"{term.end}')
+                forest.doubtful.append(said)
+        if entrance.may_repeat:
+            forest.doubtful.append(tails)
+        for key, term, is_node in entrance.others:
+            value = element[key]
+            if is_node:
+                child = self.node(value, scope, node, term.lead)
+                if child:
+                    tails.append(f"{term.lead}{child} .\n")
             elif term.is_whole:
                 self.whole(node, tails, term, value, key, scope)
-            elif kind is dict and term.scoped is None:
-                self.hang(node, tails, term.lead, self.node(value, scope))
+            elif value.__class__ is list:
+                self.values(node, tails, term.lead, value, key, term, scope)
+                if len(value) > 1:
+                    forest.doubtful.append(tails)
             else:
-                self.values(node, tails, term.lead, value if kind is list else (value,), key, term, scope)
-        return node
+                self.values(node, tails, term.lead, (value,), key, term, scope)
+        return subject
 
     def values(
         self, node: Node, tails: list[str], lead: str, values: Iterable[Any], key: str, term: Term, scope: Scope
@@ -85,18 +111,14 @@ class _Writer:
             elif kind is dict:
                 if term.scoped is not None:
                     raise HandOver
-                self.hang(node, tails, lead, self.node(value, scope))
+                child = self.node(value, scope, node, lead)
+                if child:
+                    tails.append(f"{lead}{child} .\n")
             elif not isinstance(value, int | float) or term.kind in ("@id", "@vocab"):
                 raise HandOver
             else:
                 typed = {"@value": value} if term.kind is None else {"@value": value, "@type": term.kind}
                 tails.append(f"{lead}{rdf.literal(typed)} .\n")
-
-    def hang(self, node: Node, tails: list[str], lead: str, child: Node) -> None:
-        if isinstance(child, int):
-            self.forest.links.append((node, lead, child))
-        else:
-            tails.append(f"{lead}{child} .\n")
 
     def subject(self, text: Any, scope: Scope, element: dict[str, Any], *, is_root: bool) -> str:
         if type(text) is not str:
@@ -112,7 +134,7 @@ class _Writer:
         if term.kind == "@id":
             return scope.absolute(text)
         if term.is_text:
-            return rdf.quoted(text) + term.suffix
+            return f'"{text if self.is_plain else rdf.escaped(text)}"{term.suffix}'
         if term.kind == "@vocab":
             return (scope.scoped_to(key, term) if term.scoped is not None else scope).vocabulary(text)
         return rdf.literal({"@value": text, "@type": term.kind})
@@ -131,8 +153,7 @@ class _Writer:
         lead = term.lead
         for item in value:
             inside: list[str] = []
-            cell = self.forest.blank(inside)
-            self.forest.links.append((node, lead, cell))
+            cell = self.forest.blank(inside, node, lead)
             self.values(cell, inside, _FIRST, (item,), key, term, scope)
             node, tails, lead = cell, inside, _REST
         tails.append(f"{lead}<{rdf.RDF}nil> .\n")
@@ -147,8 +168,7 @@ class _Writer:
             raise HandOver
         inside = root_scope(contexts) if term.is_cleared else scope.under(contexts)
         outer = self.forest
-        name = outer.blank([])
-        outer.links.append((node, term.lead, name))
+        name = outer.blank([], node, term.lead)
         self.forest = Forest()
         outer.graphs.append((name, self.forest))
         self.node(body, inside)

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from prometheus_client import Counter
 
 from cairn.common.auth import Principal
-from cairn.common.db import PLATFORM, Transaction
+from cairn.common.db import PLATFORM
 from cairn.common.events import Event
 from cairn.common.events.models import CredentialVerified
 from cairn.common.problem import DomainError
@@ -77,12 +77,9 @@ async def verify_credential(deps: Deps, principal: Principal, presented: Present
     The credential itself is not kept anywhere. Never raises for what is in it.
     """
     now = deps.now()
-    found = await verify(presented, _outside(deps), asked.policy(now))
-    # Nothing is fetched while a transaction is open: a slow issuer holds no connection of ours.
-    async with deps.database.transaction(principal.tenant) as tx:
-        found = await _with_what_was_heard(tx, found)
-        verified = Verified(found, Record(uuid4(), findings_of(presented, found), now))
-        await _keep(tx, principal, [verified.record], said=[verified.record])
+    found = await _with_what_was_heard(deps, await verify(presented, _outside(deps), asked.policy(now)))
+    verified = Verified(found, Record(uuid4(), findings_of(presented, found), now))
+    await _keep(deps, principal, [verified.record], said=[verified.record])
     return verified
 
 
@@ -92,16 +89,15 @@ async def verify_shown(
     """Verify a presentation now, and each credential in it as `verify_credential` does: one record each."""
     now = deps.now()
     found = await verify_presentation(presented, _outside(deps), asked.policy(now))
-    async with deps.database.transaction(principal.tenant) as tx:
-        credentials = [await _with_what_was_heard(tx, one) for one in found.credentials]
-        found = replace(found, credentials=tuple(credentials))
-        record = Record(uuid4(), presentation_findings(presented, found), now)
-        each = tuple(
-            Verified(one, Record(uuid4(), findings_of(shown, one), now))
-            for one, shown in zip(credentials, found.given, strict=True)
-        )
-        said = [one.record for one in each]
-        await _keep(tx, principal, [record, *said], said=said)
+    credentials = [await _with_what_was_heard(deps, one) for one in found.credentials]
+    found = replace(found, credentials=tuple(credentials))
+    record = Record(uuid4(), presentation_findings(presented, found), now)
+    each = tuple(
+        Verified(one, Record(uuid4(), findings_of(shown, one), now))
+        for one, shown in zip(credentials, found.given, strict=True)
+    )
+    said = [one.record for one in each]
+    await _keep(deps, principal, [record, *said], said=said)
     return VerifiedPresentation(found, record, each)
 
 
@@ -114,11 +110,14 @@ async def show_verification(deps: Deps, principal: Principal, id_: UUID) -> Reco
     return record
 
 
-async def _keep(tx: Transaction, principal: Principal, records: Sequence[Record], *, said: Sequence[Record]) -> None:
-    for record in records:
-        await store.add_verification(tx, principal.tenant, record)
-    await tx.publish(*(_event(principal.tenant, record) for record in said))
-    await tx.commit()
+async def _keep(deps: Deps, principal: Principal, records: Sequence[Record], *, said: Sequence[Record]) -> None:
+    """Nothing is fetched while the transaction is open: a slow issuer holds no connection of ours."""
+    async with deps.database.transaction(principal.tenant) as tx:
+        for record in records:
+            await store.add_verification(tx, principal.tenant, record)
+        for record in said:
+            await tx.publish(_event(principal.tenant, record))
+        await tx.commit()
     for record in said:
         VERIFICATIONS.labels(record.findings.verdict).inc()
 
@@ -144,12 +143,13 @@ def _event(tenant: str, record: Record) -> Event:
     )
 
 
-async def _with_what_was_heard(tx: Transaction, verification: Verification) -> Verification:
+async def _with_what_was_heard(deps: Deps, verification: Verification) -> Verification:
     """Only of what the issuer has really signed: until then, the id is anybody's."""
     named = credential_id(verification)
     if not signed(verification) or verification.issuer is None or named is None:
         return verification
-    return worsened(verification, await store.status_changes(tx, verification.issuer, named))
+    async with deps.database.transaction(PLATFORM) as tx:
+        return worsened(verification, await store.status_changes(tx, verification.issuer, named))
 
 
 def _outside(deps: Deps) -> Outside:
