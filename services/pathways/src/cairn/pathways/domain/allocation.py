@@ -8,17 +8,20 @@ much is to be matched by trying out (`selection`), elsewhere as part of the dyna
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import combinations
+from operator import attrgetter
 from typing import Final
 
-from cairn.pathways.domain.demands import Demands, aims_of, demands_of
+from cairn.pathways.domain.demands import Aims, Demands, aims_of, demands_of
 from cairn.pathways.domain.gauges import Rule, lay_rules
 from cairn.pathways.domain.limits import Counted, Judgement, Limit
 from cairn.pathways.domain.matching import SMALL, Board, fill, matchable, parts
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
+from cairn.pathways.domain.outline import Choice
 from cairn.pathways.domain.plan import Part, Plan, Problem
 from cairn.pathways.domain.selection import Exhausted, Selection, placed
 from cairn.pathways.domain.walk import Walk
@@ -86,7 +89,10 @@ def _crowd(plan: Plan, effort: Effort) -> _Crowd | None:
     some = [] if plan.shared else [part for part in parts(plan) if matchable(part, plan)]
     if not some:
         return None
-    crowd = _Crowd(plan, some)
+    crowd = _Crowd(plan, [part for part in some if not part.alone])
+    for part in some:
+        if part.alone:
+            crowd.take(part)
     crowd.fill(effort)
     plan.leave_out(some)
     return crowd
@@ -108,27 +114,48 @@ class _Crowd:
 
     def __init__(self, plan: Plan, some: Sequence[Part]) -> None:
         self.board = Board(some, complete=plan.complete)
-        self._complete = plan.complete
-        self._guards = dict(plan.guards)
-        self._aims = aims_of(self.board.candidates, plan.ranks)
+        self._outline = plan.outline
+        self._ranks = plan.ranks
         self._generous = plan.generous
-        self._given: dict[str, str] = {}
-        self.full = False
+        self._given: dict[str, list[str]] = {}
+        self._progress = 0
+        self.full = True
         self.competing = sum(len(fits) > 1 for fits in self.board.fits)
         """How many fit several leaves."""
 
+    @cached_property
+    def _aims(self) -> Aims:
+        return aims_of(self.board.candidates, self._ranks)
+
+    def take(self, part: Part) -> None:
+        """A leaf that shares nothing with another gets the best of what fits it."""
+        ((slot, asks),) = part.asks.items()
+        cost = attrgetter("cost")
+        within = ([o for o in item.options if slot.most is None or o.inc <= slot.most] for item in part.items)
+        best = sorted((min(options, key=cost) for options in within if options), key=cost)[:asks]
+        self._given[slot.leaf.id] = [option.candidate.id for option in best]
+        self._progress += slot.share(asks) * len(best)
+        self.full = self.full and len(best) == asks
+
     def fill(self, effort: Effort) -> None:
-        """As well as can be, without limits."""
+        """The others as well as can be, without limits."""
         board = self.board
         if board.apart:
             found = Selection(board, Demands(), self._aims, effort, size=board.wanted).best()
-            self.full = found is not None
-            self._given = {} if found is None else placed(found, board)
+            self.full = self.full and found is not None
+            self._place({} if found is None else placed(found, board))
             return
-        matching = fill(board, self._aims.order)
-        self.full = len(matching.at) == board.wanted
+        order = sorted(range(len(board.names)), key=lambda one: self._ranks.base(board.candidates[one]))
+        matching = fill(board, order)
+        self.full = self.full and len(matching.at) == board.wanted
         matching.settle()
-        self._given = {board.names[one]: board.leaves[leaf] for one, leaf in matching.at.items()}
+        self._place({board.names[one]: board.leaves[leaf] for one, leaf in matching.at.items()})
+
+    def _place(self, found: Mapping[str, str]) -> None:
+        share = dict(zip(self.board.leaves, self.board.shares, strict=True))
+        for name, leaf in found.items():
+            self._given.setdefault(leaf, []).append(name)
+            self._progress += share[leaf]
 
     def selected(
         self, problem: Problem, limits: Sequence[Limit], effort: Effort, *, whichever: bool
@@ -140,7 +167,7 @@ class _Crowd:
         found = selection.any() if whichever else selection.best()
         if found is None:
             return None
-        self._given = placed(found, self.board)
+        self._place(placed(found, self.board))
         return self.joined(Allocation({}, Fraction(1)))
 
     def nearest(self, problem: Problem, limits: Sequence[Limit], effort: Effort) -> Allocation | None:
@@ -150,31 +177,27 @@ class _Crowd:
             demands = demands_of(some, problem, self.board) or Demands()
             found = Selection(self.board, demands, self._aims, effort, size=size).best()
             if found is not None:
-                self._given = placed(found, self.board)
+                self._place(placed(found, self.board))
                 return self.joined(Allocation({}, Fraction(0)))
         return None
 
     def joined(self, rest: Allocation) -> Allocation:
         """With what is allocated besides."""
-        given: dict[str, list[str]] = {}
-        for name, leaf in self._given.items():
-            given.setdefault(leaf, []).append(name)
-        slots = dict(zip(self.board.leaves, self.board.slots, strict=True))
-        by_leaf = {**rest.by_leaf, **{leaf: tuple(sorted(names)) for leaf, names in given.items()}}
-        shares = (0 if self._complete else slots[leaf].share * len(names) for leaf, names in given.items())
+        guards = self._outline.guards
+        by_leaf = {**rest.by_leaf, **{leaf: tuple(sorted(names)) for leaf, names in self._given.items() if names}}
         counting = set(rest.counting)
-        chosen: dict[int, int] = {}
+        chosen: dict[Choice, int] = {}
         # Where fewer branches hold something than are to count, the first of the others do.
-        for leaf in sorted(slots, key=lambda leaf: leaf not in given):
-            for branch in slots[leaf].guard:
-                count = chosen.setdefault(id(branch.choice), 0)
-                if count < branch.choice.n or leaf in given:
-                    chosen[id(branch.choice)] += 1
-                    counting.add(leaf)
+        for slot in sorted(self.board.slots, key=lambda slot: slot.leaf.id not in by_leaf):
+            for branch in slot.guard:
+                count = chosen.setdefault(branch.choice, 0)
+                if count < branch.choice.n or slot.leaf.id in by_leaf:
+                    chosen[branch.choice] += 1
+                    counting.add(slot.leaf.id)
         return Allocation(
-            {leaf: by_leaf[leaf] for leaf in self._guards if leaf in by_leaf},
-            rest.progress + sum(shares, Fraction(0)),
-            frozenset(counting) | {leaf for leaf, guard in self._guards.items() if not guard},
+            {leaf: by_leaf[leaf] for leaf in guards if leaf in by_leaf},
+            rest.progress + Fraction(self._progress, self._outline.whole),
+            frozenset(counting) | {leaf for leaf, guard in guards.items() if not guard},
         )
 
 
@@ -196,28 +219,34 @@ def _planned(problem: Problem, active: Sequence[Limit], *, complete: bool) -> tu
 
 def judged(problem: Problem, allocation: Allocation) -> Allocation:
     """With how it stands with each limit."""
-    found = judge(problem, allocation)
+    found = judge_all(problem, allocation)
     return replace(allocation, judged=found, unmet=frozenset(name for name, each in found.items() if not each.met))
 
 
-def judge(problem: Problem, allocation: Allocation) -> dict[str, Judgement]:
-    """How an allocation stands with each limit, by its id. One below whose scope nothing counts is met, and has
-    nothing."""
+def judge_all(problem: Problem, allocation: Allocation) -> dict[str, Judgement]:
+    """How an allocation stands with each limit, by its id."""
+    whole = given(problem, allocation)
+    return {limit.id: judge(limit, problem, whole, allocation.counting) for limit in problem.limits}
+
+
+def judge(limit: Limit, problem: Problem, whole: Sequence[Counted], counting: Set[str]) -> Judgement:
+    """How all that is allocated stands with a limit. One below whose scope nothing counts is met, and has nothing."""
+    counts = not problem.below[limit.scope].isdisjoint(counting)
+    found = limit.judge(looked_at_by(limit, problem, whole) if counts else (), problem.moment)
+    return found if counts else found._replace(met=True, have=None)
+
+
+def given(problem: Problem, allocation: Allocation) -> list[Counted]:
+    """What is allocated, as limits look at it: each holding once, however many leaves it fills."""
     filled: dict[str, list[str]] = {}
     for leaf, names in allocation.by_leaf.items():
         for name in names:
             filled.setdefault(name, []).append(leaf)
-    whole = [c.counted(filled[c.id]) for c in problem.candidates if c.id in filled]
-    judged: dict[str, Judgement] = {}
-    for limit in problem.limits:
-        counts = not problem.below[limit.scope].isdisjoint(allocation.counting)
-        found = limit.judge(counted(limit, problem, whole) if counts else (), problem.moment)
-        judged[limit.id] = found if counts else Judgement(met=True, have=None, need=found.need)
-    return judged
+    return [c.counted(filled[c.id]) for c in problem.candidates if c.id in filled]
 
 
-def counted(limit: Limit, problem: Problem, whole: Sequence[Counted]) -> Sequence[Counted]:
-    """What a limit looks at, of all that is allocated: each holding once, however many leaves it fills."""
+def looked_at_by(limit: Limit, problem: Problem, whole: Sequence[Counted]) -> Sequence[Counted]:
+    """What a limit looks at, of all that is allocated."""
     leaves = problem.below[limit.scope]
     if limit.looks_at_all:
         return [c.counted(()) for c in problem.held if not leaves.isdisjoint(c.worth)]

@@ -51,8 +51,10 @@ class Audit:
     validity: Validity = "award"
     valid_until: datetime | None = None
 
-    def to_json(self) -> dict[str, object]:
-        """`framework` is the qualification. Only an award that lives with its components has a `validUntil`."""
+    def to_json(self, titles: Mapping[str, str] | None = None) -> dict[str, object]:
+        """`framework` is the qualification. Only an award that lives with its components has a `validUntil`. `titles`
+        names achievements for those who read why a credential did not count; what it lacks goes by the last part of its
+        id."""
         until = {"validUntil": self.valid_until and format_instant(self.valid_until)}
         return {
             "status": self.status,
@@ -64,7 +66,7 @@ class Audit:
             "allocation": {leaf: list(ids) for leaf, ids in self.allocation.items()},
             "nodes": [node.to_json() for node in self.nodes],
             "limits": [limit.to_json() for limit in self.limits],
-            "unused": [entry.to_json() for entry in self.unused],
+            "unused": [entry.to_json(titles or {}) for entry in self.unused],
             "remaining": self.remaining.to_json(),
             "digest": self.digest,
         }

@@ -8,7 +8,7 @@ from cairn.pathways.domain.holding import Holding
 from cairn.pathways.domain.limits import Counted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Candidate:
     """A holding that may be allocated at the instant in question.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from math import lcm
 from typing import Final
@@ -117,10 +118,12 @@ def _variety(limit: Distinct, problem: Problem, some: Sequence[Candidate]) -> Va
 
 def aims_of(some: Sequence[Candidate], ranks: Ranks) -> Aims:
     """What the objective of the contract wants of some candidates, below progress and limits."""
-    dates = sorted({c.holding.earned for c in some})
+    dates: dict[datetime, int] = {}
+    for n, c in enumerate(some):
+        dates[c.holding.earned] = dates.get(c.holding.earned, 0) | 1 << n
     return Aims(
         outside=[int(c.outside) for c in some],
         passed_over=[ranks.passed_over[c.id] for c in some],
-        dates=[sum(1 << n for n, c in enumerate(some) if c.holding.earned == date) for date in dates],
+        dates=[dates[date] for date in sorted(dates)],
         order=sorted(range(len(some)), key=lambda n: ranks.base(some[n])),
     )

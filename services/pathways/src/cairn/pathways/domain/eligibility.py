@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from math import lcm
+from operator import itemgetter
 from typing import Final
 
 from cairn.pathways.domain.candidate import Candidate
@@ -15,7 +16,7 @@ from cairn.pathways.domain.holding import LOST, Holding, Period, Standing, State
 from cairn.pathways.domain.nodes import Group, Leaf, Node
 from cairn.pathways.domain.plan import Problem
 from cairn.pathways.domain.reading import NO_INSTANT
-from cairn.pathways.domain.regime import Regime
+from cairn.pathways.domain.regime import Fit, Regime
 from cairn.pathways.domain.selector import AnyOf, Criterion, EarnedWhen, Moment, Not, Selector, add_months
 from cairn.pathways.domain.soonest import first_full
 
@@ -37,7 +38,9 @@ class Case:
     spent: frozenset[str] = frozenset()
     """Ids of holdings that were spent on another qualification and may not be used here."""
     _regimes: dict[tuple[bool, ...], Regime] = field(default_factory=dict[tuple[bool, ...], Regime])
-    _worths: dict[object, Mapping[str, int]] = field(default_factory=dict[object, Mapping[str, int]])
+    _worths: dict[object, Mapping[str, Mapping[str, int]]] = field(
+        default_factory=dict[object, Mapping[str, Mapping[str, int]]]
+    )
 
     @cached_property
     def standings(self) -> Mapping[str, Standing]:
@@ -62,25 +65,26 @@ class Case:
     @cached_property
     def credits(self) -> Mapping[str, int | None]:
         """What each usable holding has in the framework's unit, as a number of grains; None without a conversion."""
-        return {name: None if ratio is None else ratio[0] * self.grain // ratio[1] for name, ratio in self._ratios}
+        grain = self.grain
+        return {name: None if ratio is None else ratio[0] * grain // ratio[1] for name, ratio in self._ratios.items()}
 
     @cached_property
     def grain(self) -> int:
         """Credits are counted in units of 1/`grain`: the largest in which all amounts are whole. So sums are exact, and
         cost no more than counting."""
-        return lcm(self.framework.grain, *(ratio[1] for _, ratio in self._ratios if ratio is not None))
+        return lcm(self.framework.grain, *(ratio[1] for ratio in self._ratios.values() if ratio is not None))
 
     @cached_property
-    def _ratios(self) -> Sequence[tuple[str, tuple[int, int] | None]]:
-        found: list[tuple[str, tuple[int, int] | None]] = []
+    def _ratios(self) -> Mapping[str, tuple[int, int] | None]:
+        factors = self.framework.factors
+        found: dict[str, tuple[int, int] | None] = {}
         for holding in self.usable:
             if holding.credits is None:
-                found.append((holding.id, (0, 1)))
+                found[holding.id] = 0, 1
                 continue
-            factor = self.framework.factor(holding.credits.unit)
+            factor = factors.get(holding.credits.unit)
             value, parts = holding.credits.value.as_integer_ratio()
-            converted = None if factor is None else (value * factor.numerator, parts * factor.denominator)
-            found.append((holding.id, converted))
+            found[holding.id] = None if factor is None else (value * factor[0], parts * factor[1])
         return found
 
     def regime(self, at: datetime) -> Regime:
@@ -96,29 +100,27 @@ class Case:
     def moment(self, at: datetime) -> Moment:
         return Moment(at, self.enrolled, self.regime(at).counts_as)
 
-    def worth(self, holding: Holding, at: datetime) -> Mapping[str, int]:
-        """What a usable holding adds to each leaf it fits when the rules are to hold at an instant: one, or its credits
-        in grains."""
+    def worths(self, at: datetime) -> Mapping[str, Mapping[str, int]]:
+        """What each usable holding adds to each leaf it fits when the rules are to hold at an instant: one, or its
+        credits in grains."""
         regime = self.regime(at)
-        place = (holding.id, id(regime), at if self.framework.timed_leaves else None)
-        found = self._worths.get(place)
+        key = id(regime), at if self.framework.timed_leaves else None
+        found = self._worths.get(key)
         if found is None:
-            found = self._worths[place] = self._worth(holding, regime, at)
+            moment, by_name = self.moment(at), regime.fits
+            found = self._worths[key] = {
+                h.id: self._worth(h, by_name.get(h.achievement, by_name[None]), moment, regime) for h in self.usable
+            }
         return found
 
-    def _worth(self, holding: Holding, regime: Regime, at: datetime) -> Mapping[str, int]:
-        fits = regime.fits.get(holding.achievement)
+    def _worth(self, holding: Holding, fits: Sequence[Fit], moment: Moment, regime: Regime) -> Mapping[str, int]:
         credits_ = self.credits[holding.id]
-        moment: Moment | None = None
         found: dict[str, int] = {}
-        for fit in regime.fits[None] if fits is None else fits:
+        for fit in fits:
             if fit.measured and credits_ is None:
                 continue
-            if not fit.certain:
-                moment = moment or self.moment(at)
-                if not self.fits(holding, fit.leaf, moment, regime):
-                    continue
-            found[fit.leaf.id] = 1 if credits_ is None or fit.leaf.measure == "count" else credits_
+            if fit.certain or self.fits(holding, fit.leaf, moment, regime):
+                found[fit.leaf.id] = 1 if credits_ is None or fit.counts else credits_
         return found
 
     def fits(self, holding: Holding, leaf: Leaf, moment: Moment, regime: Regime) -> bool:
@@ -135,15 +137,13 @@ class Case:
         """What is to be allocated at an instant, of what is held then."""
         regime = self.regime(at)
         return Problem(
+            regime=regime,
             root=self.framework.root,
             candidates=[c for c in held if c.id not in self.spent] if self.spent else held,
             moment=self.moment(at),
-            held=held,
-            waived=regime.waived,
-            limits=regime.limits,
-            reuse=self.framework.reuse,
-            below=regime.below,
             grain=self.grain,
+            limits=regime.limits,
+            held=held,
         )
 
 
@@ -153,19 +153,25 @@ class Timeline:
     def __init__(self, case: Case, *, trusting: bool) -> None:
         self._case = case
         self.periods: dict[str, tuple[Period, ...]] = {}
+        self._held: list[Holding] = []
         self._candidates: dict[datetime, list[Candidate]] = {}
         self._known: dict[str, Candidate] = {}
         start, end = case.framework.effective_from, case.as_of
         forgiving = case.framework.validity == "never"
-        steady = not case.decisions and not case.framework.timed_leaves
+        # Where what fits is the same at all times, what fits nothing never counts.
+        worths = None if case.decisions or case.framework.timed_leaves else case.worths(end)
         for holding in case.usable:
-            if steady and not case.worth(holding, end):
+            if worths is not None and not worths[holding.id]:
                 continue
             expiring = not forgiving or holding.id in case.recognised
             periods = holding.valid_periods(trusting=trusting, expiring=expiring)
-            within = tuple(p for p in periods if p.start <= end and (start is None or p.end is None or p.end > start))
-            if within:
-                self.periods[holding.id] = within
+            if start is not None or (periods[-1:] and periods[-1].start > end):
+                periods = tuple(
+                    p for p in periods if p.start <= end and (start is None or p.end is None or p.end > start)
+                )
+            if periods:
+                self.periods[holding.id] = periods
+                self._held.append(holding)
 
     @cached_property
     def steady(self) -> bool:
@@ -180,29 +186,29 @@ class Timeline:
         """The holdings that may be allocated if the rules are to hold at an instant, and those that were spent."""
         found = self._candidates.get(at)
         if found is None:
-            good = (h for h in self._case.usable if any(p.covers(at) for p in self.periods.get(h.id, ())))
-            found = [candidate for h in good if (candidate := self._candidate(h, at)) is not None]
-            self._candidates[at] = found
+            worths, periods = self._case.worths(at), self.periods
+            found = self._candidates[at] = [
+                self._candidate(holding, worth)
+                for holding in self._held
+                if (worth := worths[holding.id]) and _covered(periods[holding.id], at)
+            ]
         return found
 
-    def _candidate(self, holding: Holding, at: datetime) -> Candidate | None:
+    def _candidate(self, holding: Holding, worth: Mapping[str, int]) -> Candidate:
         case = self._case
-        worth = case.worth(holding, at)
         # What it is worth is the same object for as long as nothing about it changes.
         known = self._known.get(holding.id)
         if known is not None and known.worth is worth:
             return known
-        if not worth:
-            return None
         found = self._known[holding.id] = Candidate(
-            id=holding.id,
-            holding=holding,
-            kind=case.classes[holding.id][0].id,
-            worth=worth,
-            credits=case.credits[holding.id] or 0,
-            grain=case.grain,
-            repeatable=holding.achievement in case.framework.repeatable,
-            until=holding.valid_until,
+            holding.id,
+            holding,
+            case.classes[holding.id][0].id,
+            worth,
+            case.credits[holding.id] or 0,
+            case.grain,
+            holding.achievement in case.framework.repeatable,
+            holding.valid_until,
         )
         return found
 
@@ -214,7 +220,7 @@ class Timeline:
         apart = case.framework.reuse.scope == "none" and not case.decisions and not case.framework.timed_leaves
         if soonest is not None and apart:
             # What is lost again only makes it later.
-            arriving = [(start, c) for start, h, _ in self._starts if (c := self._candidate(h, start)) is not None]
+            arriving = [(start, self._candidate(holding, worth)) for start, holding, worth in self._starts if worth]
             full = first_full(case.framework, arriving)
             soonest = None if full is None else max(full, soonest)
         return [] if soonest is None else [turn for turn in self.turns(every=not self.steady) if soonest <= turn]
@@ -239,8 +245,7 @@ class Timeline:
 
     def _soonest(self, node: Node) -> datetime | None:
         """The earliest instant at which a node could be met if nothing competed for what fits it; None for never."""
-        case = self._case
-        if case.decisions:
+        if self._case.decisions:
             return BEGINNING
         if isinstance(node, Group):
             if not node.n:
@@ -249,22 +254,37 @@ class Timeline:
             return met[node.n - 1] if len(met) >= node.n else None
         if not node.min:
             return BEGINNING
-        need = node.grains(node.min, case.grain)
-        timed = node.selector.timed
-        total = 0
-        for instant, holding, worth in self._starts:
-            # What counts only for a time may have counted then.
-            some = (case.credits[holding.id] or 0) if node.measure == "credits" else 1
-            total += some if timed else worth.get(node.id, 0)
-            if total >= need:
+        need = node.grains(node.min, self._case.grain)
+        for instant, amount in self._arrivals[node.id]:
+            need -= amount
+            if need <= 0:
                 return instant
         return None
 
     @cached_property
+    def _arrivals(self) -> Mapping[str, Sequence[tuple[datetime, int]]]:
+        """For each leaf, when what fits it comes, in order, and what that adds to it."""
+        found: dict[str, list[tuple[datetime, int]]] = {leaf.id: [] for leaf in self._case.framework.leaves}
+        for instant, _, worth in self._starts:
+            for leaf, amount in worth.items():
+                found[leaf].append((instant, amount))
+        for leaf in self._case.framework.leaves if self._case.framework.timed_leaves else ():
+            if leaf.selector.timed:
+                # What counts only for a time may have counted then.
+                credits_ = self._case.credits if leaf.measure == "credits" else {}
+                found[leaf.id] = [(instant, credits_.get(h.id, 1) or 0) for instant, h, _ in self._starts]
+        return found
+
+    @cached_property
     def _starts(self) -> list[tuple[datetime, Holding, Mapping[str, int]]]:
-        case = self._case
-        held = [(self.periods[h.id][0].start, h) for h in case.usable if h.id in self.periods]
-        return [(start, h, case.worth(h, case.as_of)) for start, h in sorted(held, key=lambda entry: entry[0])]
+        """When each of what is held comes to count first, in order, and what it is worth at `as_of`."""
+        worths = self._case.worths(self._case.as_of)
+        starts = ((self.periods[holding.id][0].start, holding, worths[holding.id]) for holding in self._held)
+        return sorted(starts, key=itemgetter(0))
+
+
+def _covered(periods: Sequence[Period], at: datetime) -> bool:
+    return any(period.covers(at) for period in periods) if len(periods) > 1 else periods[0].covers(at)
 
 
 def _months(criterion: Criterion) -> Iterator[int]:

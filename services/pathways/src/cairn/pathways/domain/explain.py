@@ -4,29 +4,21 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from cairn.pathways.domain.audit import Audit
-from cairn.pathways.domain.findings import label, state_reason
 from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.nodes import Group, Leaf, Node
-from cairn.pathways.domain.results import Unused
+from cairn.pathways.domain.results import label
 
 _LOST = ("revoked", "suspended", "superseded", "expired", "unknown")
 
 
-def explain(
-    audit: Audit,
-    framework: Framework,
-    titles: Mapping[str, str] | None = None,
-    held: Mapping[str, str] | None = None,
-) -> str:
+def explain(audit: Audit, framework: Framework, titles: Mapping[str, str] | None = None) -> str:
     """Sentences for the learner: earned or not, what is still needed, and what was lost or cannot be told.
-    `titles` names achievements, qualifications and nodes; what it lacks goes by the last part of its id. `held` are the
-    achievements of the holdings, by their ids."""
-    return _Teller(audit, framework, titles or {}, held or {}).tell()
+    `titles` names achievements, qualifications and nodes; what it lacks goes by the last part of its id."""
+    return _Teller(audit, framework, titles or {}).tell()
 
 
 class _Teller:
-    def __init__(self, audit: Audit, framework: Framework, titles: Mapping[str, str], held: Mapping[str, str]) -> None:
-        self._held = held
+    def __init__(self, audit: Audit, framework: Framework, titles: Mapping[str, str]) -> None:
         self._audit = audit
         self._framework = framework
         self._titles = titles
@@ -34,7 +26,7 @@ class _Teller:
 
     def tell(self) -> str:
         name = self._framework.title or self._name(self._framework.qualification)
-        lost = [self._lost(entry) for entry in self._audit.unused if entry.reason in _LOST]
+        lost = [entry.detail(self._titles) for entry in self._audit.unused if entry.reason in _LOST]
         if self._audit.earned_at is not None:
             return f"{name}: complete since {self._audit.earned_at.date()}."
         if self._audit.status == "undetermined":
@@ -45,14 +37,6 @@ class _Teller:
             return f"{name}: not complete. These rules apply from {start.date()}."
         needs = "; ".join(filter(None, (self._node(self._framework.root, top=True), *self._limits())))
         return " ".join((f"{name}: not complete. You still need: {needs}.", *lost))
-
-    def _lost(self, entry: Unused) -> str:
-        """As the audit says it, but by the title of what was lost."""
-        title = self._titles.get(self._held.get(entry.holding, ""))
-        standing = self._audit.standings.get(entry.holding)
-        if title is None or standing is None or standing.state.value != entry.reason:
-            return entry.detail
-        return state_reason(title, standing.state, standing.since)[1]
 
     def _limits(self) -> Iterator[str]:
         for limit in self._audit.limits:

@@ -8,17 +8,17 @@ from functools import cached_property
 from math import ceil
 from typing import Final
 
-from cairn.pathways.domain.allocation import allocate, counted, judge
+from cairn.pathways.domain.allocation import allocate, given, judge, judge_all, looked_at_by
 from cairn.pathways.domain.candidate import Candidate
 from cairn.pathways.domain.eligibility import Case
 from cairn.pathways.domain.holding import LOST, Holding, Standing, State, plain_fraction
 from cairn.pathways.domain.limits import Amount as AmountLimit
-from cairn.pathways.domain.limits import Distinct, Judgement, Limit, Share
+from cairn.pathways.domain.limits import Counted, Distinct, Judgement, Limit, Share
 from cairn.pathways.domain.nodes import Group, Leaf, Node, walk
 from cairn.pathways.domain.outcome import Allocation, Effort
 from cairn.pathways.domain.plan import Problem
 from cairn.pathways.domain.regime import Regime
-from cairn.pathways.domain.results import JsonMembers, LimitResult, NodeResult, Remaining, Unused
+from cairn.pathways.domain.results import JsonMembers, LimitResult, Name, NodeResult, Remaining, Unused
 
 # What a suggestion is worth in steps: past it, it starts from nothing instead of from what is held.
 _SUGGESTION_STEPS: Final = 5_000
@@ -68,7 +68,7 @@ class Findings:
         if not unmet and not leaves and not self.complete:
             # A branch that is met without holding anything does not count for as long as it breaks a limit.
             everything = replace(self.allocation, counting=self._problem.below[None])
-            judged = judge(self._problem, everything)
+            judged = judge_all(self._problem, everything)
             unmet = [each for limit in by_id.values() if not (each := self._measure(limit, judged)).met]
         for result in unmet:
             more = self._shortage(by_id[result.id])
@@ -86,19 +86,19 @@ class Findings:
         return self.case.problem(self.at, self.candidates)
 
     def _measure(self, limit: Limit, judged: Mapping[str, Judgement]) -> LimitResult:
-        found = judged.get(limit.id)
-        if found is None:
-            # Waived: there is nothing to meet.
-            return LimitResult(limit.id, True, None, limit.judge((), self._problem.moment).need)
-        return LimitResult(limit.id, found.met, found.have, found.need)
+        # Waived, there is nothing to meet.
+        found = judged.get(limit.id) or limit.judge((), self._problem.moment)._replace(met=True, have=None)
+        return LimitResult(limit.id, found.met, *found.shown())
+
+    @cached_property
+    def _counted(self) -> Sequence[Counted]:
+        """What is allocated, as limits look at it."""
+        return given(self._problem, self.allocation)
 
     def _shortage(self, limit: Limit) -> JsonMembers:
         """How much more of what a limit asks for would meet it, where that is enough."""
         moment = self._problem.moment
-        held = [
-            c.counted([leaf.id for leaf in self._leaves_of[c.id]]) for c in self.candidates if c.id in self._leaves_of
-        ]
-        looked_at = counted(limit, self._problem, held)
+        looked_at = looked_at_by(limit, self._problem, self._counted)
         if isinstance(limit, Distinct):
             have = {value for each in looked_at for value in limit.values(each.holding, moment)}
             missing = limit.bounds.min - len(have)
@@ -259,25 +259,51 @@ class Findings:
         return sum((way[0] for way in ways), Fraction(0)), sum(way[1] for way in ways), leaves
 
     def _why_not(self, holding: Holding) -> Unused:
-        reason, detail = self._reason(holding)
-        return Unused(holding.id, reason, detail)
+        name, case = Name(holding.achievement or holding.id), self.case
 
-    def _reason(self, holding: Holding) -> tuple[str, str]:
-        name, case = label(holding.achievement or holding.id), self.case
+        def why(reason: str, *sentence: str) -> Unused:
+            return Unused(holding.id, reason, sentence)
+
         if holding.earned > case.as_of:
-            return "not-yet-earned", f"{name} is dated {holding.earned.date()}."
+            return why("not-yet-earned", name, f" is dated {holding.earned.date()}.")
         if (state := self._state(holding)) is not None:
-            return state_reason(name, state.state, state.since)
+            return why(state.state.value, *_lost(name, state))
         if holding.earned > self.at:
-            return "not-needed", f"{name} was earned after the rest was complete."
+            return why("not-needed", name, " was earned after the rest was complete.")
         if not self._acts(holding):
-            return "not-needed", f"{name} was recognised for another time."
-        worth = case.worth(holding, self.at)
+            return why("not-needed", name, " was recognised for another time.")
+        worth = case.worths(self.at)[holding.id]
         if not worth:
-            return self._misfit(holding)
+            nearest = self._nearest(holding)
+            if nearest is None:
+                return why("no-match", name, " fits no part of this qualification.")
+            return why(nearest[0], name, f" would fit {nearest[1]} but for {_BUT_FOR[nearest[0]]}.")
         if holding.id in case.spent:
-            return "spent", f"{name} was spent on another qualification."
-        return self._beaten(holding, name, worth)
+            return why("spent", name, " was spent on another qualification.")
+        for other in case.classes[holding.id]:
+            counts = other.id != holding.id and other.id in self._leaves_of
+            if counts and not {holding.achievement, other.achievement} & case.framework.repeatable:
+                where = self._leaves_of[other.id][0].id
+                return why("already-allocated", "Another attempt or equivalent of ", name, f" counts for {where}.")
+        for award in self._parted.get(holding.id, ()):
+            if not all(leaf.spendable for leaf in self._leaves_of[award]):
+                return why("component", name, " is part of ", Name(self._by_id[award].achievement), ", which counts.")
+        if part := next((part for part in holding.components if part in self._leaves_of), None):
+            other = Name(self._by_id[part].achievement)
+            return why("component", name, " rests on ", other, ", which counts by itself.")
+        fitting = [leaf for leaf in case.framework.leaves if leaf.id in worth]
+        unmet = [leaf for leaf in fitting if not self._met[leaf.id]]
+        for leaf in unmet:
+            most = None if leaf.max is None else leaf.grains(leaf.max, case.grain)
+            if most is not None and self._have[leaf.id] + worth[leaf.id] > most:
+                return why("max", name, f" would take {leaf.id} past its maximum of {leaf.max}.")
+        for leaf in unmet:
+            if (broken := self._broken_by(holding, leaf)) is not None:
+                return why("limit", name, f" would break the limit {broken.id}.")
+        leaves = ", ".join(leaf.id for leaf in fitting)
+        if any(self._met[leaf.id] and (self._have[leaf.id] or not leaf.min) for leaf in fitting):
+            return why("not-needed", name, f" fits, but {leaves} had enough without it.")
+        return why("branch", name, f" fits only {leaves}, and another branch counts.")
 
     def _acts(self, holding: Holding) -> bool:
         return holding.id not in self.case.recognised or any(each.id == holding.id for each in self._regime.decisions)
@@ -288,50 +314,21 @@ class Findings:
         now, then = self.case.standings[holding.id], holding.standing(self.at, expiring=expiring)
         if now.state in LOST:
             return now
-        return then if holding.earned <= self.at and then.state is not State.VALID and self._acts(holding) else None
-
-    def _beaten(self, holding: Holding, name: str, worth: Mapping[str, int]) -> tuple[str, str]:
-        """Why a holding that fits is not allocated."""
-        case = self.case
-        for other in case.classes[holding.id]:
-            counts = other.id != holding.id and other.id in self._leaves_of
-            if counts and not {holding.achievement, other.achievement} & case.framework.repeatable:
-                where = self._leaves_of[other.id][0].id
-                return "already-allocated", f"Another attempt or equivalent of {name} counts for {where}."
-        for award in self._parted.get(holding.id, ()):
-            if not all(leaf.spendable for leaf in self._leaves_of[award]):
-                return "component", f"{name} is part of {label(self._by_id[award].achievement)}, which counts."
-        if part := next((part for part in holding.components if part in self._leaves_of), None):
-            return "component", f"{name} rests on {label(self._by_id[part].achievement)}, which counts by itself."
-        fitting = [leaf for leaf in case.framework.leaves if leaf.id in worth]
-        for leaf in fitting:
-            most = None if leaf.max is None else leaf.grains(leaf.max, case.grain)
-            if not self._met[leaf.id] and most is not None and self._have[leaf.id] + worth[leaf.id] > most:
-                return "max", f"{name} would take {leaf.id} past its maximum of {leaf.max}."
-        for leaf in fitting:
-            if not self._met[leaf.id] and (broken := self._broken_by(holding, leaf)) is not None:
-                return "limit", f"{name} would break the limit {broken.id}."
-        if any(self._met[leaf.id] and (self._have[leaf.id] or not leaf.min) for leaf in fitting):
-            return "not-needed", f"{name} fits, but {', '.join(leaf.id for leaf in fitting)} had enough without it."
-        return "branch", f"{name} fits only {', '.join(leaf.id for leaf in fitting)}, and another branch counts."
+        return then if then.state is not State.VALID and holding.earned <= self.at and self._acts(holding) else None
 
     def _broken_by(self, holding: Holding, leaf: Leaf) -> Limit | None:
         """A hard limit that would be broken if a holding were given to a leaf as well."""
-        hard = [limit for limit in self._problem.limits if not limit.judged]
+        hard = [limit for limit in self._regime.limits if not limit.judged]
         if not hard:
             return None
-        held = self.allocation.by_leaf.get(leaf.id, ())
-        more = replace(
-            self.allocation,
-            by_leaf={**self.allocation.by_leaf, leaf.id: (*held, holding.id)},
-            counting=self.allocation.counting | {leaf.id},
-        )
-        judged = judge(replace(self._problem, limits=hard), more)
-        return next((limit for limit in hard if not judged[limit.id].met), None)
+        credits_ = self.case.credits[holding.id] or 0
+        more = [*self._counted, Counted(holding, credits_, self.case.grain, (leaf.id,))]
+        counting = self.allocation.counting | {leaf.id}
+        return next((limit for limit in hard if not judge(limit, self._problem, more, counting).met), None)
 
-    def _misfit(self, holding: Holding) -> tuple[str, str]:
-        """The one thing that kept a holding out of the leaf it came closest to."""
-        moment, name = self._problem.moment, label(holding.achievement or holding.id)
+    def _nearest(self, holding: Holding) -> tuple[str, str] | None:
+        """The one thing that kept a holding out of the leaf it came closest to, and that leaf."""
+        moment = self._problem.moment
         nearest: tuple[int, str, str] | None = None
         for leaf in self._regime.leaves:
             awards = self.case.awards.get(leaf.qualification or "", ())
@@ -348,10 +345,7 @@ class Findings:
                 failed.append("unit")
             if nearest is None or len(failed) < nearest[0]:
                 nearest = (len(failed), failed[0], leaf.id)
-        if nearest is None:
-            return "no-match", f"{name} fits no part of this qualification."
-        _, reason, leaf_id = nearest
-        return reason, f"{name} would fit {leaf_id} but for {_BUT_FOR[reason]}."
+        return nearest and nearest[1:]
 
 
 _BUT_FOR: Final = {
@@ -368,13 +362,12 @@ _BUT_FOR: Final = {
 }
 
 
-def state_reason(name: str, state: State, since: datetime | None) -> tuple[str, str]:
-    """Why a credential that is called so does not count, given its state: a code and a sentence."""
-    on = f" on {since.date()}" if since is not None else ""
-    if state is State.UNKNOWN:
-        return state.value, f"Whether {name} is valid is not known."
-    verb = "expired" if state is State.EXPIRED else f"was {state.value}"
-    return state.value, f"{name} {verb}{on}."
+def _lost(name: Name, standing: Standing) -> tuple[str, ...]:
+    """Why a credential does not count, given its state."""
+    if standing.state is State.UNKNOWN:
+        return "Whether ", name, " is valid is not known."
+    verb = "expired" if standing.state is State.EXPIRED else f"was {standing.state}"
+    return name, f" {verb} on {standing.since.date()}." if standing.since is not None else f" {verb}."
 
 
 def plain_ceiling(value: Fraction) -> str:
@@ -384,8 +377,3 @@ def plain_ceiling(value: Fraction) -> str:
         while exact % prime == 0:
             exact //= prime
     return plain_fraction(value if exact == 1 else Fraction(ceil(value * 10_000), 10_000))
-
-
-def label(iri: str) -> str:
-    """A short name for an identifier: its last part."""
-    return iri.rstrip("/#").replace("#", "/").rsplit("/", 1)[-1] or iri

@@ -91,6 +91,25 @@ class Framework:
         return tuple(node for node in walk(self.root) if isinstance(node, Leaf))
 
     @cached_property
+    def asked(self) -> tuple[Sequence[Leaf], Sequence[Group]]:
+        """The leaves that are asked for in any case, and the choices between leaves that each ask for something."""
+        leaves: list[Leaf] = []
+        choices: list[Group] = []
+
+        def enter(node: Node) -> None:
+            if isinstance(node, Leaf):
+                if node.min:
+                    leaves.append(node)
+            elif node.n >= len(node.children):
+                for child in node.children:
+                    enter(child)
+            elif all(isinstance(child, Leaf) and child.min for child in node.children):
+                choices.append(node)
+
+        enter(self.root)
+        return leaves, choices
+
+    @cached_property
     def timed_leaves(self) -> bool:
         """Whether what a leaf takes depends on the instant at which the rules are to hold."""
         return any(leaf.selector.timed for leaf in self.leaves)
@@ -115,6 +134,12 @@ class Framework:
     def factor(self, unit: str) -> Fraction | None:
         """What one credit of a unit is worth in the framework's own, or None without a declared conversion."""
         return Fraction(1) if unit == self.credit_unit else self.conversions.get(unit)
+
+    @cached_property
+    def factors(self) -> Mapping[str, tuple[int, int]]:
+        """For each unit that converts, what one credit of it is worth in the framework's own: a ratio."""
+        known = {unit: factor.as_integer_ratio() for unit, factor in self.conversions.items()}
+        return known if self.credit_unit is None else {**known, self.credit_unit: (1, 1)}
 
 
 _KEYS: Final = (

@@ -175,7 +175,7 @@ class _Rules:
             return 0
         bit = 1 << self._plan.take_bits(1)
         for guard in guards:
-            guard[-1].marks |= bit
+            self._plan.marks[guard[-1]] = self._plan.marks.get(guard[-1], 0) | bit
         return bit
 
     def _mark_values(self, rule: Rule, limit: Distinct, below: Sequence[Option]) -> None:

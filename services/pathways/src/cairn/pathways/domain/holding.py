@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -64,8 +64,10 @@ class Standing:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+_VALID: Final = Standing(State.VALID)
+
+
+class Period(NamedTuple):
     """A stretch of time [start, end); `end` None is without end."""
 
     start: datetime
@@ -110,13 +112,15 @@ class Holding:
     @cached_property
     def doubtful(self) -> bool:
         """Whether its state is unknown at any time, so that more trust could make a difference."""
+        if self._plainly_valid:
+            return False
         first = min((entry.at for entry in self.status), default=None)
         return first is None or any(
             entry.state is State.UNKNOWN or (entry.at == first and entry.state is not State.VALID)
             for entry in self.status
         )
 
-    @cached_property
+    @property
     def _plainly_valid(self) -> bool:
         return len(self.status) == 1 and self.status[0].state is State.VALID
 
@@ -125,7 +129,7 @@ class Holding:
         back to `earned`; revoked is final; from `validUntil` on it is expired, unless something worse. Not `expiring`,
         it is valid where it would be expired by an entry, and `validUntil` means nothing."""
         if self._plainly_valid and (self.valid_until is None or at < self.valid_until or not expiring):
-            return Standing(State.VALID)
+            return _VALID
         entries = sorted(self.status, key=lambda entry: (entry.at, -_RANK[entry.state]))
         current = Standing(State.UNKNOWN)
         if entries and all(e.state is State.VALID for e in entries if e.at == entries[0].at):
@@ -177,22 +181,24 @@ class Holding:
             "issuer": self.issuer,
             "earned": _utc(self.earned),
         }
-        for key, values in (
-            ("type", self.type),
-            ("area", self.area),
-            ("tag", self.tag),
-            ("skill", self.skill),
-            ("accreditedBy", self.accredited_by),
-            ("components", self.components),
-        ):
-            if values:
-                whole[key] = sorted(set(values)) if len(values) > 1 else values
+        if self.type:
+            whole["type"] = _sorted(self.type)
+        if self.area:
+            whole["area"] = _sorted(self.area)
+        if self.tag:
+            whole["tag"] = _sorted(self.tag)
+        if self.skill:
+            whole["skill"] = _sorted(self.skill)
+        if self.accredited_by:
+            whole["accreditedBy"] = _sorted(self.accredited_by)
+        if self.components:
+            whole["components"] = _sorted(self.components)
         if self.supervised is not None or self.identity_verified is not None:
             assessment = {"supervised": self.supervised, "identityVerified": self.identity_verified}
             whole["assessment"] = {key: value for key, value in assessment.items() if value is not None}
         if self.status:
             entries = self.status if len(self.status) == 1 else sorted({*self.status}, key=StatusEntry.order)
-            whole["status"] = [{"at": _utc(entry.at), "state": entry.state} for entry in entries]
+            whole["status"] = [{"at": _utc(entry.at), "state": entry.state.value} for entry in entries]
         if self.credits is not None:
             whole["credits"] = {"value": plain(self.credits.value), "unit": self.credits.unit}
         if self.level:
@@ -210,25 +216,34 @@ class Holding:
         return whole
 
 
+def _sorted(values: Sequence[str]) -> Sequence[str]:
+    return sorted(set(values)) if len(values) > 1 else values
+
+
 def _utc(instant: datetime) -> datetime:
     return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
 
 
 def plain(value: Decimal) -> str:
     """A decimal without exponent or trailing zeros."""
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def plain_fraction(value: Fraction) -> str:
     """A sum of products of decimals, exactly, as a decimal without trailing zeros."""
-    if value.denominator == 1:
-        return str(value.numerator)
     places = 0
-    while (value * 10**places).denominator != 1:
+    while 10**places % value.denominator:
         places += 1
-    digits = str(int(value * 10**places)).rjust(places + 1, "0")
-    return f"{digits[:-places]}.{digits[-places:]}" if places else digits
+    return pointed(value.numerator * 10**places // value.denominator, places)
+
+
+def pointed(whole: int, places: int) -> str:
+    """So many units of 10^-`places`, as a decimal without trailing zeros."""
+    digits = str(whole).rjust(places + 1, "0")
+    return f"{digits[:-places]}.{digits[-places:]}".rstrip("0").rstrip(".") if places else digits
 
 
 def merge_duplicates(holdings: Iterable[Holding], path: str = "/holdings") -> tuple[Holding, ...]:

@@ -6,18 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Literal, NamedTuple
 
 from cairn.common.instants import format_instant
 from cairn.pathways.domain.grades import GradeTable, grade_on
-from cairn.pathways.domain.holding import Holding, plain_fraction
+from cairn.pathways.domain.holding import Holding, plain_fraction, pointed
 from cairn.pathways.domain.selector import ANY_HOLDING, Moment, Selector, add_months, listed_values
 
 Measure = Literal["credits", "count"]
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """A holding that a limit looks at: its credits in units of 1/`grain` of the framework's own unit, and the leaves
     that it fills."""
 
@@ -31,14 +30,20 @@ class Counted:
         return self.credits if measure == "credits" else self.grain
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """Whether a limit is met, and how that is shown: `have` rounded down to 4 places, None where there is nothing to
-    measure; `need` the bound in question, or the date."""
+class Judgement(NamedTuple):
+    """Whether a limit is met: what there is, None where there is nothing to measure, and the bound in question; for
+    dates the last one, and the last one allowed."""
 
     met: bool
-    have: str | None
-    need: str | None
+    have: Fraction | datetime | None
+    need: Fraction | datetime | None
+
+    def shown(self) -> tuple[str | None, str | None]:
+        """For people, never compared: what there is rounded down to 4 places, the bound as it was written."""
+        have, need = (format_instant(each) if isinstance(each, datetime) else each for each in self[1:])
+        if isinstance(have, Fraction):
+            have = pointed(have.numerator * 10_000 // have.denominator, 4)
+        return have, plain_fraction(need) if isinstance(need, Fraction) else need
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +53,11 @@ class Bounds:
     min: Fraction = Fraction(0)
     max: Fraction | None = None
 
-    def admit(self, value: Fraction) -> bool:
-        return self.min <= value and (self.max is None or value <= self.max)
-
     def judge(self, value: Fraction | None) -> Judgement:
         """None stands for a value that cannot be told for want of anything to measure: then the limit is met."""
-        over = self.max is not None and (not self.min or (value is not None and value > self.max))
-        need = plain_fraction(self.max if over and self.max is not None else self.min)
-        return Judgement(value is None or self.admit(value), None if value is None else shown(value), need)
+        over = self.max is not None and value is not None and value > self.max
+        need = self.max if over or (self.max is not None and not self.min) else self.min
+        return Judgement(value is None or (not over and self.min <= value), value, need)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,11 @@ class Share(Limit):
         return True
 
     def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
-        total = sum(each.amount(self.measure) for each in counted)
-        part = sum(each.amount(self.measure) for each in counted if self.of.fits(each.holding, moment))
+        total = part = 0
+        for each in counted:
+            amount = each.amount(self.measure)
+            total += amount
+            part += amount if self.of.fits(each.holding, moment) else 0
         return self.bounds.judge(Fraction(part, total) if total else None)
 
 
@@ -146,7 +151,7 @@ class Distinct(Limit):
         """Those that a holding gives. Its achievement is its own, whatever it counts as by a decision."""
         if not self.of.fits(holding, moment):
             return frozenset()
-        values = frozenset(listed_values(self.by, holding)) - {""}
+        values = frozenset([value for value in listed_values(self.by, holding) if value])
         return values if self.among is None else values & self.among
 
     def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
@@ -215,10 +220,10 @@ class Order(Limit):
     def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:
         before = [each.holding.earned for each in counted if not self.befores.isdisjoint(each.leaves)]
         after = [each.holding.earned for each in counted if not self.afters.isdisjoint(each.leaves)]
-        need = format_instant(min(after)) if after else None
-        if not before or not after:
+        need = min(after) if after else None
+        if not before or need is None:
             return Judgement(met=True, have=None, need=need)
-        return Judgement(max(before) <= min(after), format_instant(max(before)), need)
+        return Judgement(max(before) <= need, max(before), need)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,16 +237,8 @@ class Window(Limit):
         if not dates:
             return Judgement(met=True, have=None, need=None)
         end = self.end(min(dates))
-        return Judgement(max(dates) <= end, format_instant(max(dates)), format_instant(end))
+        return Judgement(max(dates) <= end, max(dates), end)
 
     def end(self, first: datetime) -> datetime:
         """The last instant of a window that begins at `first`."""
         return add_months(first, self.months)
-
-
-_PLACES: Final = 10_000
-
-
-def shown(value: Fraction) -> str:
-    """Rounded down to 4 places. For people: never compared."""
-    return plain_fraction(Fraction(value * _PLACES // 1, _PLACES))

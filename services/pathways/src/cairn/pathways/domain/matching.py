@@ -11,11 +11,11 @@ state for each set of leaves that are open at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from typing import Final
 
 from cairn.pathways.domain.candidate import Candidate
-from cairn.pathways.domain.plan import Item, Option, Part, Plan, Slot
+from cairn.pathways.domain.outline import Choice, Slot
+from cairn.pathways.domain.plan import Item, Option, Part, Plan, tied
 
 # With fewer that fit several leaves there are few states.
 SMALL: Final = 6
@@ -23,64 +23,49 @@ SMALL: Final = 6
 
 def parts(plan: Plan) -> list[Part]:
     """The independent parts of a plan."""
-    group: dict[str, list[Slot]] = {name: [slot] for name, slot in plan.slots.items()}
-
-    def tie(slots: Iterable[Slot]) -> None:
-        first: list[Slot] | None = None
-        for slot in slots:
-            mine = group[slot.leaf.id]
-            if first is not None and first is not mine:
-                first.extend(mine)
-                for moved in mine:
-                    group[moved.leaf.id] = first
-            first = group[slot.leaf.id]
-
+    found = [
+        Part(some, []) for some in tied(plan.slots.values(), [*(i.slots for i in plan.items), *plan.outline.choices])
+    ]
+    of = {slot: part for part in found for slot in part.slots}
     for item in plan.items:
-        tie(item.slots)
-    by_choice: dict[int, list[Slot]] = {}
-    for slot in plan.slots.values():
-        for branch in slot.guard:
-            by_choice.setdefault(id(branch.choice), []).append(slot)
-    for tied in by_choice.values():
-        tie(tied)
-    found = {id(some): some for some in group.values()}
-    items: dict[int, list[Item]] = {}
-    for item in plan.items:
-        if item.slots:
-            items.setdefault(id(group[item.slots[0].leaf.id]), []).append(item)
-    return [Part(some, items.get(key, [])) for key, some in found.items()]
+        of[item.options[0].slot].items.append(item)
+    return found
 
 
 def matchable(part: Part, plan: Plan) -> bool:
     """Whether every credential counts for one in a part, and each choice is between leaves that ask for one."""
-    options: dict[str, list[Option]] = {slot.leaf.id: [] for slot in part.slots}
+    options: dict[Slot, list[Option]] = {slot: [] for slot in part.slots}
     for item in part.items:
         # Members of one class that fit different leaves are no matter of matching alone, and not of progress.
-        fitted = {(option.candidate.id): set[str]() for option in item.options}
+        if not plan.complete and not item.single and len(item.slots) > 1 and len(set(_fitted(item).values())) > 1:
+            return False
         for option in item.options:
-            fitted[option.candidate.id].add(option.slot.leaf.id)
-        if not plan.complete and len({frozenset(leaves) for leaves in fitted.values()}) > 1:
-            return False
-    for option in (option for item in part.items for option in item.options):
-        if option.forbid or option.mark:
-            return False
-        options[option.slot.leaf.id].append(option)
-    for slot in part.slots:
+            if option.forbid or option.mark:
+                return False
+            options[option.slot].append(option)
+    for slot, own in options.items():
         if not slot.need:
             return False
-        whole = all(option.inc >= slot.need for option in options[slot.leaf.id])
-        if not (whole or all(option.inc == 1 for option in options[slot.leaf.id])):
+        whole = all(option.inc >= slot.need for option in own)
+        if not (whole or all(option.inc == 1 for option in own)):
             return False
-        part.asks[slot.leaf.id] = 1 if whole else slot.need
-        if plan.generous and not _all_or_none(slot, options[slot.leaf.id], part.asks[slot.leaf.id]):
+        asks = part.asks[slot] = 1 if whole else slot.need
+        if plan.generous and not _all_or_none(slot, own, asks):
             return False
-        slot.share = slot.weight / part.asks[slot.leaf.id]
-        if len(slot.guard) > 1 or (slot.guard and (part.asks[slot.leaf.id] > 1 or slot.guard[0].bonus)):
+        if slot.guard and (len(slot.guard) > 1 or asks > 1 or slot.guard[0].bonus):
             return False
-    alone = [slot.guard[0] for slot in part.slots if slot.guard]
-    choices = {id(branch.choice) for branch in alone}
-    siblings = [branch for branch in plan.branches if id(branch.choice) in choices]
-    return len(set(alone)) == len(alone) == len(siblings)
+    alone = {slot.guard[0] for slot in part.slots if slot.guard}
+    choices = {branch.choice for branch in alone}
+    guarded = sum(bool(slot.guard) for slot in part.slots)
+    return guarded == len(alone) == sum(branch.choice in choices for branch in plan.branches)
+
+
+def _fitted(item: Item) -> dict[str, frozenset[Slot]]:
+    """The leaves of each member of a class."""
+    found: dict[str, frozenset[Slot]] = {}
+    for option in item.options:
+        found[option.candidate.id] = found.get(option.candidate.id, frozenset()) | {option.slot}
+    return found
 
 
 def _all_or_none(slot: Slot, options: Sequence[Option], asks: int) -> bool:
@@ -123,27 +108,28 @@ class Board(Places):
     of one weight."""
 
     def __init__(self, some: Sequence[Part], *, complete: bool) -> None:
-        slots = {slot.leaf.id: (slot, part.asks[slot.leaf.id]) for part in some for slot in part.slots}
-        self.leaves = sorted(slots)
-        self.slots = [slots[name][0] for name in self.leaves]
-        super().__init__(slots[name][1] for name in self.leaves)
-        choices: dict[int, list[int]] = {}
-        weights: dict[Fraction, list[int]] = {}
+        by_name = sorted((slot.leaf.id, slot, ask) for part in some for slot, ask in part.asks.items())
+        self.leaves = [name for name, _, _ in by_name]
+        asks = {slot: ask for _, slot, ask in by_name}
+        self.slots = list(asks)
+        super().__init__(asks.values())
+        self.shares = [slot.share(ask) for slot, ask in asks.items()]
+        choices: dict[Choice, list[int]] = {}
+        weights: dict[int, list[int]] = {}
         for leaf, slot in enumerate(self.slots):
             if slot.guard:
-                choices.setdefault(id(slot.guard[0].choice), []).append(leaf)
+                choices.setdefault(slot.guard[0].choice, []).append(leaf)
             if not complete:
-                weights.setdefault(slot.share, []).append(leaf)
-        self.wanted = sum(slots[slot.leaf.id][1] for slot in self.slots if not slot.guard)
-        for leaves in choices.values():
-            count = self.slots[leaves[0]].guard[0].choice.n
-            self.pool(leaves, count)
-            self.wanted += count
+                weights.setdefault(self.shares[leaf], []).append(leaf)
+        self.wanted = sum(ask for slot, ask in asks.items() if not slot.guard)
+        for choice, leaves in choices.items():
+            self.pool(leaves, choice.n)
+            self.wanted += choice.n
         self.weights = {weight: self.pool(leaves, 0) for weight, leaves in weights.items()}
         self._seat([item for part in some for item in part.items])
 
     def _seat(self, items: Sequence[Item]) -> None:
-        place = {name: leaf for leaf, name in enumerate(self.leaves)}
+        place = {slot: leaf for leaf, slot in enumerate(self.slots)}
         fits: dict[str, set[int]] = {}
         candidates: dict[str, Candidate] = {}
         loose: set[str] = set()
@@ -151,7 +137,7 @@ class Board(Places):
             slot, name = option.slot, option.candidate.id
             if slot.most is None or option.inc <= slot.most:
                 candidates[name] = option.candidate
-                fits.setdefault(name, set()).add(place[slot.leaf.id])
+                fits.setdefault(name, set()).add(place[slot])
                 if slot.most is None:
                     loose.add(name)
         self.names = sorted(fits)

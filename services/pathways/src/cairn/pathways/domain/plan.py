@@ -2,81 +2,39 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from math import lcm
 
 from cairn.pathways.domain.candidate import Candidate
-from cairn.pathways.domain.framework import NO_REUSE, Reuse
+from cairn.pathways.domain.framework import Reuse
 from cairn.pathways.domain.limits import Limit
-from cairn.pathways.domain.nodes import Group, Leaf, Node
+from cairn.pathways.domain.nodes import Group, Node
+from cairn.pathways.domain.outline import Branch, Slot
 from cairn.pathways.domain.ranks import Ranks
+from cairn.pathways.domain.regime import Regime
 from cairn.pathways.domain.selector import Moment
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is to be allocated to what, as of a moment. Nothing goes below the nodes in `waived`, which are met; `below`
-    gives the unwaived leaves below each node, and those below the root also under None. `limits` are those in force;
-    those over `held` look at the candidates `held`. Candidates in `barred` are not allocated. Credits are in units of
-    1/`grain`. Leaf ids are unique."""
+    """What is to be allocated to what below `root`, under the rules as decided, as of a moment. `limits` are those in
+    force; those over `held` look at the candidates `held`. Candidates in `barred` are not allocated. Credits are in
+    units of 1/`grain`."""
 
+    regime: Regime
     root: Node
     candidates: Sequence[Candidate]
     moment: Moment
-    below: Mapping[str | None, frozenset[str]]
-    held: Sequence[Candidate] = ()
-    waived: frozenset[str] = frozenset()
+    grain: int
     limits: Sequence[Limit] = ()
-    reuse: Reuse = NO_REUSE
+    held: Sequence[Candidate] = ()
     barred: frozenset[str] = frozenset()
-    grain: int = 1
 
+    @property
+    def below(self) -> Mapping[str | None, frozenset[str]]:
+        return self.regime.below
 
-@dataclass(slots=True, eq=False)
-class Choice:
-    """A group of which `n` branches count, and the fields of the state that tell how many were chosen so far: to count,
-    and to be scored for progress where that is another question (`Plan.split`)."""
-
-    n: int
-    shift: int = 0
-    mask: int = 0
-    score_shift: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class Branch:
-    """A child of a choice; its `bit` of the state says that it counts, and `score` that its progress does. It hangs on
-    the branches in `guard`, the outermost first. `bonus` is the share of progress that it gives for what asks nothing,
-    `idle` the share that it gives if it holds nothing at all. `marks` are set when it counts."""
-
-    choice: Choice
-    guard: "tuple[Branch, ...]"
-    idle: Fraction
-    bit: int = 0
-    score: int = 0
-    bonus: Fraction = Fraction(0)
-    marks: int = 0
-    decided: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Slot:
-    """A leaf as a field of the state: how much it has, in whole numbers. Once it has `need` and nothing depends on how
-    much more, it is kept there. `unit` is the progress that each one gives, in units of 1/`whole` of the plan."""
-
-    leaf: Leaf
-    weight: Fraction
-    guard: tuple[Branch, ...]
-    need: int = 0
-    most: int | None = None
-    exact: bool = False
-    shift: int = 0
-    mask: int = 0
-    unit: int = 0
-    share: Fraction = Fraction(0)
-    """The progress that one credential gives, where each counts for one."""
-    supply: int = 0
-    items: "list[Item]" = field(default_factory=list["Item"])
+    @property
+    def reuse(self) -> Reuse:
+        return self.regime.framework.reuse
 
 
 @dataclass(slots=True, eq=False)
@@ -101,12 +59,17 @@ class Option:
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """A class of candidates, of which at most one is allocated: what the walk decides on as one."""
+    """A class of candidates, of which at most one is allocated: what the walk decides on as one. `slots` has the leaves
+    that it can go to, and the most that it adds to each."""
 
     options: list[Option]
     rank: int
-    slots: list[Slot]
-    done: bool = False
+    slots: dict[Slot, int]
+
+    @property
+    def single(self) -> bool:
+        """Whether it has one member only. Options come member by member."""
+        return self.options[0].candidate is self.options[-1].candidate
 
 
 @dataclass(slots=True, eq=False)
@@ -116,135 +79,66 @@ class Part:
 
     slots: list[Slot]
     items: list[Item]
-    asks: dict[str, int] = field(default_factory=dict[str, int])
+    asks: dict[Slot, int] = field(default_factory=dict[Slot, int])
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is one leaf, in any case."""
+        return len(self.slots) == 1 and not self.slots[0].guard
 
 
 class Plan:
-    """The fields of the state, the items, and the order in which to take them. `whole` is complete progress, `given`
-    the part of it that comes of itself.
-
-    `complete` plans for allocations that meet the root: progress is then the same for all. `generous` lets leaves have
-    more than they need, and more than `n` branches count, as a limit may be met only so. `split` then keeps apart which
-    branches count and whose progress does: the best `n` need not be those that hold something for a limit's sake.
-    """
+    """The items, and the order in which to decide on them, the leaves and the choices of an outline. What is `width`
+    bits further on in the state belongs to limits (`gauges`)."""
 
     def __init__(self, problem: Problem, *, complete: bool, generous: bool) -> None:
+        self.outline = outline = problem.regime.outline(
+            problem.root, problem.grain, complete=complete, generous=generous
+        )
         self.complete = complete
         self.generous = generous
+        self.shared = outline.shared
         self.reuse = problem.reuse
-        self.grain = problem.grain
-        self.shared = problem.reuse.scope != "none"
-        self._waived = problem.waived
-        self.width = 0
-        self.guards: dict[str, tuple[Branch, ...]] = {}
-        """For each leaf that is not waived, the branches that it hangs on."""
+        self._waived = problem.regime.waived
+        self.width = outline.width
+        self.marks: dict[Branch, int] = {}
+        """The bits that a branch sets besides its own when it counts."""
         self.sharing: dict[frozenset[str], tuple[int, dict[str, int]]] = {}
         """For pairs of leaves with a cap: the place of its field, and what a candidate given to both adds to it."""
-        self.slots: dict[str, Slot] = {}
-        self.branches: list[Branch] = []
-        self.free = Fraction(0)
-        self._enter(problem.root, Fraction(1), ())
-        useful = [c for c in problem.candidates if self._useful(c)]
-        self.split = generous and not complete and any(branch.idle for branch in self.branches)
-        self.ranks = Ranks(useful, problem.candidates, self.slots, shared=self.shared)
-        self.candidates = useful
-        self.whole = 1
-        self._lay_out()
-        self.given = int(self.free * self.whole)
-        self.items = self._make_items([c for c in useful if c.id not in problem.barred])
+        self.slots = dict(outline.slots)
+        self.branches = list(outline.branches)
+        self.candidates = [c for c in problem.candidates if self._useful(c.worth)]
+        self.ranks = Ranks(self.candidates, problem.candidates, outline.leaf_rank, shared=self.shared)
+        self.items = self._make_items([c for c in self.candidates if c.id not in problem.barred])
+        self.items_of: dict[Slot, list[Item]] = {}
 
-    def _useful(self, candidate: Candidate) -> bool:
-        if self.generous or self.shared:
-            return not self.slots.keys().isdisjoint(candidate.worth)
-        return any(amount and name in self.slots for name, amount in candidate.worth.items())
+    def _useful(self, worth: Mapping[str, int]) -> bool:
+        for name, amount in worth.items():  # noqa: SIM110 - a loop is twice as fast as any()
+            if name in self.slots and (amount or self.generous or self.shared):
+                return True
+        return False
 
     def take_bits(self, count: int) -> int:
         """So many bits of the state; returns the place of the first."""
         self.width += count
         return self.width - count
 
-    def _enter(self, node: Node, weight: Fraction, guard: tuple[Branch, ...]) -> None:
-        """Walk the requirement: what share of all progress each leaf can give, and which branches it hangs on."""
-        if node.id in self._waived:
-            self._give(weight, guard)
-        elif isinstance(node, Leaf):
-            self.guards[node.id] = guard
-            if node.min or self.generous or self.shared:
-                self.slots[node.id] = Slot(node, weight, guard)
-            if not node.min:
-                self._give(weight, guard)
-        elif node.n == 0:
-            self._give(weight, guard)
-        elif node.n >= len(node.children):
-            for child in node.children:
-                self._enter(child, weight if self.complete else weight / node.n, guard)
-        else:
-            choice = Choice(node.n)
-            share = weight if self.complete else weight / node.n
-            for child in node.children:
-                branch = Branch(choice, guard, Fraction(0) if self.complete else share * self._idle(child))
-                self.branches.append(branch)
-                self._enter(child, share, (*guard, branch))
-
-    def _give(self, weight: Fraction, guard: tuple[Branch, ...]) -> None:
-        if self.complete:
-            return
-        if guard:
-            guard[-1].bonus += weight
-        else:
-            self.free += weight
-
-    def _idle(self, node: Node) -> Fraction:
-        """The progress of a node that holds nothing."""
-        if node.id in self._waived:
-            return Fraction(1)
-        if isinstance(node, Leaf):
-            return Fraction(not node.min)
-        best = sorted(map(self._idle, node.children), reverse=True)[: node.n]
-        return sum(best, Fraction(0)) / node.n if node.n else Fraction(1)
-
-    def _lay_out(self) -> None:
-        """Give every branch, choice and leaf its bits of the state."""
-        for branch in self.branches:
-            choice = branch.choice
-            branch.bit = branch.score = 1 << self.take_bits(1)
-            if not choice.mask:
-                choice.mask = (1 << choice.n.bit_length()) - 1
-                choice.shift = self.take_bits(choice.n.bit_length())
-                choice.score_shift = self.take_bits(choice.n.bit_length()) if self.split else choice.shift
-            if self.split:
-                branch.score = 1 << self.take_bits(1)
-        if not self.complete:
-            shares = (share.denominator for branch in self.branches for share in (branch.bonus, branch.idle))
-            self.whole = lcm(self.free.denominator, *shares)
-        for slot in self.slots.values():
-            leaf = slot.leaf
-            slot.need = leaf.grains(leaf.min, self.grain)
-            slot.most = None if leaf.max is None else leaf.grains(leaf.max, self.grain)
-            # Where a leaf may get more than it needs, its maximum can still stop it.
-            slot.exact = slot.most is not None and (self.generous or self.shared)
-            bits = (slot.most if slot.exact and slot.most is not None else slot.need).bit_length()
-            slot.shift, slot.mask = self.take_bits(bits), (1 << bits) - 1
-            if not self.complete and slot.need:
-                self.whole = lcm(self.whole, slot.weight.denominator * slot.need)
-        if not self.complete:
-            for slot in self.slots.values():
-                slot.unit = int(self.whole * slot.weight / slot.need) if slot.need else 0
-
     def _make_items(self, useful: Sequence[Candidate]) -> list[Item]:
+        ranks, slots, any_amount = self.ranks, self.slots, self.generous or self.shared
         classes: dict[tuple[str, str], list[Candidate]] = {}
-        for c in sorted(useful, key=self.ranks.base):
+        for c in sorted(useful, key=ranks.base):
             classes.setdefault((c.kind, c.id if c.repeatable else ""), []).append(c)
         items: list[Item] = []
         for members in classes.values():
-            options = [
-                Option(slot, worth, c, self.ranks.cost(c, slot.leaf))
-                for c in members
-                for name, worth in c.worth.items()
-                if (slot := self.slots.get(name)) is not None and (worth or self.generous or self.shared)
-            ]
-            slots = list({option.slot.leaf.id: option.slot for option in options}.values())
-            items.append(Item(options, self.ranks.base(members[0]), slots))
+            options: list[Option] = []
+            reached: dict[Slot, int] = {}
+            for c in members:
+                for name, amount in c.worth.items():
+                    slot = slots.get(name)
+                    if slot is not None and (amount or any_amount):
+                        options.append(Option(slot, amount, c, ranks.cost(c, name)))
+                        reached[slot] = max(amount, reached.get(slot, 0))
+            items.append(Item(options, ranks.base(members[0]), reached))
         return items
 
     def settle(self) -> None:
@@ -254,34 +148,33 @@ class Plan:
         exactly the same the cheapest are used, and no more than all their leaves need, unless more may be wanted."""
         alike: dict[object, list[Item]] = {}
         for item in self.items:
-            if not self.shared:
+            key: object = item
+            if not self.shared and not (self.generous and item.single):
                 best: dict[object, Option] = {}
                 for o in item.options:
-                    best.setdefault((o.slot.leaf.id, o.inc, o.forbid, o.mark, o.gauges), o)
+                    best.setdefault((o.slot, o.inc, o.forbid, o.mark, o.gauges), o)
                 item.options = list(best.values())
-                if not self.generous and all(o.candidate is item.options[0].candidate for o in item.options):
-                    alike.setdefault(frozenset(best), []).append(item)
-                    continue
-            alike.setdefault(item, []).append(item)
-        kept: list[Item] = []
+                if not self.generous and item.single:
+                    key = tuple(best)
+            alike.setdefault(key, []).append(item)
+        self.items = []
         for same in alike.values():
-            enough = len(same)
-            if enough > 1:
+            enough = 1
+            if len(same) > 1:
                 enough = sum(-(-option.slot.need // option.inc) for option in same[0].options)
-            kept.extend(sorted(same, key=lambda item: item.rank)[:enough])
-        for item in kept:
+            self.items.extend(sorted(same, key=lambda item: item.rank)[:enough])
+        self.items_of = {slot: [] for slot in self.slots.values()}
+        for item in self.items:
             for slot in item.slots:
-                slot.items.append(item)
-                slot.supply += max(option.inc for option in item.options if option.slot is slot)
-        self.items = kept
+                self.items_of[slot].append(item)
 
     def leave_out(self, some: Iterable[Part]) -> None:
         """Parts that are done otherwise."""
-        for part in some:
-            gone = {id(branch) for slot in part.slots for branch in slot.guard}
-            self.branches = [branch for branch in self.branches if id(branch) not in gone]
-            for slot in part.slots:
-                del self.slots[slot.leaf.id]
+        gone = {slot for part in some for slot in part.slots}
+        choices = {branch for slot in gone for branch in slot.guard}
+        self.branches = [branch for branch in self.branches if branch not in choices]
+        self.slots = {name: slot for name, slot in self.slots.items() if slot not in gone}
+        self.items = [item for item in self.items if gone.isdisjoint(item.slots)]
 
     def reachable(self, node: Node) -> bool:
         """Whether a node could be met if nothing else competed for what fits it: a quick and certain no."""
@@ -290,7 +183,7 @@ class Plan:
         if isinstance(node, Group):
             return sum(map(self.reachable, node.children)) >= node.n
         slot = self.slots.get(node.id)
-        return slot is None or slot.supply >= slot.need
+        return slot is None or sum(item.slots[slot] for item in self.items_of[slot]) >= slot.need
 
     def matchable(self) -> bool:
         """Whether the leaves that hang on no choice could at least get as many candidates as each needs, one to a
@@ -299,85 +192,74 @@ class Plan:
         for slot in self.slots.values():
             if slot.guard or self.shared:
                 continue
-            incs = sorted((max(o.inc for o in item.options if o.slot is slot) for item in slot.items), reverse=True)
             missing = slot.need
-            for inc in incs:
-                if missing > 0 and not _augment(slot, holder):
+            for inc in sorted((item.slots[slot] for item in self.items_of[slot]), reverse=True):
+                if missing > 0 and not self._augment(slot, holder):
                     return False
                 missing -= inc
         return True
 
+    def _augment(self, start: Slot, holder: dict[Item, Slot]) -> bool:
+        """Get a leaf one more item, moving others' items along the shortest chain that ends at a free one."""
+        wanted_by: dict[Item, Slot] = {}
+        gives: dict[Slot, Item] = {}
+        queue = [start]
+        for slot in queue:
+            for item in self.items_of[slot]:
+                if item in wanted_by:
+                    continue
+                wanted_by[item] = slot
+                owner = holder.get(item)
+                if owner is None:
+                    moved = item
+                    while (taker := wanted_by[moved]) is not start:
+                        holder[moved] = taker
+                        moved = gives[taker]
+                    holder[moved] = start
+                    return True
+                if owner is not start and owner not in gives:
+                    gives[owner] = item
+                    queue.append(owner)
+        return False
+
     def order(self) -> list[Slot | Item | Branch]:
         """What to decide, in turn: leaves that share candidates stay together, the scarcest first; a branch comes
         before its first leaf, and a leaf is closed (its slot listed) as soon as nothing more can go to it."""
-        turns: list[Slot | Item | Branch] = []
-        left = {name: len(slot.items) for name, slot in self.slots.items()}
-
-        def decide(slot: Slot) -> None:
-            for branch in slot.guard:
-                if not branch.decided:
-                    branch.decided = True
-                    turns.append(branch)
-
-        for slot in _together(list(self.slots.values())):
-            decide(slot)
-            if not slot.items:
-                turns.append(slot)
-            for item in sorted(slot.items, key=lambda item: (len(item.slots), item.rank)):
-                if item.done:
-                    continue
-                item.done = True
-                for touched in item.slots:
-                    decide(touched)
-                turns.append(item)
-                for touched in item.slots:
-                    left[touched.leaf.id] -= 1
-                    if not left[touched.leaf.id]:
-                        turns.append(touched)
-        turns.extend(branch for branch in self.branches if not branch.decided)
-        return turns
+        # A dictionary, as what was decided once is not again.
+        turns: dict[Slot | Item | Branch, None] = {}
+        left = {slot: len(self.items_of[slot]) for slot in self.slots.values()}
+        for some in tied(left, (item.slots for item in self.items)):
+            for slot in sorted(some, key=left.__getitem__):
+                turns.update(dict.fromkeys(slot.guard))
+                if not left[slot]:
+                    turns[slot] = None
+                for item in sorted(self.items_of[slot], key=lambda item: (len(item.slots), item.rank)):
+                    if item in turns:
+                        continue
+                    for touched in item.slots:
+                        turns.update(dict.fromkeys(touched.guard))
+                    turns[item] = None
+                    for touched in item.slots:
+                        left[touched] -= 1
+                        if not left[touched]:
+                            turns[touched] = None
+        return [*turns, *(branch for branch in self.branches if branch not in turns)]
 
 
-def _augment(start: Slot, holder: dict[Item, Slot]) -> bool:
-    """Get a leaf one more item, moving others' items along the shortest chain that ends at a free one."""
-    wanted_by: dict[Item, Slot] = {}
-    gives: dict[Slot, Item] = {}
-    queue = [start]
-    for slot in queue:
-        for item in slot.items:
-            if item in wanted_by:
-                continue
-            wanted_by[item] = slot
-            owner = holder.get(item)
-            if owner is None:
-                moved = item
-                while (taker := wanted_by[moved]) is not start:
-                    holder[moved] = taker
-                    moved = gives[taker]
-                holder[moved] = start
-                return True
-            if owner is not start and owner not in gives:
-                gives[owner] = item
-                queue.append(owner)
-    return False
-
-
-def _together(slots: Sequence[Slot]) -> list[Slot]:
-    """Leaves in the order written, except that those tied by a common item follow each other, the scarcest first."""
-    group = {slot.leaf.id: [slot] for slot in slots}
-    for slot in slots:
-        for item in slot.items:
-            mine, other = group[item.slots[0].leaf.id], group[slot.leaf.id]
-            if mine is not other:
-                mine.extend(other)
-                for moved in other:
-                    group[moved.leaf.id] = mine
-    places = {slot.leaf.id: place for place, slot in enumerate(slots)}
-    ordered: dict[int, list[Slot]] = {}
-    for slot in slots:
-        ordered.setdefault(id(group[slot.leaf.id]), group[slot.leaf.id])
-    return [
-        slot
-        for tied in ordered.values()
-        for slot in sorted(tied, key=lambda slot: (len(slot.items), places[slot.leaf.id]))
-    ]
+def tied(slots: Iterable[Slot], ties: Iterable[Iterable[Slot]]) -> list[list[Slot]]:
+    """Slots in groups: those of one tie are in one group. Their order is kept."""
+    group = {slot: [slot] for slot in slots}
+    for tie in ties:
+        first: list[Slot] | None = None
+        for slot in tie:
+            mine = group[slot]
+            if first is None:
+                first = mine
+            elif mine is not first:
+                first.extend(mine)
+                for moved in mine:
+                    group[moved] = first
+    found: dict[int, list[Slot]] = {}
+    for slot, some in group.items():
+        found.setdefault(id(some), []).append(slot)
+    return list(found.values())

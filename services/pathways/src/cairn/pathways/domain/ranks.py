@@ -1,10 +1,9 @@
 """Ranks: the objective of the contract below progress and limits, as numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from cairn.pathways.domain.candidate import Candidate
 from cairn.pathways.domain.holding import Grade
-from cairn.pathways.domain.nodes import Leaf
 
 
 class Ranks:
@@ -16,15 +15,16 @@ class Ranks:
     being better; so a date is a digit, in a base that no count reaches. Ids likewise. Leaf ids are digits in the order
     of ids.
 
-    `every` are all that fit, of which only `candidates` can be of use.
+    `every` are all that fit, of which only `candidates` can be of use. `leaf_rank` gives the place of each leaf in the
+    order of ids.
     """
 
     def __init__(
-        self, candidates: Sequence[Candidate], every: Sequence[Candidate], leaf_ids: Iterable[str], *, shared: bool
+        self, candidates: Sequence[Candidate], every: Sequence[Candidate], leaf_rank: Mapping[str, int], *, shared: bool
     ) -> None:
         digit = len(candidates).bit_length() + 1
         dates = {d: place for place, d in enumerate(sorted({c.holding.earned for c in candidates}, reverse=True))}
-        self.leaf_rank = {name: rank for rank, name in enumerate(sorted(leaf_ids))}
+        self.leaf_rank = leaf_rank
         leaf_digit = len(self.leaf_rank) + 1 if shared else len(self.leaf_rank).bit_length()
         ids = sorted((c.id for c in candidates), reverse=True)
         self.leaf_shift = {name: place * leaf_digit for place, name in enumerate(ids)}
@@ -41,25 +41,26 @@ class Ranks:
         self.passed_over: dict[str, int] = {}
         """How many better grades are in its class."""
         self._base: dict[str, int] = {}
-        for place, name in enumerate(ids):
-            self._base[name] = -(1 << (id_base + place))
+        places = {name: place for place, name in enumerate(ids)}
         for c in candidates:
             grade = c.holding.grade
-            passed_over = sum(_better(other, grade) for other in grades[c.kind]) if grade is not None else 0
+            others = grades[c.kind] if grade is not None else ()
+            passed_over = sum(_better(other, grade) for other in others) if grade and len(others) > 1 else 0
             self.passed_over[c.id] = passed_over
-            self._base[c.id] += (
+            self._base[c.id] = (
                 (c.outside << outside_base)
                 + (1 << count_base)
                 + (passed_over << grade_base)
                 - (1 << (date_base + dates[c.holding.earned] * digit))
+                - (1 << (id_base + places[c.id]))
             )
 
     def base(self, candidate: Candidate) -> int:
         """Its cost wherever it goes. No two candidates have the same."""
         return self._base[candidate.id]
 
-    def cost(self, candidate: Candidate, leaf: Leaf) -> int:
-        return self._base[candidate.id] + (self.leaf_rank[leaf.id] << self.leaf_shift[candidate.id])
+    def cost(self, candidate: Candidate, leaf: str) -> int:
+        return self._base[candidate.id] + (self.leaf_rank[leaf] << self.leaf_shift[candidate.id])
 
 
 def _better(one: Grade, other: Grade) -> bool:

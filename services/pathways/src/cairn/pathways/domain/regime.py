@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cairn.pathways.domain.decisions import Decision, Equivalence, Rpl, Substitution, Waiver
 from cairn.pathways.domain.limits import Limit
 from cairn.pathways.domain.nodes import Group, Leaf, Node, walk
+from cairn.pathways.domain.outline import Outline
 from cairn.pathways.domain.selector import Listed
 
 if TYPE_CHECKING:
     from cairn.pathways.domain.framework import Framework
 
 
+# How many outlines are kept: a framework's own need a handful. Only odd credits ask for more.
+_KEPT: Final = 32
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A leaf that a holding may fill. `measured`: one in a unit without a conversion does not. `certain`: its
-    achievement is all that is asked."""
+    """A leaf that a holding may fill. `counts`: each is one there, whatever its credits. `measured`: one in a unit
+    without a conversion does not. `certain`: its achievement is all that is asked."""
 
     leaf: Leaf
+    counts: bool
     measured: bool
     certain: bool
 
@@ -32,6 +38,7 @@ class Regime:
 
     framework: Framework
     decisions: tuple[Decision, ...]
+    _outlines: dict[object, Outline] = field(default_factory=dict[object, Outline], compare=False, repr=False)
 
     @cached_property
     def waived(self) -> frozenset[str]:
@@ -80,6 +87,18 @@ class Regime:
     def leaves(self) -> tuple[Leaf, ...]:
         return tuple(leaf for leaf in self.framework.leaves if leaf.id in self.below[None])
 
+    def outline(self, root: Node, grain: int, *, complete: bool, generous: bool) -> Outline:
+        """Of a plan for what is below `root`, credits being in units of 1/`grain`."""
+        key = root.id, grain, complete, generous
+        found = self._outlines.get(key)
+        if found is None:
+            if len(self._outlines) >= _KEPT:
+                self._outlines.clear()
+            shared = self.framework.reuse.scope != "none"
+            found = Outline(root, self.waived, grain, shared=shared, complete=complete, generous=generous)
+            self._outlines[key] = found
+        return found
+
     @cached_property
     def measured(self) -> frozenset[str]:
         """Leaves that take no credits in a unit without a conversion: those of credits, and those below a limit that
@@ -97,7 +116,7 @@ class Regime:
         for leaf in self.leaves:
             own = named.get(leaf.id)
             certain = own is not None and leaf.grade is None and all(map(_is_name, leaf.selector.conjuncts()))
-            fit = Fit(leaf, leaf.id in self.measured, certain)
+            fit = Fit(leaf, leaf.measure == "count", leaf.id in self.measured, certain)
             for name in by_name if own is None else own:
                 by_name[name].append(fit)
         return {name: tuple(fits) for name, fits in by_name.items()}

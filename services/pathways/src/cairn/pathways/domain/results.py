@@ -1,6 +1,6 @@
 """What an audit says of each node, limit and credential, and of what is left."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 JsonMembers = Mapping[str, object]
@@ -35,6 +35,12 @@ class LimitResult:
         return {"id": self.id, "met": self.met, "have": self.have, "need": self.need}
 
 
+class Name(str):
+    """An achievement, in a sentence that people read."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Unused:
     """Why a holding did not count. `reason` is one of
@@ -45,14 +51,26 @@ class Unused:
     - `spent` on another qualification; `already-allocated` (another of its class), `component` (of an award that
       counts, or such an award), `max`, `limit` (it would break one), `branch` (fits only branches that do not count),
       `not-needed`.
+
+    `sentence` says the same in words, piece by piece.
     """
 
     holding: str
     reason: str
-    detail: str
+    sentence: Sequence[str]
 
-    def to_json(self) -> dict[str, object]:
-        return {"holding": self.holding, "reason": self.reason, "detail": self.detail}
+    def detail(self, titles: Mapping[str, str]) -> str:
+        """The sentence. `titles` names achievements; what it lacks goes by the last part of its id."""
+        pieces = (titles.get(each) or label(each) if isinstance(each, Name) else each for each in self.sentence)
+        return "".join(pieces)
+
+    def to_json(self, titles: Mapping[str, str]) -> dict[str, object]:
+        return {"holding": self.holding, "reason": self.reason, "detail": self.detail(titles)}
+
+
+def label(iri: str) -> str:
+    """A short name for an identifier: its last part."""
+    return iri.rstrip("/#").replace("#", "/").rsplit("/", 1)[-1] or iri
 
 
 @dataclass(frozen=True, slots=True)

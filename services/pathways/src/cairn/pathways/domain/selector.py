@@ -5,6 +5,7 @@ from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 from cairn.pathways.domain.grades import GradeFloor, GradeTable, read_grade_floor
@@ -87,11 +88,11 @@ ANY_HOLDING: Final = Selector()
 _LISTS: Final[Mapping[str, Callable[[Holding], tuple[str | None, ...]]]] = {
     "achievement": lambda holding: (holding.achievement,),
     "issuer": lambda holding: (holding.issuer,),
-    "accreditedBy": lambda holding: holding.accredited_by,
-    "type": lambda holding: holding.type,
-    "tag": lambda holding: holding.tag,
-    "area": lambda holding: holding.area,
-    "skill": lambda holding: holding.skill,
+    "accreditedBy": attrgetter("accredited_by"),
+    "type": attrgetter("type"),
+    "tag": attrgetter("tag"),
+    "area": attrgetter("area"),
+    "skill": attrgetter("skill"),
     "mode": lambda holding: (holding.mode,),
     "source": lambda holding: (holding.source,),
 }
@@ -112,7 +113,7 @@ class Listed(Criterion):
 
 def listed_values(key: str, holding: Holding) -> tuple[str, ...]:
     """What a holding answers to a key whose criterion is a list."""
-    return tuple(value for value in _LISTS[key](holding) if value is not None)
+    return tuple([value for value in _LISTS[key](holding) if value is not None])
 
 
 LIST_KEYS: Final = tuple(_LISTS)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import accumulate
 
 from cairn.pathways.domain.candidate import Candidate
 from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.matching import Matching, Places
-from cairn.pathways.domain.nodes import Group, Leaf, Node
+from cairn.pathways.domain.nodes import Leaf
 from cairn.pathways.domain.reading import NO_INSTANT
 
 
@@ -17,14 +18,21 @@ def first_full(framework: Framework, arriving: Sequence[tuple[datetime, Candidat
     leaves, could have as many candidates as they need at least, each its own; None if never. What comes must stay.
 
     Those that can be placed together are a matroid (`matching`): who finds no place on arrival never will."""
-    places, leaves, wanted = _places(framework, [candidate for _, candidate in arriving])
+    sure, choices = framework.asked
+    asks = _asks(sure, [candidate for _, candidate in arriving])
+    wanted = sum(asks) + sum(choice.n for choice in choices)
+    if not wanted:
+        return NO_INSTANT
+    branches = [child.id for choice in choices for child in choice.children]
+    leaves = {name: number for number, name in enumerate([*(leaf.id for leaf in sure), *branches])}
+    places = Places([*asks, *(1 for _ in branches)])
+    for choice in choices:
+        places.pool([leaves[child.id] for child in choice.children], choice.n)
     places.fits = [[leaves[name] for name in candidate.worth if name in leaves] for _, candidate in arriving]
     places.kinds = [
         place if candidate.repeatable else (candidate.kind, tuple(fits))
         for place, ((_, candidate), fits) in enumerate(zip(arriving, places.fits, strict=True))
     ]
-    if not wanted:
-        return NO_INSTANT
     matching = Matching(places)
     for place, (instant, _) in enumerate(arriving):
         if matching.add(place) and len(matching.at) == wanted:
@@ -32,40 +40,20 @@ def first_full(framework: Framework, arriving: Sequence[tuple[datetime, Candidat
     return None
 
 
-def _places(framework: Framework, some: Sequence[Candidate]) -> tuple[Places, dict[str, int], int]:
-    """The places, the number of each leaf, and how many places there are to fill."""
-    sure: list[Leaf] = []
-    choices: list[Group] = []
-
-    def enter(node: Node) -> None:
-        if isinstance(node, Leaf):
-            if node.min:
-                sure.append(node)
-        elif node.n >= len(node.children):
-            for child in node.children:
-                enter(child)
-        elif all(isinstance(child, Leaf) and child.min for child in node.children):
-            choices.append(node)
-
-    enter(framework.root)
-    worths: dict[str, list[int]] = {}
+def _asks(leaves: Sequence[Leaf], some: Sequence[Candidate]) -> list[int]:
+    """How many candidates each leaf takes at least; one more than there are if all are too little."""
+    grain = some[0].grain if some else 1
+    worths: dict[str, list[int]] = {leaf.id: [] for leaf in leaves}
     for candidate in some:
         for name, amount in candidate.worth.items():
-            worths.setdefault(name, []).append(amount)
-    grain = some[0].grain if some else 1
-    asks = [_least(leaf.grains(leaf.min, grain), worths.get(leaf.id, [])) for leaf in sure]
-    branches = [child.id for choice in choices for child in choice.children]
-    leaves = {name: number for number, name in enumerate([*(leaf.id for leaf in sure), *branches])}
-    places = Places([*asks, *(1 for _ in branches)])
-    for choice in choices:
-        places.pool([leaves[child.id] for child in choice.children], choice.n)
-    return places, leaves, sum(asks) + sum(choice.n for choice in choices)
-
-
-def _least(need: int, amounts: Sequence[int]) -> int:
-    """How many of some amounts it takes at least; one more than there are if all are too little."""
-    for count, amount in enumerate(sorted(amounts, reverse=True)):
-        need -= amount
-        if need <= 0:
-            return count + 1
-    return len(amounts) + 1
+            if name in worths:
+                worths[name].append(amount)
+    found: list[int] = []
+    for leaf in leaves:
+        need, amounts = leaf.grains(leaf.min, grain), worths[leaf.id]
+        if leaf.measure == "count":
+            found.append(min(need, len(amounts) + 1))
+            continue
+        reached = accumulate(sorted(amounts, reverse=True))
+        found.append(1 + sum(each < need for each in reached))
+    return found

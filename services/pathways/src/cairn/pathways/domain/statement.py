@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cairn.pathways.domain.findings import label
+from cairn.pathways.domain.results import label
 
 Json = Mapping[str, Any]
 

@@ -20,7 +20,8 @@ from typing import Final
 
 from cairn.pathways.domain.gauges import Bound, Rule
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
-from cairn.pathways.domain.plan import Branch, Item, Option, Plan, Slot
+from cairn.pathways.domain.outline import Branch, Choice, Slot
+from cairn.pathways.domain.plan import Item, Option, Plan
 
 # How many states live on once the effort is spent: enough for a sensible allocation, though not to prove it best.
 _NARROW: Final = 32
@@ -47,7 +48,7 @@ class Walk:
     def run(self) -> Outcome:
         plan = self._plan
         start = sum(gauge.start << gauge.shift for rule in self._rules for gauge in rule.gauges)
-        states: _States = {start: (-(plan.given << self._above), None)}
+        states: _States = {start: (-(plan.outline.given << self._above), None)}
         turns = plan.order()
         later = self._supplies(turns)
         clears = _clears(turns, sum(rule.bits for rule in self._rules))
@@ -91,24 +92,24 @@ class Walk:
         progress = -((value + (1 << (self._above - 1))) >> self._above)
         return Allocation(
             {leaf: tuple(sorted(by_leaf[leaf])) for leaf in self._plan.slots if leaf in by_leaf},
-            Fraction(progress, self._plan.whole),
-            frozenset(name for name, guard in self._plan.guards.items() if counting.issuperset(guard)),
+            Fraction(progress, self._plan.outline.whole),
+            frozenset(name for name, guard in self._plan.outline.guards.items() if counting.issuperset(guard)),
         )
 
     def _supplies(self, turns: Sequence[Slot | Item | Branch]) -> list[list[int]]:
         """For an item, what can still come to each of its leaves after it; for a branch, how many siblings follow."""
-        left = dict.fromkeys(self._plan.slots, 0)
-        siblings: dict[int, int] = {}
+        left = dict.fromkeys(self._plan.slots.values(), 0)
+        siblings: dict[Choice, int] = {}
         supplies: list[list[int]] = []
         for turn in reversed(turns):
             supply: list[int] = []
             if isinstance(turn, Item):
-                supply = [left[slot.leaf.id] for slot in turn.slots]
-                for slot in turn.slots:
-                    left[slot.leaf.id] += max(option.inc for option in turn.options if option.slot is slot)
+                supply = [left[slot] for slot in turn.slots]
+                for slot, most in turn.slots.items():
+                    left[slot] += most
             elif isinstance(turn, Branch):
-                supply = [siblings.get(id(turn.choice), 0)]
-                siblings[id(turn.choice)] = supply[0] + 1
+                supply = [siblings.get(turn.choice, 0)]
+                siblings[turn.choice] = supply[0] + 1
             supplies.append(supply)
         return supplies[::-1]
 
@@ -123,17 +124,17 @@ class Walk:
 
     def _take(self, states: _States, item: Item, supply: Sequence[int]) -> _States:
         """Allocate one member of a class to one leaf, or none."""
-        split, above = self._plan.split, self._above
+        split, above = self._plan.outline.split, self._above
         ways = [
             (
-                (o.slot, o.slot.shift, o.slot.mask, _bits(o.slot.guard), o.slot.need, o.slot.most, o.slot.exact),
-                (o.inc, o.helps, o.forbid, o.mark, o.delta, o.cost, o.slot.unit << above, _scores(o.slot.guard)),
+                (o.slot, o.slot.shift, o.slot.mask, o.slot.on, o.slot.need, o.slot.most, o.slot.exact),
+                (o.inc, o.helps, o.forbid, o.mark, o.delta, o.cost, o.slot.unit << above, o.slot.scores),
                 (o.candidate.id, (o.slot.leaf.id,)),
             )
             for o in item.options
         ]
         touched = [
-            (slot, slot.shift, slot.mask, _bits(slot.guard), slot.need - rest)
+            (slot, slot.shift, slot.mask, slot.on, slot.need - rest)
             for slot, rest in zip(item.slots, supply, strict=True)
         ]
         reached: _States = {}
@@ -222,7 +223,7 @@ class Walk:
         place = ranks.leaf_shift[option.candidate.id]
         passed = 1 << place + leaves - 1 - ranks.leaf_rank[slot.leaf.id]
         base = ranks.base(option.candidate)
-        on, scores, unit = _bits(slot.guard), _scores(slot.guard), slot.unit << self._above
+        on, scores, unit = slot.on, slot.scores, slot.unit << self._above
         if self._effort.spent + 2 * len(frontier) > self._effort.limit and len(frontier) > _NARROW:
             self._exact = False
             frontier = dict(nsmallest(_NARROW, frontier.items(), key=lambda entry: entry[1][0]))
@@ -253,8 +254,10 @@ class Walk:
     def _decide(self, states: _States, branch: Branch, supply: Sequence[int]) -> _States:
         """Let a branch count or not, and be scored or not, so that in the end exactly `n` of its choice do. Where all
         that matters is that the rules are met, more may count."""
-        choice, on, whole, siblings = branch.choice, _bits(branch.guard), self._plan.whole, supply[0]
-        split, more = self._plan.split, self._complete and self._plan.generous
+        choice, whole, siblings = branch.choice, self._plan.outline.whole, supply[0]
+        on, above = _bits(branch.guard), _scores(branch.guard)
+        counts, split = branch.bit | self._plan.marks.get(branch, 0), self._plan.outline.split
+        more = self._complete and self._plan.generous
         bonus, idle = (int(share * whole) << self._above for share in (branch.bonus, branch.idle))
         reached: _States = {}
 
@@ -269,10 +272,10 @@ class Walk:
             chosen = state >> choice.shift & choice.mask
             ways = [(state, value, link, False)] if choice.n - chosen <= siblings else []
             if chosen < choice.n or more:
-                counts = (state | branch.bit | branch.marks) + (int(chosen < choice.n) << choice.shift)
-                ways.append((counts, value if split else value - bonus, (link, "", branch), True))
+                after = (state | counts) + (int(chosen < choice.n) << choice.shift)
+                ways.append((after, value if split else value - bonus, (link, "", branch), True))
             for after, worth, way, counted in ways:
-                if not split or state & _scores(branch.guard) != _scores(branch.guard):
+                if not split or state & above != above:
                     keep(after, worth, way)
                     continue
                 scored = state >> choice.score_shift & choice.mask
@@ -286,7 +289,7 @@ class Walk:
         """Nothing more can come to a leaf: where it must be met, drop the states in which it is not."""
         if not self._complete:
             return states
-        on = _bits(slot.guard)
+        on = slot.on
         return {
             state: entry
             for state, entry in states.items()
@@ -347,13 +350,13 @@ def _clears(turns: Sequence[Slot | Item | Branch], kept: int) -> list[int]:
             looks = 0
             for option in turn.options:
                 slot = option.slot
-                looks |= option.forbid | option.mark | _bits(slot.guard) | _scores(slot.guard) | slot.mask << slot.shift
+                looks |= option.forbid | option.mark | slot.on | slot.scores | slot.mask << slot.shift
         elif isinstance(turn, Branch):
             choice = turn.choice
             looks = turn.bit | turn.score | _bits(turn.guard) | _scores(turn.guard)
             looks |= choice.mask << choice.shift | choice.mask << choice.score_shift
         else:
-            looks = _bits(turn.guard) | turn.mask << turn.shift
+            looks = turn.on | turn.mask << turn.shift
         clears.append(looks & ~seen)
         seen |= looks
     return clears[::-1]

@@ -67,7 +67,7 @@ async def audits(
         audits=[
             AuditOfLearner.model_validate(
                 {
-                    **each.audit.to_json(),
+                    **each.audit.to_json(each.titles),
                     "frameworkId": each.published.id,
                     "title": each.published.framework.title or each.published.framework.qualification,
                     "sentence": each.sentence,

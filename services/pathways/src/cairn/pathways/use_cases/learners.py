@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -32,9 +32,15 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
+    """An audit, and the titles of the achievements and qualifications that it names to people."""
+
     published: Published
     audit: Audit
-    sentence: str
+    titles: Mapping[str, str]
+
+    @property
+    def sentence(self) -> str:
+        return explain(self.audit, self.published.framework, self.titles)
 
 
 async def holdings(deps: Deps, principal: Principal, learner_id: str) -> Held:
@@ -110,12 +116,10 @@ async def audit_learner(
         return done
 
     done = await asyncio.to_thread(work)
-    held_as = {holding.id: holding.achievement for holding in subject.holdings}
+    named = {name for _, result in done for name in _named(result)}
     async with deps.database.transaction(tenant) as tx:
-        titles = await titles_of(tx, {*held_as.values(), *(name for _, result in done for name in _named(result))})
-    return [
-        Audited(published, result, explain(result, published.framework, titles, held_as)) for published, result in done
-    ]
+        titles = await titles_of(tx, named.union(holding.achievement for holding in subject.holdings))
+    return [Audited(published, result, titles) for published, result in done]
 
 
 async def titles_of(tx: Transaction, names: Collection[str]) -> dict[str, str]:
