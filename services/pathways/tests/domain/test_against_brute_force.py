@@ -281,7 +281,7 @@ def test_every_holding_is_either_allocated_or_explained(case):
     explained = [entry.holding for entry in answer.unused]
     recognised = [decision["id"] for decision in more["decisions"] if decision["kind"] == "rpl"]
     assert sorted([*allocated, *explained]) == sorted([*(d["id"] for d in documents), *recognised])
-    assert all(entry.detail.endswith(".") for entry in answer.unused)
+    assert all(entry.detail().endswith(".") for entry in answer.unused)
     if answer.status == "complete":
         assert answer.remaining.credits == "0"
         assert answer.remaining.suggestions == ()

@@ -75,6 +75,11 @@ class Case:
         return lcm(self.framework.grain, *(ratio[1] for ratio in self._ratios.values() if ratio is not None))
 
     @cached_property
+    def needs(self) -> Mapping[str, int]:
+        """What each leaf asks for at least, in grains of credit or as a count."""
+        return {leaf.id: leaf.grains(leaf.min, self.grain) for leaf in self.framework.leaves}
+
+    @cached_property
     def _ratios(self) -> Mapping[str, tuple[int, int] | None]:
         factors = self.framework.factors
         found: dict[str, tuple[int, int] | None] = {}
@@ -216,7 +221,7 @@ class Timeline:
         """Every instant, in order, that could be the first at which the rules hold. None before any at which each leaf
         could be met by itself."""
         case = self._case
-        soonest = self._soonest(case.framework.root)
+        soonest = BEGINNING if case.decisions else self._soonest(case.framework.root)
         apart = case.framework.reuse.scope == "none" and not case.decisions and not case.framework.timed_leaves
         if soonest is not None and apart:
             # What is lost again only makes it later.
@@ -245,16 +250,20 @@ class Timeline:
 
     def _soonest(self, node: Node) -> datetime | None:
         """The earliest instant at which a node could be met if nothing competed for what fits it; None for never."""
-        if self._case.decisions:
-            return BEGINNING
         if isinstance(node, Group):
             if not node.n:
                 return BEGINNING
-            met = sorted(each for each in map(self._soonest, node.children) if each is not None)
-            return met[node.n - 1] if len(met) >= node.n else None
-        if not node.min:
+            met: list[datetime] = []
+            for child in node.children:
+                soonest = self._soonest(child)
+                if soonest is not None:
+                    met.append(soonest)
+                elif node.n == len(node.children):
+                    return None
+            return sorted(met)[node.n - 1] if len(met) >= node.n else None
+        need = self._case.needs[node.id]
+        if not need:
             return BEGINNING
-        need = node.grains(node.min, self._case.grain)
         for instant, amount in self._arrivals[node.id]:
             need -= amount
             if need <= 0:

@@ -121,6 +121,10 @@ class Findings:
         return {"credits": plain_ceiling(missing), "unit": self.case.framework.credit_unit}
 
     @cached_property
+    def _worths(self) -> Mapping[str, Mapping[str, int]]:
+        return self.case.worths(self.at)
+
+    @cached_property
     def _by_id(self) -> Mapping[str, Holding]:
         return {holding.id: holding for holding in self.case.holdings}
 
@@ -153,13 +157,14 @@ class Findings:
     @cached_property
     def _met(self) -> Mapping[str, bool]:
         met: dict[str, bool] = {}
+        have, needs, waived = self._have, self.case.needs, self._regime.waived
         for node in reversed(self.case.framework.nodes):
-            if node.id in self._regime.waived:
+            if node.id in waived:
                 met[node.id] = True
             elif isinstance(node, Leaf):
-                met[node.id] = self._have[node.id] >= node.grains(node.min, self.case.grain)
+                met[node.id] = have[node.id] >= needs[node.id]
             else:
-                met[node.id] = sum(met[child.id] for child in node.children) >= node.n
+                met[node.id] = [met[child.id] for child in node.children].count(True) >= node.n
         return met
 
     @cached_property
@@ -170,7 +175,7 @@ class Findings:
             if isinstance(node, Leaf):
                 held[node.id] = self.allocation.by_leaf.get(node.id, ())
             else:
-                held[node.id] = tuple(sorted({name for child in node.children for name in held[child.id]}))
+                held[node.id] = tuple(sorted(set[str]().union(*[held[child.id] for child in node.children])))
         return held
 
     def _needs(self, node: Node) -> JsonMembers:
@@ -193,8 +198,7 @@ class Findings:
         return needs
 
     def _missing(self, leaf: Leaf) -> int:
-        need = leaf.grains(leaf.min, self.case.grain)
-        return max(need - self._alternatives.get(leaf.id, self._have[leaf.id]), 0)
+        return max(self.case.needs[leaf.id] - self._alternatives.get(leaf.id, self._have[leaf.id]), 0)
 
     def _open_achievements(self, leaf: Leaf) -> list[str]:
         """The achievements that a leaf names, without those already counted somewhere and not repeatable."""
@@ -272,7 +276,7 @@ class Findings:
             return why("not-needed", name, " was earned after the rest was complete.")
         if not self._acts(holding):
             return why("not-needed", name, " was recognised for another time.")
-        worth = case.worths(self.at)[holding.id]
+        worth = self._worths[holding.id]
         if not worth:
             nearest = self._nearest(holding)
             if nearest is None:
@@ -318,7 +322,9 @@ class Findings:
 
     def _broken_by(self, holding: Holding, leaf: Leaf) -> Limit | None:
         """A hard limit that would be broken if a holding were given to a leaf as well."""
-        hard = [limit for limit in self._regime.limits if not limit.judged]
+        moment = self._problem.moment
+        # What a hard limit does not look at cannot break it.
+        hard = [limit for limit in self._regime.limits if not limit.judged and limit.of.fits(holding, moment)]
         if not hard:
             return None
         credits_ = self.case.credits[holding.id] or 0

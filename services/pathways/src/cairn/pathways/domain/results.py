@@ -1,13 +1,15 @@
-"""What an audit says of each node, limit and credential, and of what is left."""
+"""What an audit says of each node, limit and credential, and of what is left. There are many of these, and a named
+tuple is made in a third of the time of a frozen data class."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 JsonMembers = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class NodeResult:
+class NodeResult(NamedTuple):
     """`allocated` of a group is all that its leaves hold. `needs` is None where nothing is needed: the node is met, or
     one above it is. Otherwise, of a leaf: `count`, or `credits` and `unit`, that are missing, with `achievements` where
     the framework names them, `qualification` and `grade` where it asks for them; of a group: `atLeast` so many more
@@ -22,8 +24,7 @@ class NodeResult:
         return {"id": self.id, "met": self.met, "allocated": list(self.allocated), "needs": self.needs}
 
 
-@dataclass(frozen=True, slots=True)
-class LimitResult:
+class LimitResult(NamedTuple):
     """`have` is None where there is nothing to measure; `need` is the bound, or for dates the last one allowed."""
 
     id: str
@@ -41,8 +42,7 @@ class Name(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Unused:
+class Unused(NamedTuple):
     """Why a holding did not count. `reason` is one of
 
     - its state: `revoked`, `suspended`, `superseded`, `expired`, `unknown`; `not-yet-earned`
@@ -59,7 +59,7 @@ class Unused:
     reason: str
     sentence: Sequence[str]
 
-    def detail(self, titles: Mapping[str, str]) -> str:
+    def detail(self, titles: Mapping[str, str] = MappingProxyType({})) -> str:
         """The sentence. `titles` names achievements; what it lacks goes by the last part of its id."""
         pieces = (titles.get(each) or label(each) if isinstance(each, Name) else each for each in self.sentence)
         return "".join(pieces)
