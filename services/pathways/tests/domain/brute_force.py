@@ -1,8 +1,11 @@
-"""A second engine, written from the contract with no thought for speed: it tries everything."""
+"""A second engine, written from the contract with no thought for elegance of method: it tries everything. What follows
+from one credential, or from the rules alone, it works out once, for however many sets of credentials it is asked."""
 
 from calendar import monthrange
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import cache, wraps
 from itertools import chain, combinations, product
 
 AS_OF = "2026-12-01T00:00:00Z"
@@ -12,6 +15,7 @@ BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
+@cache
 def instant(text):
     return datetime.fromisoformat(text)
 
@@ -19,6 +23,27 @@ def instant(text):
 def months_later(at, months):
     year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
     return at.replace(year=year, month=month + 1, day=min(at.day, monthrange(year, month + 1)[1]))
+
+
+@cache
+def number(text):
+    """In thousandths, so that all sums are of whole numbers. What is drawn has no finer ones."""
+    found = Fraction(text) * 1000
+    assert found.denominator == 1
+    return int(found)
+
+
+def remembered(method):
+    """For what depends on its arguments and the rules alone. Nodes, limits and holdings go by their ids."""
+
+    @wraps(method)
+    def ask(self, *args):
+        key = (method, *(each["id"] if isinstance(each, dict) else each for each in args))
+        if key not in self.known:
+            self.known[key] = method(self, *args)
+        return self.known[key]
+
+    return ask
 
 
 def subsets(things):
@@ -43,7 +68,16 @@ class Brute:
         self.nodes = list(self.walk(framework["requirement"]))
         self.leaves = [node for node in self.nodes if self.children(node) is None]
         self.as_of = instant(AS_OF)
-        self.seen = {}
+        self.timed = "withinMonths" in str(framework)
+        self.known, self.seen = {}, {}
+
+    def among(self, names):
+        """The same of some of the holdings only. Those by decision stay."""
+        other = copy(self)
+        other.holdings = [h for h in self.holdings if h["id"] in names or h["id"] in self.rpl]
+        other.by_id = {h["id"]: h for h in other.holdings}
+        other.seen = {}
+        return other
 
     @staticmethod
     def recognised(decision):
@@ -63,6 +97,7 @@ class Brute:
         for child in self.children(node) or []:
             yield from self.walk(child)
 
+    @remembered
     def below(self, name):
         """The leaves below a node."""
         node = next(node for node in self.nodes if node["id"] == name) if name else self.framework["requirement"]
@@ -70,18 +105,22 @@ class Brute:
 
     # What is decided at an instant.
 
+    @remembered
     def waived(self, s):
         return {d["target"] for d in self.decisions if d["kind"] == "waiver" and acts(d, s)}
 
+    @remembered
     def unwaived(self, s):
         gone = {leaf for name in self.waived(s) if name in {n["id"] for n in self.nodes} for leaf in self.below(name)}
         return {leaf["id"] for leaf in self.leaves} - gone
 
+    @remembered
     def limits(self, s):
         return [limit for limit in self.framework.get("limits", []) if limit["id"] not in self.waived(s)]
 
     # The state of a holding.
 
+    @remembered
     def state(self, holding, at):
         """ "State at t is the last entry by `at` <= t ..."."""
         entries = [(instant(entry["at"]), entry["state"]) for entry in holding["status"]]
@@ -102,15 +141,15 @@ class Brute:
             found = min(found, "expired", key=SEVERITY.index)
         return found
 
-    def usable(self, s, trusting):
+    @remembered
+    def usable(self, holding, s, trusting):
+        lost = self.state(holding, self.as_of) in (("revoked",) if self.validity == "always" else LOST)
         good = ("valid", "unknown") if trusting else ("valid",)
-        for h in self.holdings:
-            lost = self.state(h, self.as_of) in (("revoked",) if self.validity == "always" else LOST)
-            if instant(h["earned"]) <= s and self.state(h, s) in good and not lost:
-                yield h
+        return instant(holding["earned"]) <= s and self.state(holding, s) in good and not lost
 
     # Fit.
 
+    @remembered
     def same(self, name):
         alike = {name}
         for _ in self.framework["equivalents"]:
@@ -125,12 +164,12 @@ class Brute:
         if not grade:
             return None
         own = grade.get("scale", "score")
-        value = Fraction(grade.get("points", grade.get("score")))
+        value = number(grade.get("points", grade.get("score")))
         if own == scale:
             return value
         for table in self.framework.get("gradeTables", []):
             if (table["from"], table["to"]) == (own, scale):
-                rows = [(Fraction(a), Fraction(b)) for a, b in table["rows"]]
+                rows = [(number(a), number(b)) for a, b in table["rows"]]
                 return max((row for row in rows if row[0] <= value), default=(0, None))[1]
         return None
 
@@ -153,7 +192,7 @@ class Brute:
                     ok = level is not None and value.get("min", 0) <= level <= value.get("max", 99)
                 case "grade":
                     points = self.points(holding, value.get("scale", "score"))
-                    ok = points is not None and points >= Fraction(value["min"])
+                    ok = points is not None and points >= number(value["min"])
                 case "earned":
                     start = self.enrolled if value.get("origin") else s
                     ok = start is not None and months_later(instant(holding["earned"]), value["withinMonths"]) >= start
@@ -167,16 +206,21 @@ class Brute:
                 return False
         return True
 
+    @remembered
     def credits_of(self, holding):
         """In the framework's unit; None without a conversion."""
         if "credits" not in holding:
-            return Fraction(0)
+            return 0
         unit = holding["credits"]["unit"]
-        factors = {"ECTS": Fraction(1)} | {c["from"]: Fraction(c["factor"]) for c in self.framework["conversions"]}
-        return Fraction(holding["credits"]["value"]) * factors[unit] if unit in factors else None
+        factors = {"ECTS": 1} | {c["from"]: int(c["factor"]) for c in self.framework["conversions"]}
+        return number(holding["credits"]["value"]) * factors[unit] if unit in factors else None
 
     def amount(self, leaf, holding):
-        return self.credits_of(holding) if "credits" in leaf else Fraction(1)
+        return self.credits_of(holding) if "credits" in leaf else number(1)
+
+    @remembered
+    def places(self, holding, s):
+        return [leaf["id"] for leaf in self.leaves if self.fits(leaf, holding, s)]
 
     def fits(self, leaf, holding, s):
         measured = "credits" in leaf or any(
@@ -201,11 +245,10 @@ class Brute:
             return False
         return self.selects(leaf["from"], holding, s)
 
+    @remembered
     def bounds(self, leaf):
-        if "qualification" in leaf:
-            return Fraction(1), Fraction(1)
-        bounds = leaf.get("count") or leaf["credits"]
-        return Fraction(bounds.get("min", 0)), Fraction(bounds["max"]) if "max" in bounds else None
+        bounds = {"min": 1, "max": 1} if "qualification" in leaf else leaf.get("count") or leaf["credits"]
+        return number(bounds.get("min", 0)), number(bounds["max"]) if "max" in bounds else None
 
     # Limits.
 
@@ -213,7 +256,7 @@ class Brute:
     def hard(limit):
         """Those that dropping a holding cannot break."""
         if "amount" in limit or "distinct" in limit:
-            return not Fraction(limit.get("amount", limit.get("distinct")).get("min", 0))
+            return not number(limit.get("amount", limit.get("distinct")).get("min", 0))
         return "share" not in limit and "gpa" not in limit
 
     def limit_met(self, limit, given, counting, usable, fits, s):
@@ -230,29 +273,35 @@ class Brute:
         inside = [self.by_id[name] for name, at in given.items() if scope & set(at)]
         if "gpa" in limit and limit["gpa"].get("over") == "held":
             inside = [h for h in usable if scope & set(fits[h["id"]])]
-        chosen = [h for h in inside if self.selects(limit.get("of", {}), h, s)]
+        chosen = [h for h in inside if self.taken(limit, h, s)]
 
         def total(holdings):
-            return sum((Fraction(1) if limit.get("measure") == "count" else self.credits_of(h)) for h in holdings)
+            return sum((number(1) if limit.get("measure") == "count" else self.credits_of(h)) for h in holdings)
 
-        def within(value, bounds):
-            return Fraction(bounds.get("min", 0)) <= value and ("max" not in bounds or value <= Fraction(bounds["max"]))
+        def within(value, bounds, of=1):
+            """Whether value / of is."""
+            least, most = number(bounds.get("min", 0)), number(bounds["max"]) if "max" in bounds else None
+            return least * of <= value and (most is None or value <= most * of)
 
         if "share" in limit:
-            return not total(inside) or within(Fraction(total(chosen), total(inside)), limit["share"])
+            return within(total(chosen) * number(1), limit["share"], total(inside))
         if "amount" in limit:
             return within(total(chosen), limit["amount"])
         if "distinct" in limit:
             values = {v for h in chosen for v in self.listed(h, limit["by"])}
-            return within(len(values & set(limit.get("among", values))), limit["distinct"])
+            return within(number(len(values & set(limit.get("among", values)))), limit["distinct"])
         if "gpa" in limit:
             graded = [h for h in chosen if self.points(h, limit["gpa"]["scale"]) is not None]
             summed = sum(self.points(h, limit["gpa"]["scale"]) * total([h]) for h in graded)
-            return not total(graded) or summed / total(graded) >= Fraction(limit["gpa"]["min"])
+            return summed >= number(limit["gpa"]["min"]) * total(graded)
         if "exclude" in limit:
             return len({h.get("achievement") for h in inside} & set(limit["exclude"])) <= 1
         dates = [instant(h["earned"]) for h in chosen]
         return not dates or max(dates) <= months_later(min(dates), limit["window"]["months"])
+
+    @remembered
+    def taken(self, limit, holding, s):
+        return self.selects(limit.get("of", {}), holding, s)
 
     @staticmethod
     def listed(holding, key):
@@ -290,15 +339,16 @@ class Brute:
                 yield some
 
     def best(self, s, trusting, complete):
-        usable = list(self.usable(s, trusting))
-        fits = {h["id"]: [leaf["id"] for leaf in self.leaves if self.fits(leaf, h, s)] for h in usable}
-        timed = any("withinMonths" in str(limit) for limit in self.framework.get("limits", []))
-        key = (repr(fits), complete, repr([acts(d, s) for d in self.decisions]), s if timed else None)
+        usable = [h for h in self.holdings if self.usable(h, s, trusting)]
+        fits = {h["id"]: self.places(h, s) for h in usable}
+        # All that matters of an instant beside who is usable then.
+        when = (complete, *(acts(d, s) for d in self.decisions), s if self.timed else None)
+        key = (tuple(fits), when)
         if key not in self.seen:
-            self.seen[key] = min(self.allocations(usable, fits, s, complete), default=None)
+            self.seen[key] = min(self.allocations(usable, fits, s, when), default=None)
         return self.seen[key]
 
-    def legal(self, given, held, leaves):
+    def legal(self, given, leaves):
         repeatable = self.framework["repeatable"]
         for group in self.groups:
             if sum(h["id"] in given and h.get("achievement") not in repeatable for h in group) > 1:
@@ -309,42 +359,52 @@ class Brute:
                 return False
         for pair in self.framework.get("reuse", {}).get("pairs", []):
             both = [self.credits_of(self.by_id[n]) for n, at in given.items() if set(pair["leaves"]) <= set(at)]
-            if "maxCredits" in pair and sum(value or 0 for value in both) > Fraction(pair["maxCredits"]):
+            if "maxCredits" in pair and sum(value or 0 for value in both) > number(pair["maxCredits"]):
                 return False
-        return all(self.bounds(leaf)[1] is None or held[leaf["id"]] <= self.bounds(leaf)[1] for leaf in self.leaves)
+        return True
 
-    def allocations(self, usable, fits, s, complete):
+    def allocations(self, usable, fits, s, when):
         """Every legal allocation with its objective in front of it."""
         leaves = {leaf["id"]: leaf for leaf in self.leaves}
         self.groups = [group for group in self.classes() if len(group) > 1]
         names = sorted(name for name in fits if name not in self.spent)
-        root, limits = self.framework["requirement"], self.limits(s)
+        everyone = tuple(fits) if "held" in str(self.limits(s)) else None
         for choice in product(*(list(self.shares(fits[name])) for name in names)):
             given = {name: at for name, at in zip(names, choice, strict=True) if at}
-            held = {
-                name: sum((self.amount(leaf, self.by_id[n]) for n, at in given.items() if name in at), Fraction(0))
-                for name, leaf in leaves.items()
-            }
-            if not self.legal(given, held, leaves):
+            if not self.legal(given, leaves):
                 continue
-            taken = {leaf for at in given.values() for leaf in at}
-            for counting in set(map(frozenset, self.counted(root, held, taken, self.waived(s), complete))):
-                met = [self.limit_met(limit, given, counting, usable, fits, s) for limit in limits]
-                if any(not ok and (complete or self.hard(limit)) for ok, limit in zip(met, limits, strict=True)):
-                    continue
-                until = min((self.until(name) for name in given), default=FOREVER)
-                yield (
-                    FOREVER - until if complete and self.validity == "always" else timedelta(0),
-                    -self.progress(root, held, self.waived(s)),
-                    -sum(met),
-                    sum(self.by_id[name].get("source") in ("rpl", "external") for name in given),
-                    len(given),
-                    sum(self.passed_over(name, fits) for name in given),
-                    sorted(self.by_id[name]["earned"] for name in given),
-                    sorted(given),
-                    self.surplus(root, taken),
-                    [given[name] for name in sorted(given)],
-                )
+            key = (tuple(given.items()), everyone, when)
+            if key not in self.known:
+                self.known[key] = list(self.weighed(given, leaves, usable, fits, s, complete=when[0]))
+            for above, below in self.known[key]:
+                yield (*above, sum(self.passed_over(name, fits) for name in given), *below)
+
+    def weighed(self, given, leaves, usable, fits, s, complete):
+        """The objective of an allocation, for each way to have branches count: what is above and below grades."""
+        held = dict.fromkeys(leaves, 0)
+        for name, at in given.items():
+            for leaf in at:
+                held[leaf] += self.amount(leaves[leaf], self.by_id[name])
+        if not all(self.bounds(leaf)[1] is None or held[name] <= self.bounds(leaf)[1] for name, leaf in leaves.items()):
+            return
+        root, limits, waived = self.framework["requirement"], self.limits(s), self.waived(s)
+        taken = {leaf for at in given.values() for leaf in at}
+        until = min((self.until(name) for name in given), default=FOREVER)
+        for counting in set(map(frozenset, self.counted(root, held, taken, waived, complete))):
+            met = [self.limit_met(limit, given, counting, usable, fits, s) for limit in limits]
+            if any(not ok and (complete or self.hard(limit)) for ok, limit in zip(met, limits, strict=True)):
+                continue
+            above = (
+                FOREVER - until if complete and self.validity == "always" else timedelta(0),
+                -self.progress(root, held, waived),
+                -sum(met),
+                sum(self.by_id[name].get("source") in ("rpl", "external") for name in given),
+                len(given),
+            )
+            earned = sorted(self.by_id[name]["earned"] for name in given)
+            # Nothing is used again where it makes no difference.
+            again = self.surplus(root, taken) if self.framework.get("reuse", {}).get("scope", "none") != "none" else 0
+            yield above, (earned, sorted(given), again, [given[name] for name in sorted(given)])
 
     def until(self, name):
         until = self.by_id[name].get("validUntil")
@@ -363,7 +423,7 @@ class Brute:
     def higher(one, other):
         if not one or not other or one.get("scale") != other.get("scale"):
             return False
-        return Fraction(one.get("points", one.get("score"))) > Fraction(other.get("points", other.get("score")))
+        return number(one.get("points", one.get("score"))) > number(other.get("points", other.get("score")))
 
     def n(self, node):
         return len(node["all"]) if "all" in node else 1 if "any" in node else node["atLeast"]
@@ -383,18 +443,17 @@ class Brute:
             if not complete or held[node["id"]] >= self.bounds(node)[0]:
                 yield {node["id"]}
             return
-        n = self.n(node)
-        for some in subsets(range(len(children))):
-            if (len(some) < n if complete else len(some) != n) or any(
-                self.holds(child, taken) for place, child in enumerate(children) if place not in some
-            ):
+        n, holding = self.n(node), {place for place, child in enumerate(children) if self.holds(child, taken)}
+        sizes = range(n, len(children) + 1) if complete else (n,)
+        for some in chain.from_iterable(combinations(range(len(children)), size) for size in sizes):
+            if not holding <= set(some):
                 continue
             each = [list(self.counted(children[place], held, taken, waived, complete)) for place in some]
             for sets in product(*each):
                 yield set().union(*sets)
 
     def surplus(self, node, taken):
-        """Branches beyond those that are to count: nothing is used again where it makes no difference."""
+        """Branches beyond those that are to count."""
         children = self.children(node)
         if children is None:
             return 0
@@ -407,7 +466,7 @@ class Brute:
         children = self.children(node)
         if children is None:
             least = self.bounds(node)[0]
-            return min(held[node["id"]] / least, Fraction(1)) if least else Fraction(1)
+            return Fraction(held[node["id"]], least) if held[node["id"]] < least else Fraction(1)
         each = sorted((self.progress(child, held, waived) for child in children), reverse=True)[: self.n(node)]
         return Fraction(sum(each), self.n(node))
 
@@ -419,12 +478,13 @@ class Brute:
         for h in self.holdings:
             turns |= {instant(h["earned"]), *(instant(e["at"]) for e in h["status"])}
             turns |= {instant(h["validUntil"])} if h.get("validUntil") else set()
-            turns |= {months_later(instant(h["earned"]), m) for m in (1, 3)}
+            if self.timed:
+                past = [months_later(instant(h["earned"]), m) for m in (1, 3)]
+                turns |= {each + tick for each in past for tick in (timedelta(0), timedelta(microseconds=1))}
         for d in self.decisions:
             turns |= {instant(d[key]) for key in ("at", "validUntil") if d.get(key)}
         start = instant(self.framework["effective"]["from"]) if self.framework.get("effective") else BEGINNING
         turns |= {start}
-        turns |= {turn + timedelta(microseconds=1) for turn in turns}
         return sorted(s for s in turns if start <= s <= self.as_of)
 
     def audit(self):

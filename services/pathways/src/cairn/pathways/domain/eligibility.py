@@ -280,8 +280,10 @@ class Timeline:
         for leaf in self._case.framework.leaves if self._case.framework.timed_leaves else ():
             if leaf.selector.timed:
                 # What counts only for a time may have counted then.
-                credits_ = self._case.credits if leaf.measure == "credits" else {}
-                found[leaf.id] = [(instant, credits_.get(h.id, 1) or 0) for instant, h, _ in self._starts]
+                counts = leaf.measure == "count"
+                found[leaf.id] = [
+                    (start, 1 if counts else self._case.credits[h.id] or 0) for start, h, _ in self._starts
+                ]
         return found
 
     @cached_property

@@ -52,12 +52,11 @@ def matchable(part: Part, plan: Plan) -> bool:
         asks = part.asks[slot] = 1 if whole else slot.need
         if plan.generous and not _all_or_none(slot, own, asks):
             return False
-        if slot.guard and (len(slot.guard) > 1 or asks > 1 or slot.guard[0].bonus):
+        if slot.guard and (len(slot.guard) > 1 or asks > 1 or any(branch.bonus for branch in slot.guard)):
             return False
-    alone = {slot.guard[0] for slot in part.slots if slot.guard}
+    alone = [branch for slot in part.slots for branch in slot.guard]
     choices = {branch.choice for branch in alone}
-    guarded = sum(bool(slot.guard) for slot in part.slots)
-    return guarded == len(alone) == sum(branch.choice in choices for branch in plan.branches)
+    return len(set(alone)) == len(alone) == sum(branch.choice in choices for branch in plan.branches)
 
 
 def _fitted(item: Item) -> dict[str, frozenset[Slot]]:

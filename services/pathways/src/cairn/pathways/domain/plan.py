@@ -157,14 +157,15 @@ class Plan:
                 if not self.generous and item.single:
                     key = tuple(best)
             alike.setdefault(key, []).append(item)
-        self.items = []
+        kept: list[Item] = []
         for same in alike.values():
             enough = 1
             if len(same) > 1:
                 enough = sum(-(-option.slot.need // option.inc) for option in same[0].options)
-            self.items.extend(sorted(same, key=lambda item: item.rank)[:enough])
+            kept.extend(sorted(same, key=lambda item: item.rank)[:enough])
+        self.items = kept
         self.items_of = {slot: [] for slot in self.slots.values()}
-        for item in self.items:
+        for item in kept:
             for slot in item.slots:
                 self.items_of[slot].append(item)
 
