@@ -226,7 +226,8 @@ async def test_a_fault_outside_of_the_body_says_where(client) -> None:
 
 
 async def test_frameworks_own_refusals_are_problem_documents_too(client) -> None:
-    assert "/docs" in problem(await client.get("/nowhere"), 404, "not-found")["fix"]
+    for path in ("/nowhere", "/v1/notes/"):
+        assert "/docs" in problem(await client.get(path), 404, "not-found")["fix"]
     answer = await client.delete("/v1/notes")
     assert problem(answer, 405, "method-not-allowed")["fix"] == "Use GET, POST."
     assert answer.headers["allow"] == "GET, POST"

@@ -64,6 +64,8 @@ def create_app(
         openapi_url="/openapi.json",
         docs_url="/docs",
         redoc_url=None,
+        # It would lead to the path here, not to that which the caller sees through a gateway.
+        redirect_slashes=False,
         telemetry=OURS_ALONE,
     )
     app.state.settings = settings

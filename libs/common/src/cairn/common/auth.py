@@ -90,7 +90,9 @@ class Authenticator:
         try:
             self._keys = KeySet.import_key_set(json.loads(_read(settings.auth_jwks)))
         except (OSError, JoseError, ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"CAIRN_AUTH_JWKS is not a JWK set ({type(error).__name__})") from None
+            raise ValueError(
+                f"CAIRN_AUTH_JWKS is neither a JWK set with a key nor the path of one ({type(error).__name__})"
+            ) from None
         if any(key.is_private or not isinstance(key, OKPKey) or key.curve_name != "Ed25519" for key in self._keys.keys):
             raise ValueError("CAIRN_AUTH_JWKS must hold public Ed25519 keys only")
         self._claims = jwt.JWTClaimsRegistry(
@@ -182,7 +184,9 @@ def mint(
     issuer: str = "cairn",
     valid: timedelta = timedelta(days=365),
 ) -> str:
-    """An access token. Raises ValueError for a scope that does not exist."""
+    """An access token. Raises ValueError for a scope that does not exist, and for what cannot be a tenant."""
+    if not is_tenant(tenant):
+        raise ValueError(f"{tenant!r} is no tenant: that is an institution's id, or {PLATFORM}")
     if unknown := sorted(set(scopes) - set(SCOPES)):
         raise ValueError(f"unknown scopes: {', '.join(unknown)}; there are: {', '.join(SCOPES)}")
     now = utc_now()
@@ -205,6 +209,14 @@ def _read(value: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """`keygen FILE` writes a key and prints the public set; `mint FILE SUBJECT TENANT SCOPE…` prints a token."""
+    try:
+        return _main(arguments)
+    except (OSError, ValueError, TypeError, JoseError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _main(arguments: list[str]) -> int:
     match arguments:
         case ["keygen", file]:
             path = Path(file)

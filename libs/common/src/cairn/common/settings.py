@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     """File of its private key, PEM."""
     health_port: int = 9000
     """Where a worker answers /livez, /readyz and /metrics."""
-    public_url: str = "https://cairn.localhost/issuance"
+    public_url: str = Field(default="https://cairn.localhost/issuance", pattern=r"^https://[^/?#\s]+(/[^/?#\s]+)*$")
     """Where the world reaches the issuance service. Issuer DIDs are made of it: it never changes once used."""
     drain_seconds: float = Field(default=10, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

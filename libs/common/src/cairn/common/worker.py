@@ -106,7 +106,8 @@ async def run_worker(settings: Settings, database: Database, parts: Sequence[tup
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     server = _health_server(settings, database)
-    health = asyncio.create_task(server.serve(), name="health")
+    # Bound here, not in the task: a port that is taken ends the process with a line that says so.
+    health = asyncio.create_task(server.serve([server.config.bind_socket()]), name="health")
     tasks = [asyncio.create_task(_guard(part(stopping), stopping), name=name) for name, part in parts]
     log.info("worker started", parts=[name for name, _ in parts])
     await stopping.wait()
