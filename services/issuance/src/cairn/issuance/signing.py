@@ -16,6 +16,7 @@ from sqlalchemy import RowMapping, text
 
 from cairn.common.db import Transaction
 from cairn.common.problem import DomainError
+from cairn.common.sql import Sql
 from cairn.common.vault import Vault
 from cairn.credentials import (
     Algorithm,
@@ -65,6 +66,15 @@ class KeyHolder(Protocol):
         ...
 
 
+# The shared lock makes a rotation wait: otherwise a proof could be dated after its key was retired.
+_CURRENT: Final = Sql("""
+    SELECT k.id, k.algorithm, k.wrapping_key, k.sealed, i.did
+      FROM issuer_keys k JOIN institutions i USING (tenant_id)
+     WHERE k.tenant_id = :tenant AND k.algorithm = :algorithm AND k.retired_at IS NULL AND k.revoked_at IS NULL
+       FOR SHARE OF k
+""")
+
+
 class LocalKeyHolder:
     """Keys sealed in the database."""
 
@@ -78,19 +88,12 @@ class LocalKeyHolder:
             await self._add(tx, tenant, f"key-{number}", algorithm)
 
     async def signer(self, tx: Transaction, tenant: str, algorithm: Algorithm = "EdDSA") -> Signer:
-        # The shared lock makes a rotation wait: otherwise a proof could be dated after its key was retired.
-        statement = text("""
-            SELECT k.id, k.algorithm, k.wrapping_key, k.sealed, i.did
-              FROM issuer_keys k JOIN institutions i USING (tenant_id)
-             WHERE k.tenant_id = :tenant AND k.algorithm = :algorithm
-               AND k.retired_at IS NULL AND k.revoked_at IS NULL
-               FOR SHARE OF k
-        """)
         asked = {"tenant": tenant, "algorithm": algorithm}
         # Who waited for a rotation finds the old key gone, and sees the new one only in a second statement.
-        row = await tx.row(statement, asked) or await tx.row(statement, asked)
-        if row is None:
+        rows = await tx.fetch(_CURRENT, **asked) or await tx.fetch(_CURRENT, **asked)
+        if not rows:
             raise DomainError(f"The tenant {tenant} has no {algorithm} key to sign with.", code="not-found")
+        row = rows[0]
         return self._opened(tenant, row["id"], row["algorithm"], row["did"], row["wrapping_key"], row["sealed"])
 
     async def lock(self, tx: Transaction, tenant: str) -> None:

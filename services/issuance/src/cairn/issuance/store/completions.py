@@ -7,10 +7,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, bindparam, text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
+from cairn.common.sql import Sql
 from cairn.common.telemetry import traceparent
 from cairn.issuance.store.turns import in_turn
 
@@ -18,26 +19,48 @@ _PENDING: Final = "state = 'pending'"
 _TURNS: Final = in_turn("completions", _PENDING, "recorded_at")
 
 
+_ADD: Final = Sql("""
+    INSERT INTO completions (tenant_id, id, learner_id, achievement_id, facts, traceparent)
+    SELECT :tenant, id, learner, facts ->> 'achievement', facts, :trace
+      FROM unnest(cast(:ids AS uuid[]), cast(:learners AS text[]), cast(:facts AS jsonb[])) AS u (id, learner, facts)
+    ON CONFLICT (id) DO NOTHING RETURNING id
+""")
+_ADD_RECEIPT: Final = Sql("""
+    INSERT INTO receipts (tenant_id, id, principal, lines, rejected)
+    VALUES (:tenant, :id, :principal, :lines, :rejected)
+""")
+_ADD_LINES: Final = Sql("""
+    INSERT INTO receipt_lines (tenant_id, receipt_id, line, completion_id)
+    SELECT :tenant, :receipt, line, completion
+      FROM unnest(cast(:lines AS int[]), cast(:ids AS uuid[])) AS u (line, completion)
+""")
+_TAKE_PENDING: Final = Sql(f"""
+    WITH RECURSIVE {_TURNS}
+    SELECT c.tenant_id, c.id, c.learner_id, c.achievement_id, c.facts, c.traceparent, l.key, l.profile
+      FROM turns
+     CROSS JOIN LATERAL (
+        SELECT * FROM completions WHERE {_PENDING} AND tenant_id = turns.tenant
+         ORDER BY recorded_at LIMIT turns.share FOR UPDATE SKIP LOCKED) AS c
+      JOIN learners l ON l.id = c.learner_id
+""")  # noqa: S608
+_SETTLE: Final = Sql("""
+    UPDATE completions c SET state = u.state, reason = u.reason
+      FROM unnest(cast(:ids AS uuid[]), cast(:states AS text[]), cast(:reasons AS text[])) AS u (id, state, reason)
+     WHERE c.id = u.id
+""")
+
+
 async def add(tx: Transaction, tenant: str, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
     """Insert what is new, in one statement, with the trace that it came in; the ids of those."""
-    statement = text("""
-        INSERT INTO completions (tenant_id, id, learner_id, achievement_id, facts, traceparent)
-        SELECT :tenant, id, learner, facts ->> 'achievement', facts, :trace
-          FROM unnest(cast(:ids AS uuid[]), cast(:learners AS text[]), cast(:facts AS jsonb[]))
-            AS u (id, learner, facts)
-        ON CONFLICT (id) DO NOTHING RETURNING id
-    """)
     if not rows:
         return set()
-    added = await tx.rows(
-        statement,
-        {
-            "tenant": tenant,
-            "trace": traceparent(),
-            "ids": [row["id"] for row in rows],
-            "learners": [row["facts"]["learner"] for row in rows],
-            "facts": [orjson.dumps(row["facts"]).decode() for row in rows],
-        },
+    added = await tx.fetch(
+        _ADD,
+        tenant=tenant,
+        trace=traceparent(),
+        ids=[row["id"] for row in rows],
+        learners=[row["facts"]["learner"] for row in rows],
+        facts=[orjson.dumps(row["facts"]).decode() for row in rows],
     )
     return {row["id"] for row in added}
 
@@ -68,25 +91,14 @@ async def add_receipt(
     rejected: Sequence[Mapping[str, Any]],
     accepted: Sequence[tuple[int, UUID]],
 ) -> None:
-    await tx.execute(
-        text("""
-            INSERT INTO receipts (tenant_id, id, principal, lines, rejected)
-            VALUES (:tenant, :id, :principal, :lines, :rejected)
-        """).bindparams(bindparam("rejected", type_=JSONB())),
-        {"tenant": tenant, "id": receipt, "principal": principal, "lines": lines, "rejected": list(rejected)},
-    )
-    await tx.execute(
-        text("""
-            INSERT INTO receipt_lines (tenant_id, receipt_id, line, completion_id)
-            SELECT :tenant, :receipt, line, completion
-              FROM unnest(cast(:lines AS int[]), cast(:ids AS uuid[])) AS u (line, completion)
-        """),
-        {
-            "tenant": tenant,
-            "receipt": receipt,
-            "lines": [line for line, _ in accepted],
-            "ids": [completion for _, completion in accepted],
-        },
+    told = orjson.dumps(list(rejected)).decode()
+    await tx.fetch(_ADD_RECEIPT, tenant=tenant, id=receipt, principal=principal, lines=lines, rejected=told)
+    await tx.fetch(
+        _ADD_LINES,
+        tenant=tenant,
+        receipt=receipt,
+        lines=[line for line, _ in accepted],
+        ids=[completion for _, completion in accepted],
     )
 
 
@@ -109,18 +121,9 @@ async def receipt_lines(tx: Transaction, receipt_id: UUID) -> Sequence[RowMappin
     return await tx.rows(statement, {"id": receipt_id})
 
 
-async def take_pending(tx: Transaction, limit: int) -> Sequence[RowMapping]:
+async def take_pending(tx: Transaction, limit: int) -> Sequence[Mapping[str, Any]]:
     """Pending completions, by turns of their tenants, with their learners; others pass over these rows."""
-    statement = text(f"""
-        WITH RECURSIVE {_TURNS}
-        SELECT c.tenant_id, c.id, c.learner_id, c.achievement_id, c.facts, c.traceparent, l.key, l.profile
-          FROM turns
-         CROSS JOIN LATERAL (
-            SELECT * FROM completions WHERE {_PENDING} AND tenant_id = turns.tenant
-             ORDER BY recorded_at LIMIT turns.share FOR UPDATE SKIP LOCKED) AS c
-          JOIN learners l ON l.id = c.learner_id
-    """).columns(facts=JSONB())  # noqa: S608
-    return await tx.rows(statement, {"limit": limit})
+    return await tx.fetch(_TAKE_PENDING, limit=limit)
 
 
 async def waiting(tx: Transaction, tenant: str, bound: int) -> int:
@@ -138,18 +141,6 @@ async def waiting(tx: Transaction, tenant: str, bound: int) -> int:
 
 async def settle(tx: Transaction, outcomes: Mapping[UUID, tuple[str, str | None]]) -> None:
     """Set state and reason of each completion."""
-    if not outcomes:
-        return
-    await tx.execute(
-        text("""
-            UPDATE completions c SET state = u.state, reason = u.reason
-              FROM unnest(cast(:ids AS uuid[]), cast(:states AS text[]), cast(:reasons AS text[]))
-                AS u (id, state, reason)
-             WHERE c.id = u.id
-        """),
-        {
-            "ids": list(outcomes),
-            "states": [state for state, _ in outcomes.values()],
-            "reasons": [reason for _, reason in outcomes.values()],
-        },
-    )
+    if outcomes:
+        states, reasons = zip(*outcomes.values(), strict=True)
+        await tx.fetch(_SETTLE, ids=list(outcomes), states=states, reasons=reasons)

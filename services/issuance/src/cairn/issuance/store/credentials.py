@@ -13,6 +13,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
+from cairn.common.sql import Sql
 from cairn.issuance.store.turns import in_turn
 
 _COLUMNS: Final = """
@@ -45,26 +46,42 @@ class Intent:
     """The credential whose place it takes."""
 
 
+_ADD_INTENTS: Final = Sql("""
+    INSERT INTO credentials (tenant_id, id, learner_id, achievement_id, completion_id, award_id, state, status,
+                             list_id, list_index, holding, intent, body, traceparent, renews)
+    SELECT tenant, id, learner, achievement, completion, award, 'intended', 'valid',
+           list_id, list_index, holding, digest, body, trace, renews
+      FROM unnest(cast(:tenant AS text[]), cast(:id AS text[]), cast(:learner AS text[]), cast(:achievement AS text[]),
+                  cast(:completion AS uuid[]), cast(:award AS text[]), cast(:list_id AS int[]),
+                  cast(:list_index AS int[]), cast(:holding AS jsonb[]), cast(:digest AS bytea[]),
+                  cast(:body AS bytea[]), cast(:trace AS text[]), cast(:renews AS text[]))
+        AS u (tenant, id, learner, achievement, completion, award, list_id, list_index, holding, digest, body, trace,
+              renews)
+""")
+_TAKE_INTENDED: Final = Sql(f"""
+    WITH RECURSIVE {_TURNS}
+    SELECT c.tenant_id, c.id, c.learner_id, c.award_id, c.status, c.holding, c.intent, c.body, c.traceparent,
+           c.renews, c.issued_at, l.key
+      FROM turns
+     CROSS JOIN LATERAL (
+        SELECT * FROM credentials WHERE {_INTENDED} AND tenant_id = turns.tenant
+         ORDER BY intended_at LIMIT turns.share FOR UPDATE SKIP LOCKED) AS c
+      JOIN learners l ON l.id = c.learner_id
+""")  # noqa: S608
+_MARK_ISSUED: Final = Sql("""
+    UPDATE credentials c SET state = 'issued', body = u.body, issued_at = coalesce(c.issued_at, :now)
+      FROM unnest(cast(:ids AS text[]), cast(:bodies AS bytea[])) AS u (id, body) WHERE c.id = u.id
+""")
+_STATUS_CHANGES: Final = Sql("""
+    SELECT credential_id, status, reason, at FROM status_changes WHERE credential_id = ANY (:ids) ORDER BY seq
+""")
+
+
 async def add_intents(tx: Transaction, intents: Sequence[Intent]) -> None:
     """Record what is about to be signed. A second intent for one completion or award violates a unique key."""
-    statement = text("""
-        INSERT INTO credentials (tenant_id, id, learner_id, achievement_id, completion_id, award_id, state, status,
-                                 list_id, list_index, holding, intent, body, traceparent, renews)
-        SELECT tenant, id, learner, achievement, completion, award, 'intended', 'valid',
-               list_id, list_index, holding, digest, body, trace, renews
-          FROM unnest(cast(:tenant AS text[]), cast(:id AS text[]), cast(:learner AS text[]),
-                      cast(:achievement AS text[]), cast(:completion AS uuid[]), cast(:award AS text[]),
-                      cast(:list_id AS int[]), cast(:list_index AS int[]), cast(:holding AS jsonb[]),
-                      cast(:digest AS bytea[]), cast(:body AS bytea[]), cast(:trace AS text[]),
-                      cast(:renews AS text[]))
-            AS u (tenant, id, learner, achievement, completion, award, list_id, list_index, holding, digest, body,
-                  trace, renews)
-    """)
-    names = ("tenant", "id", "learner", "achievement", "completion", "award", "list_id", "list_index", "digest", "body")
-    names += ("trace", "renews")
-    columns: dict[str, Any] = {name: [getattr(intent, name) for intent in intents] for name in names}
-    columns["holding"] = [orjson.dumps(intent.holding).decode() for intent in intents]
-    await tx.execute(statement, columns)
+    columns = {name: [getattr(intent, name) for intent in intents] for name in _ADD_INTENTS.names}
+    columns["holding"] = [orjson.dumps(holding).decode() for holding in columns["holding"]]
+    await tx.fetch(_ADD_INTENTS, **columns)
 
 
 async def add_document(tx: Transaction, row: Mapping[str, Any]) -> None:
@@ -97,20 +114,10 @@ async def erase_documents(tx: Transaction, ids: Sequence[str]) -> None:
     )
 
 
-async def take_intended(tx: Transaction, limit: int) -> Sequence[RowMapping]:
+async def take_intended(tx: Transaction, limit: int) -> Sequence[Mapping[str, Any]]:
     """Credentials to sign, by turns of their tenants, each with its learner's key (null: erased meanwhile); others pass
     over these rows."""
-    statement = text(f"""
-        WITH RECURSIVE {_TURNS}
-        SELECT c.tenant_id, c.id, c.learner_id, c.award_id, c.status, c.holding, c.intent, c.body, c.traceparent,
-               c.renews, c.issued_at, l.key
-          FROM turns
-         CROSS JOIN LATERAL (
-            SELECT * FROM credentials WHERE {_INTENDED} AND tenant_id = turns.tenant
-             ORDER BY intended_at LIMIT turns.share FOR UPDATE SKIP LOCKED) AS c
-          JOIN learners l ON l.id = c.learner_id
-    """).columns(holding=JSONB())  # noqa: S608
-    return await tx.rows(statement, {"limit": limit})
+    return await tx.fetch(_TAKE_INTENDED, limit=limit)
 
 
 async def renew_intents(tx: Transaction, renewed: Mapping[str, tuple[bytes, bytes]]) -> None:
@@ -139,13 +146,7 @@ async def intend_again(tx: Transaction, intents: Mapping[str, tuple[bytes, bytes
 
 async def mark_issued(tx: Transaction, signed: Mapping[str, bytes], now: datetime) -> None:
     """Store the signed bodies, sealed."""
-    await tx.execute(
-        text("""
-            UPDATE credentials c SET state = 'issued', body = u.body, issued_at = coalesce(c.issued_at, :now)
-              FROM unnest(cast(:ids AS text[]), cast(:bodies AS bytea[])) AS u (id, body) WHERE c.id = u.id
-        """),
-        {"ids": list(signed), "bodies": list(signed.values()), "now": now},
-    )
+    await tx.fetch(_MARK_ISSUED, ids=list(signed), bodies=list(signed.values()), now=now)
 
 
 async def mark_abandoned(tx: Transaction, ids: Sequence[str]) -> None:
@@ -217,9 +218,6 @@ async def set_status(
     )
 
 
-async def status_changes(tx: Transaction, ids: Sequence[str]) -> Sequence[RowMapping]:
+async def status_changes(tx: Transaction, ids: Sequence[str]) -> Sequence[Mapping[str, Any]]:
     """What happened to the credentials, in order."""
-    statement = text("""
-        SELECT credential_id, status, reason, at FROM status_changes WHERE credential_id = ANY (:ids) ORDER BY seq
-    """)
-    return await tx.rows(statement, {"ids": list(ids)})
+    return await tx.fetch(_STATUS_CHANGES, ids=list(ids))

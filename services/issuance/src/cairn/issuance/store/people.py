@@ -10,8 +10,15 @@ from sqlalchemy import RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
+from cairn.common.sql import Sql
 
 _BODY: Final = {"body": JSONB()}
+_NAMED: Final = Sql("""
+    SELECT id, NULL::bytea AS digest, erased_at IS NOT NULL AS erased FROM learners WHERE id = ANY (:ids)
+     UNION ALL
+    SELECT l.id, i.digest, l.erased_at IS NOT NULL
+      FROM identifiers i JOIN learners l ON l.id = i.learner_id WHERE i.digest = ANY (:digests)
+""")
 
 
 async def add_institution(tx: Transaction, tenant: str, did: str, body: Mapping[str, Any]) -> bool:
@@ -60,15 +67,9 @@ async def lock_learners(tx: Transaction, ids: Collection[str]) -> Sequence[RowMa
     return await tx.rows(statement, {"ids": list(ids)})
 
 
-async def learners_named(tx: Transaction, ids: Sequence[str], digests: Sequence[bytes]) -> Sequence[RowMapping]:
+async def learners_named(tx: Transaction, ids: Sequence[str], digests: Sequence[bytes]) -> Sequence[Mapping[str, Any]]:
     """Learners by id or by identifier: `digest` is null for those found by id. One query for a batch."""
-    statement = text("""
-        SELECT id, NULL::bytea AS digest, erased_at IS NOT NULL AS erased FROM learners WHERE id = ANY (:ids)
-         UNION ALL
-        SELECT l.id, i.digest, l.erased_at IS NOT NULL
-          FROM identifiers i JOIN learners l ON l.id = i.learner_id WHERE i.digest = ANY (:digests)
-    """)
-    return await tx.rows(statement, {"ids": list(ids), "digests": list(digests)})
+    return await tx.fetch(_NAMED, ids=list(ids), digests=list(digests))
 
 
 async def take_turns(tx: Transaction, digests: Sequence[bytes]) -> None:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import RowMapping, text
 
 from cairn.common.db import Transaction
+from cairn.common.sql import Sql
 
 FILL: Final = 0.5
 """A list is full at half: up to there, a random index is free at the second try or so."""
+
+
+_USE: Final = Sql("UPDATE status_lists SET used = used + :n WHERE tenant_id = :tenant AND id = :id")
+_NEWEST: Final = Sql("SELECT id, used FROM status_lists WHERE tenant_id = :tenant ORDER BY id DESC LIMIT 1 FOR UPDATE")
+_TAKEN: Final = Sql("""
+    SELECT list_index FROM credentials WHERE tenant_id = :tenant AND list_id = :list AND list_index = ANY (:draw)
+""")
 
 
 async def allocate(tx: Transaction, tenant: str, count: int, size: int) -> list[tuple[int, int]]:
@@ -22,44 +30,30 @@ async def allocate(tx: Transaction, tenant: str, count: int, size: int) -> list[
         current = await _open_list(tx, tenant, size)
         wanted = min(count - len(places), max(int(size * FILL) - current["used"], 1))
         found = await _free(tx, tenant, current["id"], size, wanted)
-        await tx.execute(
-            text("UPDATE status_lists SET used = used + :n WHERE tenant_id = :tenant AND id = :id"),
-            {"n": len(found), "tenant": tenant, "id": current["id"]},
-        )
+        await tx.fetch(_USE, n=len(found), tenant=tenant, id=current["id"])
         places += [(current["id"], index) for index in found]
     return places
 
 
-async def _open_list(tx: Transaction, tenant: str, size: int) -> RowMapping:
-    newest = text("""
-        SELECT id, used FROM status_lists WHERE tenant_id = :tenant ORDER BY id DESC LIMIT 1 FOR UPDATE
-    """)
-    row = await tx.row(newest, {"tenant": tenant})
-    if row is not None and row["used"] < int(size * FILL):
-        return row
+async def _open_list(tx: Transaction, tenant: str, size: int) -> Mapping[str, Any]:
+    newest = await tx.fetch(_NEWEST, tenant=tenant)
+    if newest and newest[0]["used"] < int(size * FILL):
+        return newest[0]
     await tx.execute(
         text("""
             INSERT INTO status_lists (tenant_id, id, size) VALUES (:tenant, :id, :size)
             ON CONFLICT (tenant_id, id) DO NOTHING
         """),
-        {"tenant": tenant, "id": (row["id"] if row else 0) + 1, "size": size},
+        {"tenant": tenant, "id": (newest[0]["id"] if newest else 0) + 1, "size": size},
     )
-    opened = await tx.row(newest, {"tenant": tenant})
-    assert opened is not None
+    [opened] = await tx.fetch(_NEWEST, tenant=tenant)
     return opened
 
 
 async def _free(tx: Transaction, tenant: str, list_id: int, size: int, count: int) -> list[int]:
     """Random, so that neither the index nor its neighbours tell when a credential was issued (S15)."""
     draw = secrets.SystemRandom().sample(range(size), min(size, 2 * count + 16))
-    taken = await tx.rows(
-        text("""
-            SELECT list_index FROM credentials
-             WHERE tenant_id = :tenant AND list_id = :list AND list_index = ANY (:draw)
-        """),
-        {"tenant": tenant, "list": list_id, "draw": draw},
-    )
-    occupied = {row["list_index"] for row in taken}
+    occupied = {row["list_index"] for row in await tx.fetch(_TAKEN, tenant=tenant, list=list_id, draw=draw)}
     return [index for index in draw if index not in occupied][:count]
 
 

@@ -167,7 +167,7 @@ async def _resolve(
 def _refusal(
     number: int,
     completion: Completion,
-    learner: RowMapping | None,
+    learner: Mapping[str, Any] | None,
     achievement: RowMapping | None,
     now: datetime,
 ) -> Refusal | None:

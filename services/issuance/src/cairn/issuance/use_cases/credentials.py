@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ class Found:
 
     row: RowMapping
     document: dict[str, Any] | None
-    changes: Sequence[RowMapping]
+    changes: Sequence[Mapping[str, Any]]
 
 
 async def show(deps: Deps, principal: Principal, credential_id: str) -> Found:

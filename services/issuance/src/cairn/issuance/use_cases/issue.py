@@ -75,7 +75,7 @@ def _intend_all(
     institution: RowMapping,
     achievements: Mapping[str, Mapping[str, Any]],
     signer: Signer,
-    rows: Sequence[RowMapping],
+    rows: Sequence[Mapping[str, Any]],
     places: Sequence[tuple[int, int]],
     now: datetime,
 ) -> tuple[list[Intent], dict[UUID, str]]:
@@ -124,7 +124,7 @@ def _intend_all(
     return made, refused
 
 
-def _fresh_evidence(vault: Vault, row: RowMapping) -> list[Evidence]:
+def _fresh_evidence(vault: Vault, row: Mapping[str, Any]) -> list[Evidence]:
     sealed = row["facts"].get("evidence")
     if sealed is None:
         return []
@@ -202,7 +202,7 @@ async def sign(deps: Deps, most: int | None = None) -> int:
 
 
 def _sign_all(
-    deps: Deps, signers: Mapping[str, Signer], rows: Sequence[RowMapping], now: datetime
+    deps: Deps, signers: Mapping[str, Signer], rows: Sequence[Mapping[str, Any]], now: datetime
 ) -> tuple[dict[str, bytes], dict[str, tuple[bytes, bytes]]]:
     """Sealed bodies by credential id; and the intents whose key signs no more, made anew as (digest, sealed body)."""
     vault = deps.vault
@@ -225,9 +225,9 @@ def _sign_all(
     return signed, renewed
 
 
-async def announce(tx: Transaction, rows: Sequence[RowMapping], now: datetime) -> list[Event]:
+async def announce(tx: Transaction, rows: Sequence[Mapping[Any, Any]], now: datetime) -> list[Event]:
     """What there is to say of signed credentials, with what has happened to them."""
-    changes: dict[str, list[RowMapping]] = {row["id"]: [] for row in rows}
+    changes: dict[str, list[Mapping[str, Any]]] = {row["id"]: [] for row in rows}
     for change in await credentials.status_changes(tx, list(changes)):
         changes[change["credential_id"]].append(change)
     events: list[Event] = []
@@ -255,7 +255,7 @@ async def announce(tx: Transaction, rows: Sequence[RowMapping], now: datetime) -
     return events
 
 
-async def _supersede(tx: Transaction, row: RowMapping, now: datetime) -> None:
+async def _supersede(tx: Transaction, row: Mapping[str, Any], now: datetime) -> None:
     """The old credential's place is taken at the instant at which the new one is signed.
 
     One that was revoked or suspended meanwhile stays so, as its status list says.
