@@ -129,6 +129,7 @@ def test_texts_of_all_kinds_are_taken(path: Any, text: str, times: int) -> None:
         (("credentialSubject", "id"), BADGE["id"]),
         (("credentialSubject", "id"), "name:x"),
         (("credentialSubject", "id"), "not an IRI"),
+        (("credentialSubject", "id"), "https://uni.example/a https://uni.example/b"),
         (("credentialSubject", "result", 0, "value"), "\b"),
         (("credentialSubject", "result", 0, "value"), "\x7f"),
         (("credentialSubject", "result", 0, "value"), "\uffff"),

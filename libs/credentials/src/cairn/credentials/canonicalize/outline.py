@@ -32,10 +32,10 @@ _MARKS: Final = re.compile(f"{_MARK}([0-9]+):")
 _MARKED_IRIS: Final = re.compile(f"<{_MARK}([0-9]+):>")
 _MARKED_TAIL: Final = re.compile(rf' <[^>]*> (?:<{_MARK}[0-9]+:>|"{_MARK}[0-9]+:"(?:\^\^<([^>]*)>)?) \.\n')
 """With a text that is all of its value; and the datatype of that."""
-_IRIS: Final = re.compile(f"{rdf.IRI.pattern}(?: {rdf.IRI.pattern})*")
 _NODE: Final = "\0"
 """Stands between nodes, and the next one between statements: nothing escaped has control characters."""
 _LINE: Final = "\1"
+_IRIS: Final = re.compile(f"{rdf.IRI.pattern}(?:{_LINE}{rdf.IRI.pattern})*")
 
 
 class Outline:
@@ -206,7 +206,7 @@ def _first_degree(tails: list[str], links: _Links, above: str) -> bytes:
 
 def _require_iris(texts: Sequence[str]) -> None:
     """As `Scope.absolute`, for terms of any context: prefixes are not told apart here."""
-    if texts and not _IRIS.fullmatch(" ".join(texts)):
+    if texts and not _IRIS.fullmatch(_LINE.join(texts)):
         raise HandOver
     for text in texts:
         if not text.startswith(_plain_schemes()) and is_context_term(text.partition(":")[0]):
