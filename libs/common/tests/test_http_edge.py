@@ -12,7 +12,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, File, Request, UploadFile
 from opentelemetry.sdk.trace import TracerProvider
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from cairn.common import app as app_module
 from cairn.common.app import create_app
@@ -401,9 +401,12 @@ async def test_r5_postgresql_stops_under_load_and_comes_back(settings, tmp_path)
 
 async def test_r6_a_storm_of_clients_opens_no_more_connections(settings, probe_database, postgres_server) -> None:
     database = Database(probe_database.url, pool=3)
+    opened: list[object] = []
+    event.listen(database.engine.sync_engine, "connect", lambda connection, _: opened.append(connection))
     async with client_of(settings, database) as client:
         answers = await asyncio.gather(*(client.get("/v1/notes/a") for _ in range(100)))
         assert {answer.status_code for answer in answers} == {404}
+        assert 0 < len(opened) <= 3
         assert database.engine.pool.checkedin() <= 3
         count = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{probe_database.name}'"
         assert int(await asyncio.to_thread(postgres_server.run, count)) <= 3

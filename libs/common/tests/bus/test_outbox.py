@@ -199,6 +199,24 @@ async def test_r2_an_answer_of_the_bus_that_is_lost_costs_a_repetition_only(
     assert numbers(await read(await embedded.member(), 9)) == {"lrn_1": [0, 1, 2] * 3}
 
 
+async def test_r15_who_says_much_does_not_keep_the_others_waiting(
+    embedded: PostgresTransport, database: Database, probe_database: ServiceDatabase
+):
+    await stage(database, *make_events([f"lrn_{n}" for n in range(20)], 20))
+    await stage(
+        database, *(dataclasses.replace(event, tenant="south") for event in make_events(["lrn_s"], 5)), tenant="south"
+    )
+    async with relay_on(probe_database, await embedded.bus(), batch=20) as relay:
+        await relay.step()
+        assert await relay.step() == 20
+        async with database.transaction("south") as tx:
+            assert await tx.rows(text("SELECT seq FROM outbox")) == []
+        while await relay.step():
+            pass
+    found = numbers(await read(await embedded.member(), 405))
+    assert found == {f"lrn_{n}": list(range(20)) for n in range(20)} | {"lrn_s": list(range(5))}
+
+
 async def test_r3_slow_and_fast_transactions_lose_nothing_and_keep_the_order_of_each_key(
     transport: Transport, database: Database, probe_database: ServiceDatabase
 ):
