@@ -47,6 +47,7 @@ def prepared(framework, documents, decisions=(), spent=(), enrolled=None, **opti
 
 
 def result(answer):
+    answer.to_json()  # every answer can be explained
     return answer.status, answer.earned_at, {leaf: list(ids) for leaf, ids in answer.allocation.items()}
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.pathways.domain import Audit, LossPolicy, Remaining, Standing, State, award_id, transition
+from cairn.pathways.domain import Audit, LossPolicy, Standing, State, award_id, transition
 
 MARCH, APRIL, JUNE = (datetime(2026, month, 1, tzinfo=UTC) for month in (3, 4, 6))
 WHO = {"tenant": "north", "learner": "lrn_1"}
@@ -22,14 +22,12 @@ def audited(status="complete", components=("h1",), as_of=JUNE, on_loss="review",
         version="1",
         as_of=as_of,
         allocation={"leaf": components} if status == "complete" else {},
-        nodes=(),
-        unused=(),
-        remaining=Remaining("0", ()),
         digest=f"digest of {status} {components}",
         exhausted=False,
         standings={"h1": Standing(State.VALID), "h2": Standing(State.VALID)}
         | {name: Standing(state, APRIL) for name, state in states.items()},
         loss=LossPolicy(on_loss, grace),
+        findings=None,
         validity=validity,
     )
 

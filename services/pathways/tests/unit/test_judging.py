@@ -10,7 +10,7 @@ import pytest
 from cairn.pathways.domain import audit, parse_framework, parse_holding
 from cairn.pathways.domain.pinning import months_counted
 from cairn.pathways.reading_room import Published, ReadingRoom
-from cairn.pathways.use_cases.judging import Subject, Verdict, best, instants, judge, keys_of, progress_of, relevant
+from cairn.pathways.use_cases.judging import Subject, Verdict, best, instants, judge, keys_of, relevant
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -162,7 +162,7 @@ def test_progress_is_that_of_the_contract(requirement: dict[str, Any], progress:
     rules = published(requirement=requirement)
     held = [holding("h1", "a", credits={"value": "5", "unit": "ECTS"})]
     result = audit(rules.framework, held, (), NOW)
-    assert progress_of(rules.framework, result) == Decimal(progress)
+    assert result.findings.progress == Decimal(progress)
 
 
 def test_only_what_is_complete_has_progress_1() -> None:
@@ -171,7 +171,7 @@ def test_only_what_is_complete_has_progress_1() -> None:
     nearly = holding("h1", "a", credits={"value": "999999.9", "unit": "ECTS"})
     result = audit(rules.framework, [nearly], (), NOW)
     assert result.status == "incomplete"
-    assert progress_of(rules.framework, result) < 1
+    assert result.findings.progress < 1
 
 
 def test_the_best_version_is_complete_then_earliest_then_newest() -> None:

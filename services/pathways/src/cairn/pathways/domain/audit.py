@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Final, Literal
@@ -29,10 +29,11 @@ Status = Literal["complete", "incomplete", "undetermined"]
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The answer, with the allocation that proves it. `to_json` is the shape of STACKING.md. What it leaves out is
-    there for `explain` and `transition`: whether the bound on effort decided the answer (`exhausted`), the state of
-    every holding at `as_of` (`standings`), and the framework's validity and policy on loss. `valid_until` is, under the
-    validity `always`, when the first of the components ceases to be valid."""
+    """The answer, with the allocation that proves it. `to_json` is the shape of STACKING.md: the explanation in it is
+    worked out from the `findings` when somebody asks. What it leaves out is there for `explain` and `transition`:
+    whether the bound on effort decided the answer (`exhausted`), the state of every holding at `as_of` (`standings`),
+    and the framework's validity and policy on loss. `valid_until` is, under the validity `always`, when the first of
+    the components ceases to be valid."""
 
     status: Status
     earned_at: datetime | None
@@ -40,16 +41,40 @@ class Audit:
     version: str
     as_of: datetime
     allocation: Mapping[str, tuple[str, ...]]
-    nodes: tuple[NodeResult, ...]
-    unused: tuple[Unused, ...]
-    remaining: Remaining
     digest: str
     exhausted: bool
     standings: Mapping[str, Standing]
     loss: LossPolicy
-    limits: tuple[LimitResult, ...] = ()
+    findings: Findings = field(repr=False, compare=False)
     validity: Validity = "award"
     valid_until: datetime | None = None
+
+    @property
+    def nodes(self) -> tuple[NodeResult, ...]:
+        return self.findings.nodes
+
+    @property
+    def limits(self) -> tuple[LimitResult, ...]:
+        return self.findings.limits
+
+    @property
+    def unused(self) -> tuple[Unused, ...]:
+        return self.findings.unused
+
+    @property
+    def remaining(self) -> Remaining:
+        return self.findings.remaining
+
+    def answer(self) -> dict[str, object]:
+        """The part of `to_json` that is stored."""
+        return {
+            "status": self.status,
+            "earnedAt": self.earned_at and format_instant(self.earned_at),
+            "framework": self.qualification,
+            "version": self.version,
+            "asOf": format_instant(self.as_of),
+            "allocation": {leaf: list(ids) for leaf, ids in self.allocation.items()},
+        }
 
     def to_json(self, titles: Mapping[str, str] | None = None) -> dict[str, object]:
         """`framework` is the qualification. Only an award that lives with its components has a `validUntil`. `titles`
@@ -57,13 +82,8 @@ class Audit:
         id."""
         until = {"validUntil": self.valid_until and format_instant(self.valid_until)}
         return {
-            "status": self.status,
-            "earnedAt": self.earned_at and format_instant(self.earned_at),
+            **self.answer(),
             **(until if self.validity == "always" else {}),
-            "framework": self.qualification,
-            "version": self.version,
-            "asOf": format_instant(self.as_of),
-            "allocation": {leaf: list(ids) for leaf, ids in self.allocation.items()},
             "nodes": [node.to_json() for node in self.nodes],
             "limits": [limit.to_json() for limit in self.limits],
             "unused": [entry.to_json(titles or {}) for entry in self.unused],
@@ -117,14 +137,11 @@ def audit(
         version=framework.version,
         as_of=case.as_of,
         allocation=allocation.by_leaf,
-        nodes=findings.nodes,
-        unused=findings.unused,
-        remaining=findings.remaining,
         digest=_digest(case, inputs, spent),
         exhausted=status == "undetermined" and not proven,
         standings=case.standings,
         loss=framework.loss,
-        limits=findings.limits,
+        findings=findings,
         validity=framework.validity,
         valid_until=_first_end(held, allocation) if status == "complete" and framework.validity == "always" else None,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from math import ceil
@@ -22,6 +23,7 @@ from cairn.pathways.domain.results import JsonMembers, LimitResult, Name, NodeRe
 
 # What a suggestion is worth in steps: past it, it starts from nothing instead of from what is held.
 _SUGGESTION_STEPS: Final = 5_000
+_PLACES: Final = Decimal("0.000001")
 # Keys that say how good a credential is. Where nothing else stood in the way, the first of them is the reason.
 _QUALITIES: Final = ("grade", "level", "assessment", "earned", "mode", "source", "issuer", "accreditedBy", "not")
 
@@ -50,6 +52,22 @@ class Findings:
 
         judge_node(self.case.framework.root, needed=True)
         return tuple(found)
+
+    @cached_property
+    def progress(self) -> Decimal:
+        """From 0 to 1 (STACKING, "Progress"), rounded down to six places: only complete is 1."""
+
+        def of(node: Node) -> Fraction | int:
+            if self._met[node.id]:
+                return 1
+            if isinstance(node, Group):
+                best_first = sorted(map(of, node.children), reverse=True)[: node.n]
+                return Fraction(sum(best_first), node.n)
+            missing, need = self._missing(node), self.case.needs[node.id]
+            return 0 if missing == need else 1 - Fraction(missing, need)
+
+        progress = Fraction(1 if self.complete else of(self.case.framework.root))
+        return (Decimal(progress.numerator) / progress.denominator).quantize(_PLACES, "ROUND_DOWN").normalize()
 
     @cached_property
     def limits(self) -> tuple[LimitResult, ...]:

@@ -13,18 +13,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
-from fractions import Fraction
 from typing import Final
 
 from cairn.common.events.models import QualificationProgressed
 from cairn.pathways.domain import (
     Audit,
     Award,
-    Framework,
-    Group,
     Holding,
-    Node,
     audit,
     holding_keys,
     transition,
@@ -40,7 +35,6 @@ from cairn.pathways.use_cases.sayings import Saying, of_transition
 
 _END: Final = datetime.max.replace(tzinfo=UTC)
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
-_PLACES: Final = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +281,7 @@ def best(audits: Sequence[tuple[Published, Audit]], standing: str | None) -> tup
 def _note(
     verdict: Verdict, subject: Subject, version: Published, result: Audit, before: Latest | None, now: datetime
 ) -> None:
-    progress = progress_of(version.framework, result)
+    progress = result.findings.progress
     new = NewAudit(
         subject.tenant,
         subject.learner,
@@ -295,7 +289,7 @@ def _note(
         result.status,
         progress,
         result.digest,
-        result.to_json(),
+        result.answer(),
     )
     if before is None or before.digest != new.digest or before.status != new.status or before.progress != progress:
         verdict.audits.append(new)
@@ -312,26 +306,6 @@ def _note(
         )
         place = f"{subject.learner}/{version.id}"
         verdict.said.append(Saying("qualification.progressed.v1", subject.tenant, subject.learner, place, fact))
-
-
-def progress_of(rules: Framework, result: Audit) -> Decimal:
-    """How far the learner is, from 0 to 1 (STACKING, "Progress"), rounded down to six places: only complete is 1."""
-    if result.status == "complete":
-        return Decimal(1)
-    nodes = {node.id: node for node in result.nodes}
-
-    def of(node: Node) -> Fraction | int:
-        if isinstance(node, Group):
-            best_first = sorted(map(of, node.children), reverse=True)[: node.n]
-            return Fraction(sum(best_first), node.n) if node.n else 1
-        found = nodes[node.id]
-        if found.met or not node.min:
-            return 1
-        missing = (found.needs or {}).get(node.measure)
-        return 0 if missing in (None, node.min) else 1 - Fraction(str(missing)) / Fraction(node.min)
-
-    progress = Fraction(of(rules.root))
-    return (Decimal(progress.numerator) / progress.denominator).quantize(_PLACES, "ROUND_DOWN").normalize()
 
 
 def _decide(
