@@ -13,7 +13,7 @@ help: ## this list
 run: install-run ## start everything on this machine and play the story (STORY=0: only serve; CAIRN_PORT=8080)
 	@exec $(BIN)/python -m cairn.onebox
 
-story: install-run ## play the story on a Cairn that runs elsewhere (ADDRESS=http://127.0.0.1:8080 KEY=.cairn/auth-key.json)
+story: install-run ## play the story on a Cairn that runs elsewhere (ADDRESS=http://127.0.0.1:8080 KEY=operator-key.json)
 	@$(BIN)/python -m cairn.onebox story $(or $(ADDRESS),http://127.0.0.1:8080) $(or $(KEY),operator-key.json)
 
 status: install-run ## how a running system does (OF=http://127.0.0.1:8080 a gateway elsewhere; OF=namespace/cairn on Kubernetes)

@@ -20,6 +20,22 @@ def test_a_number_that_cannot_be_is_refused_in_one_line(name: str, value: str) -
 
 
 @pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"CAIRN_BUS": "rabbit"}, "CAIRN_BUS must be postgres or kafka, not 'rabbit'"),
+        ({"CAIRN_DATA": f"{__file__}/data"}, f"The data folder {__file__}/data cannot be used: Not a directory."),
+        ({"CAIRN_TSL": "1", "CAIRN_PORT": "0"}, "CAIRN_TSL means nothing here"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_said_in_a_line(told: dict[str, str], said: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "cairn.onebox"], env=told, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("content", "said"), [(None, "is not there"), *((odd, "is no operator's key") for odd in ("{}", "[]", "no JSON"))]
 )
 def test_a_key_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, content: str | None, said: str) -> None:

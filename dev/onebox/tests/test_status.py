@@ -67,7 +67,12 @@ def test_a_worker_is_shown_by_how_far_it_is_behind():
 
 
 def test_who_does_not_answer_is_away():
-    assert "away" in _printed({"api": None, "worker": _worker(0, 0)}, {"api": Look.of(AFTER), "worker": _worker(0, 0)})
+    text = _printed({"api": None, "worker": _worker(0, 0)}, {"api": Look.of(AFTER), "worker": _worker(0, 0)})
+    assert "away" in text
+
+
+def test_where_no_award_was_seen_that_is_said():
+    assert "no award seen" in summary({}, {}, 1.0)
 
 
 def test_everything_fits_a_terminal_of_a_hundred_columns():

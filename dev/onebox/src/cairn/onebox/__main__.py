@@ -14,8 +14,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from joserfc.errors import JoseError
@@ -23,7 +25,7 @@ from joserfc.jwk import OKPKey
 from rich.console import Console
 
 from cairn.onebox import letters
-from cairn.onebox.home import AlreadyRunning, Home
+from cairn.onebox.home import AlreadyRunning, Home, Unusable
 from cairn.onebox.layout import kafka_of
 from cairn.onebox.run import NothingRuns, Options, command_beside, run, tokens_of
 from cairn.onebox.status import NothingToSee, show, told
@@ -56,7 +58,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 sys.stderr.write(f"{__doc__}\n")
                 return 2
-    except (AlreadyRunning, NothingRuns, NothingToSee, StoryFailed) as error:
+    except (AlreadyRunning, NothingRuns, NothingToSee, StoryFailed, Unusable) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
@@ -97,7 +99,18 @@ def _learners() -> int:
     return _number("CAIRN_STORY_LEARNERS", 240, range(10, 10_001))
 
 
+_KNOWN: Final = re.compile(
+    r"CAIRN_(DATA|PORT|STORY_LEARNERS|BUS|TLS|TLS_CERTIFICATE|TLS_KEY|RESOURCES|FETCH_CA_FILE|PUBLIC_URL|LOG_LEVEL"
+    r"|OTLP_ENDPOINT|INTAKE_BACKLOG|KAFKA_(BOOTSTRAP_SERVERS|TOPIC_PREFIX|PASSWORDS|REPLICATION))"
+)
+
+
 def _options(folder: Path) -> Options:
+    """Raises SystemExit, with one line, for a setting that cannot be."""
+    for name in sorted(name for name in os.environ if name.startswith("CAIRN_") and not _KNOWN.fullmatch(name)):
+        sys.stderr.write(f"{name} means nothing here: dev/onebox/README.md lists the settings\n")
+    if (bus := os.environ.get("CAIRN_BUS", "postgres")) not in {"postgres", "kafka"}:
+        raise SystemExit(f"CAIRN_BUS must be postgres or kafka, not {bus!r}")
     learners = _learners()
     plays = os.environ.get("STORY", "1") not in {"0", "no", "off", "false"}
     return Options(

@@ -35,6 +35,13 @@ class AlreadyRunning(RuntimeError):
         self.pid = int(found[1]) if (found := _PROCESS.search(holder)) else None
 
 
+class Unusable(RuntimeError):
+    """Nothing can be kept in the folder. The message is one line."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(f"The data folder {folder} cannot be used: {error.strerror}. CAIRN_DATA names another.")
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """Made at the first start, kept for the owner's eyes only."""
@@ -58,11 +65,14 @@ class Home:
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        """Raises AlreadyRunning."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # As root, PostgreSQL runs as another user, who passes through here and finds nothing else to read.
-        self.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        lock = (self.folder / "lock").open("a+")
+        """Raises AlreadyRunning, Unusable."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # As root, PostgreSQL runs as another user, who passes through here and finds nothing else to read.
+            self.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+            lock = (self.folder / "lock").open("a+")
+        except OSError as error:
+            raise Unusable(self.folder, error) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -61,7 +61,7 @@ async def run(options: Options, console: Console) -> int:
             for task in done:
                 task.result()
         except (PartFailed, StartFailed, StoryFailed) as error:
-            console.print(f"\n[bold red]Stopped.[/] {type(error).__name__}: ", end="")
+            console.print("\n[bold red]Stopped.[/] ", end="")
             console.print(str(error), markup=False, highlight=False, soft_wrap=True)
             return 1
         finally:

@@ -151,7 +151,8 @@ def summary(first: Mapping[str, Look | None], second: Mapping[str, Look | None],
     return (
         f"{per_second('cairn_job_items_total', service='issuance', job='sign')} signatures/s, "
         f"{per_second('cairn_audits_total')} audits/s, {per_second('cairn_verifications_total')} verifications/s; "
-        f"99 % of awards within {'—' if late is None else f'{late:g} s'} of their last component, since the start"
+        + ("no award seen" if late is None else f"99 % of awards within {late:g} s of their last component")
+        + " since the start"
     )
 
 
