@@ -77,7 +77,7 @@ async def test_a_key_stays_in_one_partition_and_keys_spread_over_all(transport: 
 async def test_a_waiting_fetch_wakes_when_something_is_published(transport: Transport, monkeypatch: pytest.MonkeyPatch):
     publisher, member = await transport.bus(), await transport.member()
     await settle(member)
-    monkeypatch.setattr("cairn.common.bus.postgres._REBALANCE", 30.0)  # so that it is not by looking now and then
+    monkeypatch.setattr("cairn.common.bus.postgres_group._REBALANCE", 30.0)  # so that it is not by looking now and then
     waiting = asyncio.ensure_future(member.fetch(10, 20))
     await asyncio.sleep(0.2)
     started = time.monotonic()

@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from cairn.common.bus.contract import Bus
+from cairn.common.bus.postgres_session import plain
 from cairn.common.events import Encoded, Event, check_readable, encode, topic_of
 from cairn.common.sql import Sql
 from cairn.common.telemetry import traceparent
@@ -85,7 +86,7 @@ class Relay:
         poll_seconds: float = 0.025,
         standby_seconds: float = 1.0,
     ) -> None:
-        self._url = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._url = plain(database_url)
         self._bus, self._service, self._batch = bus, service, batch
         self._poll, self._standby = poll_seconds, standby_seconds
         self._connection: Any = None

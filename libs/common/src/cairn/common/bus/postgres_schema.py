@@ -14,12 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import asyncpg
-
+from cairn.common.bus.postgres_session import driver, plain
 from cairn.common.events.topics import Topic, topics
-
-driver: Final[Any] = asyncpg
-"""asyncpg, which ships no types."""
 
 CHANNEL: Final = "cairn_bus"
 """Where `append` says the topic's name, and a member that left its group says `@` and the group's name."""
@@ -143,7 +139,7 @@ async def provide(
     """
     rows = list(topics().values() if table is None else table)
     role_of = {name: (roles or {}).get(name, name) for row in rows for name in (row.owner, *row.readers)}
-    connection = await driver.connect(owner_url.replace("postgresql+asyncpg://", "postgresql://", 1))
+    connection = await driver.connect(plain(owner_url))
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('cairn.bus.provide', 0))")
