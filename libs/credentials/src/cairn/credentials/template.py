@@ -14,7 +14,7 @@ from cairn.credentials.canonicalize.outline import Outline, Path, fill, plan_of
 from cairn.credentials.canonicalize.walk import HandOver
 from cairn.credentials.errors import DocumentRefused
 from cairn.credentials.instants import parse_instant
-from cairn.credentials.proofs import PreparedProof, eddsa_rdfc_2022, prepare
+from cairn.credentials.proofs import PreparedProof, eddsa_rdfc_2022, prepare, proof_of
 from cairn.credentials.shape import is_url
 from cairn.credentials.structure import ENTRIES, check_entries, check_unsigned
 
@@ -45,7 +45,7 @@ class CredentialTemplate:
             self._outline = Outline(document, paths)
         except HandOver:
             self._outline = None
-        self._last: tuple[tuple[str, datetime], PreparedProof, bytes] | None = None
+        self._last: tuple[tuple[str, datetime], dict[str, Any], bytes] | None = None
 
     def document(self, values: Sequence[str]) -> dict[str, Any]:
         """The unsigned credential with those texts, in the order of the paths."""
@@ -72,8 +72,8 @@ class CredentialTemplate:
                 # Where more than one thing is wrong, it is the long way that says which of them is told.
                 pass
             else:
-                sample, configuration = self._configuration(verification_method, created)
-                return PreparedProof(document, sample.proof, eddsa_rdfc_2022.hashing(canonical, configuration))
+                proof, configuration = self._configuration(verification_method, created)
+                return PreparedProof(document, proof, eddsa_rdfc_2022.hashing(canonical, configuration))
         return prepare(document, verification_method=verification_method, created=created)
 
     def _check(self, values: Sequence[str], document: dict[str, Any]) -> None:
@@ -85,12 +85,12 @@ class CredentialTemplate:
         else:
             check_entries(document, self._judged)
 
-    def _configuration(self, verification_method: str, created: datetime) -> tuple[PreparedProof, bytes]:
+    def _configuration(self, verification_method: str, created: datetime) -> tuple[dict[str, Any], bytes]:
         last = self._last
         if last is None or last[0] != (verification_method, created):
-            sample = prepare(self._document, verification_method=verification_method, created=created)
-            configuration = eddsa_rdfc_2022.proof_configuration(self._document, sample.proof)
-            last = self._last = (verification_method, created), sample, configuration
+            proof = proof_of(self._document, verification_method=verification_method, created=created)
+            configuration = eddsa_rdfc_2022.proof_configuration(self._document, proof)
+            last = self._last = (verification_method, created), proof, configuration
         return last[1], last[2]
 
 

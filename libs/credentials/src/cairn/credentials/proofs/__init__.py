@@ -102,6 +102,19 @@ def prepare(
     return _prepare(document, options, cryptosuite, algorithm, mandatory_pointers)
 
 
+def proof_of(document: dict[str, Any], *, verification_method: str, created: datetime) -> dict[str, Any]:
+    """The proof as `prepare` of that credential gives it, with eddsa-rdfc-2022: nothing is hashed.
+
+    Raises DocumentRefused where the method's DID is not the document's issuer (S7).
+    """
+    check_signs_for(document, verification_method, "issuer")
+    return _typed(eddsa_rdfc_2022.NAME, _options(verification_method, created, None, "assertionMethod"))
+
+
+def _typed(cryptosuite: str, options: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "DataIntegrityProof", "cryptosuite": cryptosuite} | options
+
+
 def _prepare(
     document: dict[str, Any],
     options: dict[str, Any],
@@ -113,7 +126,7 @@ def _prepare(
     chosen: Algorithm = algorithm or suite.ALGORITHMS[0]
     if chosen not in suite.ALGORITHMS:
         raise KeyRefused(f"{cryptosuite} is not signed with a key for {chosen}")
-    options = suite.proof_options_for(document, {"type": "DataIntegrityProof", "cryptosuite": cryptosuite} | options)
+    options = suite.proof_options_for(document, _typed(cryptosuite, options))
     if suite is ecdsa_sd_2023:
         base = ecdsa_sd_2023.base(document, options, mandatory_pointers)
         return PreparedProof(document, options, ecdsa_sd_2023.serialize_sign_data(base), chosen, base)
