@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import orjson
 from sqlalchemy import RowMapping, text
@@ -10,6 +11,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
 from cairn.common.events.models import QualificationCompleted
+from cairn.common.sql import Sql
+
+_SETTLE: Final = Sql("""
+    UPDATE awards a SET state = u.state, reason = u.reason
+      FROM unnest(cast(:ids AS text[]), cast(:states AS text[]), cast(:reasons AS text[])) AS u (id, state, reason)
+     WHERE a.id = u.id
+""")
 
 
 async def add(tx: Transaction, tenant: str, facts: Sequence[QualificationCompleted]) -> set[str]:
@@ -53,18 +61,6 @@ async def take_waiting(tx: Transaction, limit: int) -> Sequence[RowMapping]:
 
 async def settle(tx: Transaction, outcomes: Mapping[str, tuple[str, str | None]]) -> None:
     """Set state and reason of each award."""
-    if not outcomes:
-        return
-    await tx.execute(
-        text("""
-            UPDATE awards a SET state = u.state, reason = u.reason
-              FROM unnest(cast(:ids AS text[]), cast(:states AS text[]), cast(:reasons AS text[]))
-                AS u (id, state, reason)
-             WHERE a.id = u.id
-        """),
-        {
-            "ids": list(outcomes),
-            "states": [state for state, _ in outcomes.values()],
-            "reasons": [reason for _, reason in outcomes.values()],
-        },
-    )
+    if outcomes:
+        states, reasons = zip(*outcomes.values(), strict=True)
+        await tx.fetch(_SETTLE, ids=list(outcomes), states=states, reasons=reasons)
