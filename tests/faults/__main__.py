@@ -36,7 +36,14 @@ from .world import found
 
 _FOLDER: Final = Path(".faults")
 _EVENTS_OF_A_LEARNER: Final = 8.5
-_TESTS: Final = ("test_bus.py", "test_database.py", "test_network.py", "test_requests.py", "test_servers.py")
+_TESTS: Final = (
+    "test_bus.py",
+    "test_database.py",
+    "test_fairness.py",
+    "test_network.py",
+    "test_requests.py",
+    "test_servers.py",
+)
 
 Case = Callable[[], Mapping[str, Any]]
 """What was found. Raises AssertionError."""
@@ -128,9 +135,9 @@ def main(events: int = 10_000, rounds: int = 3, bus: str = "") -> int:
             started = time.monotonic()
             try:
                 found = case()
-            except AssertionError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other cases are worth their hours
                 failed += 1
-                console.print(f"[red]{name}[/]: ", end="")
+                console.print(f"[red]{name}[/]: {type(error).__name__} ", end="")
                 console.print(str(error), markup=False)
                 continue
             at = datetime.now(UTC).isoformat(timespec="seconds")

@@ -272,6 +272,13 @@ class TestS20:
         assert "1000 bytes" in problem(answer, 413, "payload-too-large")["detail"]
         assert (await client.post("/v1/raw", content=b"x" * MAX_BODY)).json() == {"size": MAX_BODY}
 
+        async def unread() -> AsyncGenerator[bytes]:
+            raise AssertionError("it was read")
+            yield
+
+        answer = await client.post("/v1/raw", content=unread(), headers={"content-length": str(MAX_BODY + 1)})
+        problem(answer, 413, "payload-too-large")
+
     @pytest.mark.parametrize("path", ["/v1/raw", "/v1/notes", "/v1/files"])
     async def test_s20_a_chunked_body_over_the_cap_is_refused(self, client, path: str) -> None:
         types = {"/v1/notes": "application/json", "/v1/files": "multipart/form-data; boundary=b"}

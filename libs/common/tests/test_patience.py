@@ -45,6 +45,17 @@ async def test_r14_a_worker_waits_for_a_long_statement(worker) -> None:
     await sleep(worker, 0.5)
 
 
+async def test_r14_the_server_soon_ends_what_a_request_gave_up_and_not_what_a_worker_does(database, worker) -> None:
+    """A silent network does not tell the server, and the locks of the request would stand in the way of the next."""
+    settings = text("SELECT name, setting::int AS ms FROM pg_settings WHERE name = ANY (:names)")
+    names = ["statement_timeout", "idle_in_transaction_session_timeout"]
+    found: list[set[int]] = []
+    for one in (database, worker):
+        async with one.transaction("north") as tx:
+            found.append({row["ms"] for row in await tx.rows(settings, {"names": names})})
+    assert found == [{5_000}, {30_000, 60_000}]
+
+
 async def test_r14_a_peer_that_acknowledges_nothing_is_noticed_within_seconds(worker) -> None:
     async with worker.connection() as connection:
         driver = (await connection.get_raw_connection()).driver_connection

@@ -366,6 +366,8 @@ async def test_s05_an_embedded_jwk_only_confirms_the_issuers_own_key(signer: Ed2
         assert not (await verify(forged, Files(), proof_only)).verified
         mixed = _Header(mallory, kid=kid, jwk=signer.public_key.to_jwk()).token(document)
         assert not (await verify(mixed, Files(), proof_only)).verified
+        other = _Header(signer, kid=kid, jwk=mallory.public_key.to_jwk()).token(document)
+        assert not (await verify(other, Files(), proof_only)).verified
         own = _Header(signer, kid=kid, jwk=signer.public_key.to_jwk()).token(document)
         assert (await verify(own, Files(), proof_only)).verified
 

@@ -99,6 +99,36 @@ async def test_s14_places_are_never_shared_and_no_revocation_is_lost(service):
     assert all([await bit(service, row["id"]) for row in rows])
 
 
+async def test_s14_a_place_that_is_taken_is_not_given_out_again(service, monkeypatch):
+    await service.learner("ada")
+    taken = (await service.sql("SELECT list_index FROM credentials WHERE id = :id", id=await service.issued("ada")))[0]
+    drawn = [taken["list_index"], *(n for n in range(10) if n != taken["list_index"])]
+    monkeypatch.setattr("secrets.SystemRandom.sample", lambda *_: drawn)
+    async with service.worker.database.transaction("north") as tx:
+        places = await status_lists.allocate(tx, "north", 3, 131_072)
+    assert [index for _, index in places] == drawn[1:4]
+
+
+async def test_s14_nobody_looks_for_free_places_while_somebody_else_takes_some(service, monkeypatch):
+    draws: list[object] = []
+    monkeypatch.setattr("secrets.SystemRandom.sample", lambda _, some, many: draws.append(many) or list(some)[:many])
+
+    async def take() -> None:
+        async with service.worker.database.transaction("north") as tx:
+            await status_lists.allocate(tx, "north", 1, 131_072)
+            await tx.commit()
+
+    await take()
+    async with service.worker.database.transaction("north") as tx:
+        await status_lists.allocate(tx, "north", 1, 131_072)
+        second = asyncio.create_task(take())
+        await asyncio.sleep(0.3)
+        assert len(draws) == 2
+        await tx.commit()
+    await second
+    assert len(draws) == 3
+
+
 async def test_s15_the_index_tells_nothing_of_the_time(service):
     """Rank correlation of 400 consecutive indexes with their order: a counter has 1, chance about 0.05."""
     async with service.worker.database.transaction("north") as tx:
