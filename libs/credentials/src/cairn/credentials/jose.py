@@ -114,11 +114,8 @@ def token_of(jws: Jws, kinds: frozenset[str]) -> Token:
         return _of_model_1(jws, wrapped)
     # `nonce` is the challenge of a presentation; in a credential it would be a term like any other.
     own = _CLAIMS | {"nonce"} if _presents(jws.kind, jws.payload) else _CLAIMS
-    return Token(
-        jws,
-        claims={name: jws.payload[name] for name in own if name in jws.payload},
-        document={name: value for name, value in jws.payload.items() if name not in own},
-    )
+    document = jws.payload.copy()
+    return Token(jws, claims={name: document.pop(name) for name in own if name in document}, document=document)
 
 
 def _of_model_1(jws: Jws, wrapped: list[str]) -> Token:
@@ -151,8 +148,9 @@ def claim_mismatches(token: Token) -> list[str]:
     wrong = [name for name, value in said.items() if name in token.claims and token.claims[name] != value]
     # In a vc+jwt these are the times of the signature, not of the credential (VC-JOSE-COSE §3.1.3); both are kept to.
     for name, term in (("nbf", "validFrom"), ("exp", "validUntil")):
-        claimed, stated = instant_claim(token.claims, name), parse_instant(document.get(term))
-        differs = token.is_badge and stated is not None and claimed != stated.replace(microsecond=0)
+        claimed = instant_claim(token.claims, name)
+        stated = parse_instant(document.get(term)) if token.is_badge else None
+        differs = stated is not None and claimed != stated.replace(microsecond=0)
         if name in token.claims and (claimed is None or differs):
             wrong.append(name)
     return wrong

@@ -28,6 +28,7 @@ _ALGORITHMS: Final[Mapping[str, Algorithm]] = {
 _NEVER: Final = ("none", "hs")
 _MAX_KNOWN: Final = 1_024
 _FOREIGN_KEYS: Final = ("jku", "x5u", "x5c", "x5t", "x5t#S256")
+_NUMBERS: Final = (int, float)
 _CALENDAR: Final = (-62_135_596_800, 253_402_300_800)
 """The years 1 and 10,000, in seconds since 1970: no instant of the calendar is earlier, or so late."""
 
@@ -64,15 +65,15 @@ def read_jws(text: str) -> Jws:
 
     Raises TokenRefused; its code is `unsupported` where the token may well be good, but cannot be judged here.
     """
-    protected, _, rest = text.partition(".")
-    payload, dot, signature = rest.partition(".")
-    if not dot or "." in signature:
+    signing_input, _, signature = text.rpartition(".")
+    protected, dot, payload = signing_input.partition(".")
+    if not dot or "." in payload:
         raise TokenRefused("a compact JWT has three parts")
     if not text.isascii():
         raise TokenRefused("a compact JWT is written in base64url")
     header = _known_header(protected) if len(protected) <= _MAX_KNOWN else _header(protected)
     return Jws(
-        signing_input=f"{protected}.{payload}".encode(),
+        signing_input=signing_input.encode(),
         signature=b64url_decoded(signature, "signature"),
         algorithm=header.algorithm,
         kind=header.kind,
@@ -143,7 +144,7 @@ def thumbprint(key: PublicKey) -> str:
 def instant_claim(claims: dict[str, Any], name: str) -> datetime | None:
     """A NumericDate (RFC 7519 §2), to the second; None where there is none."""
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not _CALENDAR[0] <= value < _CALENDAR[1]:
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS) or not _CALENDAR[0] <= value < _CALENDAR[1]:
         return None
     return _instant(floor(value))
 

@@ -132,7 +132,7 @@ def read_presented(value: dict[str, Any] | str | bytes) -> Secured:
         if isinstance(text, str) and not text.startswith("{"):
             if text.startswith("https://") and len(text) <= 2_000:
                 return Secured({}, OLD_FORM, old=OldBadge({"id": text}, by_address=True))
-            if "." in text.partition(".")[2] and not any(one in text for one in ' \n\t"<'):
+            if text.count(".") > 1 and not any(one in text for one in ' \n\t"<'):
                 return _from_token(text)
         value, written = parse_written(text, max_bytes=_MAX_BYTES, max_nodes=_MAX_VALUES)
     else:

@@ -85,18 +85,15 @@ def survey(value: Any) -> Survey:
         kind: object = item.__class__
         if kind is str:
             continue
-        if kind is dict or is_object(item):
+        if kind is dict:
             objects.append(item)
-            if kind is not dict:
-                is_plain = False
             if "@context" in item:
-                contexts.append(item["@context"])
-                pending += [item[key] for key in item if key != "@context"]
+                members = item.copy()
+                contexts.append(members.pop("@context"))
+                pending += members.values()
             else:
                 pending += item.values()
-        elif kind is list or is_list(item):
-            if kind is not list:
-                is_plain = False
+        elif kind is list:
             pending += item
         elif kind is int:
             if not -_MAX_SAFE_INTEGER <= item <= _MAX_SAFE_INTEGER:
@@ -106,6 +103,10 @@ def survey(value: Any) -> Survey:
                 is_plain = False
         elif kind is not bool and item is not None:
             is_plain = False
+            if is_object(item):
+                pending.append(dict(item))
+            elif is_list(item):
+                pending.append(list(item))
     for named in contexts:
         if named.__class__ is not str and any(one.__class__ is not str for one in listed(named)):
             is_plain = False
