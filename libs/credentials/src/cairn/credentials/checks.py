@@ -139,7 +139,7 @@ def _one_proof(
         return failed([Finding("key-unknown", "the issuer publishes no such key", where)]), issuer
     try:
         check_options(proof, purpose=purpose)
-        verify_proof(secured.document, proof, method.key)
+        verify_proof(secured.document, proof, method.key, secured.surveyed_anyway)
         check_times(proof, at=at, tolerance=tolerance)
     except CredentialError as refusal:
         return refused(refusal, "/proof"), issuer

@@ -15,7 +15,7 @@ from cairn.credentials.embedded import Cited, cited_in, embedded_in
 from cairn.credentials.errors import CredentialError
 from cairn.credentials.findings import Check, CheckName, Finding, Outcome, Verification
 from cairn.credentials.multihash import digest_of, read_digest
-from cairn.credentials.shape import is_object, listed, text_of
+from cairn.credentials.shape import Survey, is_object, listed, text_of
 from cairn.credentials.strict_json import parse_json
 
 MAX_CREDENTIALS: Final = 64
@@ -23,11 +23,17 @@ MAX_CREDENTIALS: Final = 64
 RESTS_ON: Final = (CheckName.PROOF, CheckName.ISSUER, CheckName.SCHEMA, CheckName.STATUS, CheckName.EVIDENCE)
 """The inner checks that matter. A stack is a record of the past: that a part has expired since takes nothing away."""
 
+_NAMES: Final = frozenset({"evidence", "verifiableCredential", "endorsement", "endorsementJwt"})
+"""Of the members in which evidence lies."""
+
 Verifier = Callable[[dict[str, Any] | str | bytes], Awaitable[Verification]]
 Fetch = Callable[[str], Awaitable[bytes | Check]]
 
 
-def has_evidence(document: dict[str, Any]) -> bool:
+def has_evidence(document: dict[str, Any], surveyed: Survey | None = None) -> bool:
+    """`surveyed` is what `survey` says of the document, where that is known already."""
+    if surveyed is not None and _NAMES.isdisjoint(surveyed.names):
+        return False
     return bool(listed(document.get("evidence"))) or next(embedded_in(document), None) is not None
 
 

@@ -17,6 +17,7 @@ from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
 from cairn.credentials.jose import CREDENTIAL_KINDS, PRESENTATION_KINDS, SD_KINDS, Token, token_of
 from cairn.credentials.jws import read_jws
 from cairn.credentials.old_badge import OLD_FORM, OldBadge, is_old
+from cairn.credentials.proofs import is_over_json
 from cairn.credentials.sd_jwt import SdJwt, read_sd_jwt
 from cairn.credentials.shape import Survey, id_of, is_object, listed, survey, text_of, types_of
 from cairn.credentials.strict_json import check_json, parse_written
@@ -47,8 +48,8 @@ class Secured:
     @cached_property
     def context_names(self) -> tuple[str, ...]:
         """Every context URL in the document, at any depth."""
-        if self.token is not None:
-            return _named(self.surveyed.contexts)
+        if self.surveyed_anyway is not None:
+            return _named(self.surveyed_anyway.contexts)
         places = [node for node in (self.document, *self.proofs) if "@context" in node]
         # Mostly there are no others, which counting tells sooner than looking everywhere.
         if _contexts_written(self) == len(places):
@@ -58,6 +59,12 @@ class Secured:
     @cached_property
     def surveyed(self) -> Survey:
         return survey(self.document)
+
+    @cached_property
+    def surveyed_anyway(self) -> Survey | None:
+        """`surveyed`, where what secures it is over its JSON, of which all is looked at in any case."""
+        over_json = self.token is not None or any(map(is_over_json, self.proofs))
+        return self.surveyed if over_json else None
 
     @cached_property
     def is_presentation(self) -> bool:

@@ -189,7 +189,7 @@ class Run:
     async def evidence(self, secured: Secured, *, holds: bool, trust: Check) -> Check:
         if CheckName.EVIDENCE not in self.policy.checks:
             return checks.NOT_ASKED
-        if not has_evidence(secured.document):
+        if not has_evidence(secured.document, secured.surveyed_anyway):
             return checks.EVIDENCE_ABSENT
         if not holds:
             return checks.undetermined("proof-first", checks.PROOF_FIRST, "/evidence")

@@ -23,7 +23,7 @@ from cairn.credentials.proofs import (
     eddsa_rdfc_2022,
 )
 from cairn.credentials.proofs.common import SIGNATURE_BYTES, input_document, unsecured
-from cairn.credentials.shape import is_object, listed, text_of
+from cairn.credentials.shape import Survey, is_object, listed, text_of
 from cairn.credentials.strict_json import check_json
 from cairn.credentials.structure import check_signs_for, check_unsigned, check_unsigned_presentation
 
@@ -35,6 +35,7 @@ Purpose: TypeAlias = Literal["assertionMethod", "authentication"]
 _SUITES: Final[dict[str, ModuleType]] = {
     suite.NAME: suite for suite in (eddsa_rdfc_2022, eddsa_jcs_2022, ecdsa_rdfc_2019, ecdsa_jcs_2019, ecdsa_sd_2023)
 }
+_OVER_JSON: Final = (eddsa_jcs_2022, ecdsa_jcs_2019)
 _OLDER: Final[dict[str, ModuleType]] = {ed25519_signature_2020.TYPE: ed25519_signature_2020}
 """Types of proof that are their own suite."""
 
@@ -207,15 +208,27 @@ def is_supported(proof: dict[str, Any]) -> bool:
     return _reader(proof) is not None
 
 
-def verify_proof(secured: dict[str, Any], proof: dict[str, Any], key: PublicKey) -> None:
+def is_over_json(proof: dict[str, Any]) -> bool:
+    """Whether the proof is over the JSON of the document, of which all is looked at then, and not over its graph."""
+    return _reader(proof) in _OVER_JSON
+
+
+def verify_proof(
+    secured: dict[str, Any], proof: dict[str, Any], key: PublicKey, surveyed: Survey | None = None
+) -> None:
     """The cryptography of one proof, and no more: whose key it is, and the dates, are the caller's to check.
 
+    `surveyed` is what `survey` says of `secured`, where that is known already.
     Raises ProofInvalid, ProofUnsupported, ContextUnknown or DocumentRefused.
     """
     suite = _reader(proof)
     if suite is None:
         raise ProofUnsupported(f"the cryptosuite {str(proof.get('cryptosuite'))[:80]} is not implemented here")
-    suite.verify_proof(input_document(secured, proof), proof, key)
+    document = input_document(secured, proof)
+    if suite in _OVER_JSON:
+        suite.verify_proof(document, proof, key, surveyed)
+    else:
+        suite.verify_proof(document, proof, key)
 
 
 def _reader(proof: dict[str, Any]) -> ModuleType | None:

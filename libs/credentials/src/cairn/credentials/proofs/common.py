@@ -20,7 +20,7 @@ from cairn.credentials.canonicalize.compact_form import refuse_rekeyed
 from cairn.credentials.errors import DocumentRefused, ProofInvalid
 from cairn.credentials.instants import parse_instant
 from cairn.credentials.keys import Algorithm, PublicKey
-from cairn.credentials.shape import is_list, is_object, listed, survey
+from cairn.credentials.shape import Survey, is_list, is_object, listed, survey
 
 PROOF_KEYS: Final = frozenset(
     {
@@ -119,9 +119,12 @@ def _known_configuration(canonicalize: Callable[[dict[str, Any]], bytes], option
     return canonicalize(orjson.loads(options))
 
 
-def jcs_transformation(document: dict[str, Any]) -> bytes:
-    """The document as RFC 8785 writes it. Raises DocumentRefused, also for re-keyed terms, found in the same look."""
-    surveyed = survey(document)
+def jcs_transformation(document: dict[str, Any], surveyed: Survey | None = None) -> bytes:
+    """The document as RFC 8785 writes it. Raises DocumentRefused, also for re-keyed terms, found in the same look.
+
+    `surveyed` is what `survey` says of the document, or of one that has more members, where that is known already.
+    """
+    surveyed = surveyed or survey(document)
     refuse_rekeyed(document, surveyed)
     return jcs(document, surveyed)
 

@@ -15,14 +15,15 @@ from cairn.credentials.proofs.common import (
     proof_options,
     with_signed_context,
 )
+from cairn.credentials.shape import Survey
 
 NAME: Final = "ecdsa-jcs-2019"
 ALGORITHMS: Final[tuple[Algorithm, ...]] = ("ES256", "ES384")
 
 
-def transformation(document: dict[str, Any]) -> bytes:
+def transformation(document: dict[str, Any], surveyed: Survey | None = None) -> bytes:
     """§3.3.3: the unsecured document as RFC 8785 writes it, its re-keyed terms refused. Raises DocumentRefused."""
-    return jcs_transformation(document)
+    return jcs_transformation(document, surveyed)
 
 
 def proof_configuration(options: dict[str, Any]) -> bytes:
@@ -40,9 +41,11 @@ def proof_serialization(signature: bytes) -> str:
     return encode_proof_value(signature)
 
 
-def hash_data(document: dict[str, Any], options: dict[str, Any], algorithm: Algorithm) -> bytes:
+def hash_data(
+    document: dict[str, Any], options: dict[str, Any], algorithm: Algorithm, surveyed: Survey | None = None
+) -> bytes:
     """Steps 3 to 5 of §3.3.1: what is signed. Raises DocumentRefused."""
-    return hashing(transformation(document), proof_configuration(options), algorithm)
+    return hashing(transformation(document, surveyed), proof_configuration(options), algorithm)
 
 
 def proof_options_for(document: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -50,11 +53,13 @@ def proof_options_for(document: dict[str, Any], options: dict[str, Any]) -> dict
     return {"@context": document["@context"]} | options if "@context" in document else options
 
 
-def verify_proof(document: dict[str, Any], proof: dict[str, Any], key: PublicKey) -> None:
+def verify_proof(
+    document: dict[str, Any], proof: dict[str, Any], key: PublicKey, surveyed: Survey | None = None
+) -> None:
     """§3.3.2 and §3.3.7. Raises ProofInvalid where the signature or the contexts do not fit, DocumentRefused.
 
     `document` is what the proof secures: without it, and with the proofs it follows upon, if any.
     """
     check_key(key, ALGORITHMS)
     signed = with_signed_context(document, proof)
-    check_signature(key, proof, hash_data(signed, proof_options(proof), key.algorithm))
+    check_signature(key, proof, hash_data(signed, proof_options(proof), key.algorithm, surveyed))
