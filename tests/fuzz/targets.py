@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from random import Random
 from typing import Any, Final
 
 from cairn.credentials import (
@@ -23,11 +25,13 @@ from cairn.credentials import (
     verify_presentation,
 )
 from cairn.credentials.canonicalize import jcs, jsonld
+from cairn.credentials.canonicalize.outlines import Outlines
 from cairn.credentials.canonicalize.rdfc import canonical_nquads
 from cairn.credentials.canonicalize.walk import HandOver, walk
 from cairn.credentials.did import read_issuer_metadata
 from cairn.credentials.did_resolution import Unresolved, dereference, document_url, expand, read_did_url
 from cairn.credentials.jws import Jws
+from cairn.credentials.proofs.common import unsecured
 from cairn.credentials.token_status import Reference, read_token_status
 from tests.fuzz.outside import MORE, POLICY, Outside, done, object_of, refused_or
 from tests.fuzz.signed import (
@@ -41,6 +45,24 @@ from tests.fuzz.signed import (
 
 _DID: Final = "did:web:issuer.example"
 _LIST: Final = Reference("https://issuer.example/tsl/1", 8)
+_ODD_TEXTS: Final = (
+    "",
+    "relative",
+    "urn:x:1",
+    "https://x.example/1 https://x.example/2",
+    "name:x",
+    "Profile",
+    "12",
+    ' "x" .\n',
+    '"',
+    "\\",
+    "\n\r\t",
+    "\x01",
+    "\x7f",
+    "\uffff",
+    "_:a",
+    "é✓",
+)
 _LIST_TOKEN: Final = Jws(b"", b"", "EdDSA", "statuslist+jwt", None, None, None, {})
 
 
@@ -79,6 +101,22 @@ def the_walk_equals_the_processor(data: bytes) -> None:
     except HandOver:
         return
     assert quick == _written(lambda: canonical_nquads(jsonld.to_quads(document)))
+
+
+def what_is_remembered_equals_the_processor(data: bytes) -> None:
+    """Another document of a shape that was met before is written to the byte as they do, or the memory declines."""
+    document, dice = unsecured(object_of(data)), Random(data)
+    outlines = Outlines()
+    for _ in range(dice.choice((3, 9))):
+        with suppress(HandOver, CredentialError):
+            outlines.canonical(document)
+    places = list(_texts(document))
+    for holder, key in dice.sample(places, min(len(places), dice.randrange(4))):
+        other, step = dice.choice(places)
+        holder[key] = dice.choice((*_ODD_TEXTS, other[step], f"{holder[key]}{dice.choice(_ODD_TEXTS)}"))
+    with suppress(HandOver):
+        found = _written(lambda: outlines.canonical(document))
+        assert found == _written(lambda: canonical_nquads(jsonld.to_quads(document)))
 
 
 def jcs_is_a_fixed_point(data: bytes) -> None:
@@ -162,6 +200,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
         a_part_that_is_derived,
         json_is_read_as_by_others,
         the_walk_equals_the_processor,
+        what_is_remembered_equals_the_processor,
         jcs_is_a_fixed_point,
         a_did,
         a_did_document,
@@ -179,6 +218,16 @@ def _written(write: Callable[[], str]) -> str | None:
         return write()
     except CredentialError:
         return None
+
+
+def _texts(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Where each text of it stands: what holds it, and under which key or at which position."""
+    if isinstance(value, dict | list):
+        for step, member in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(member, str):
+                yield value, step
+            else:
+                yield from _texts(member)
 
 
 def _no_twins(members: list[tuple[str, Any]]) -> dict[str, Any]:

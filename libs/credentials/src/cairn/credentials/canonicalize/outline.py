@@ -53,28 +53,30 @@ class Outline:
         links: dict[Node | None, _Links] = {}
         for child, (parent, lead) in enumerate(forest.hung):
             links.setdefault(parent, []).append((lead, child))
-        self._links = [links.get(node, []) for node in range(len(forest.tails))]
+        self._linked = [(node, links[node]) for node in range(len(forest.tails)) if node in links]
+        """The blank nodes under which others hang."""
         self._ranked: list[tuple[bytes, int]] = []
         """Of the blank nodes that are ready, the first-degree hashes."""
         self._own: list[list[str]] = []
         """And the tails, in order, without links, after an empty text. Of the others, none."""
         self._plain: list[int] = []
         """The other blank nodes, if they only hang from an IRI and make statements that are all of another term."""
-        self._other: list[tuple[int, str]] = []
-        """And if they do not: which they are, and from which statement of a blank node they hang, if from one."""
+        self._other: list[tuple[int, str, _Links]] = []
+        """And if they do not: which they are, from which statement of a blank node they hang, and what from them."""
         plain: list[str] = []
         other: list[str] = []
         for node, (said, (parent, lead)) in enumerate(zip(forest.tails, forest.hung, strict=True)):
             head = f"{parent}{lead}_:a .\n" if isinstance(parent, str) else ""
             foot = f"_:z{lead}_:a .\n" if isinstance(parent, int) else ""
+            below = links.get(node, [])
             tails, is_mixed = _in_order(said)
             written = _LINE.join([head, *tails])
             is_open = _MARK in written
             self._own.append([] if is_open else ["", *tails])
             if not is_open:
-                self._ranked.append((_first_degree(tails, self._links[node], head or foot), node))
-            elif is_mixed or foot or self._links[node]:
-                self._other.append((node, foot))
+                self._ranked.append((_first_degree(tails, below, head or foot), node))
+            elif is_mixed or foot or below:
+                self._other.append((node, foot, below))
                 other.append(written)
             else:
                 self._plain.append(node)
@@ -88,11 +90,12 @@ class Outline:
         for subject, said in forest.named.items():
             tails, is_mixed = _in_order(said)
             written = _LINE.join([subject, *tails])
-            if _MARK in written or subject in links or (self._has_named_root and not named):
+            if _MARK in written or (self._has_named_root and not named):
                 self._named.append((links.get(subject, []), is_mixed))
                 named.append(written)
             else:
                 self._ready[subject] = ["", *tails]
+        self._ready_links = [(subject, links[subject]) for subject in self._ready if subject in links]
         written = _NODE.join([*plain, *other, *named])
         self._frame = _MARKS.split(written)
         self._texts = picking([int(slot) for slot in self._frame[1::2]])
@@ -100,7 +103,7 @@ class Outline:
 
     def canonical(self, values: Sequence[str]) -> str:
         """RDFC-1.0 of that document. Raises HandOver, or DocumentRefused as the walk does."""
-        return self.canonical_of_escaped([_escaped(text) for text in values])
+        return self.canonical_of_escaped(_escaped(values))
 
     def canonical_of_escaped(self, values: Sequence[str]) -> str:
         """The same of texts in which all is escaped that N-Quads escapes."""
@@ -114,19 +117,21 @@ class Outline:
             ranked.append((sha256("_:a".join(tails).encode()).digest(), node))
             tails[0] = ""
             own[node] = tails
-        for (node, foot), text in zip(self._other, written, strict=False):
+        for (node, foot, below), text in zip(self._other, written, strict=False):
             head, *tails = text.split(_LINE)
             tails = sorted(set(tails))
-            ranked.append((_first_degree(tails, self._links[node], head or foot), node))
+            ranked.append((_first_degree(tails, below, head or foot), node))
             own[node] = ["", *tails]
         ranked.sort()
         if len(dict(ranked)) < len(ranked):
             raise HandOver
-        names = labels_of(len(ranked))
-        labels = [""] * len(ranked)
-        for (_, node), label in zip(ranked, names, strict=True):
-            labels[node] = label
+        order, names = [node for _, node in ranked], labels_of(len(ranked))
+        labels = dict(zip(order, names, strict=True))
+        for node, links in self._linked:
+            own[node] = sorted(own[node] + [f"{lead}{labels[child]} .\n" for lead, child in links])
         named = self._ready.copy()
+        for subject, links in self._ready_links:
+            named[subject] = sorted(named[subject] + [f"{lead}{labels[child]} .\n" for lead, child in links])
         root: str | None = None
         for (links, is_mixed), text in zip(self._named, written, strict=False):
             tails = text.split(_LINE)
@@ -143,12 +148,7 @@ class Outline:
             tails.sort()
             named[subject] = tails
         parts = [subject.join(tails) for subject, tails in sorted(named.items())]
-        for rank in by_text(len(ranked)):
-            node = ranked[rank][1]
-            tails, links = own[node], self._links[node]
-            if links:
-                tails = sorted(tails + [f"{lead}{labels[child]} .\n" for lead, child in links])
-            parts.append(names[rank].join(tails))
+        parts += [names[rank].join(own[order[rank]]) for rank in by_text(len(order))]
         return "".join(parts)
 
 
@@ -218,7 +218,10 @@ def _plain_schemes() -> tuple[str, ...]:
     return tuple([f"{name}:" for name in ("https", "http", "urn", "did") if not is_context_term(name)])
 
 
-def _escaped(text: Any) -> str:
-    if type(text) is not str:
+def _escaped(texts: Sequence[Any]) -> Sequence[str]:
+    if not {str}.issuperset(map(type, texts)):
         raise HandOver
-    return rdf.escaped(text)
+    together = "".join(texts)
+    if together.isprintable() and '"' not in together and "\\" not in together:
+        return texts
+    return [rdf.escaped(text) for text in texts]
