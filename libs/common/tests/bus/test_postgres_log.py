@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from cairn.common.bus import Refused
+from cairn.common.bus import Fenced, Refused, Unreachable
 from cairn.common.bus.postgres import PostgresBus
 from cairn.common.bus.postgres_schema import Unprovided, provide
 from cairn.common.db import UnsafeRole
@@ -117,6 +117,18 @@ async def test_r3_offsets_appear_in_their_order(embedded: PostgresTransport):
         await waits
     records = await read(member, 2)
     assert [(record.partition, record.offset) for record in records] == [(0, 0), (0, 1)]
+
+
+async def test_r10_what_was_fetched_before_a_reconnection_is_not_committed_after_it(embedded: PostgresTransport):
+    await (await embedded.bus()).publish("credentials", make_events(["lrn_1"], 5))
+    member = await embedded.member()
+    records = await read(member, 5, commit=False)
+    await embedded.evict(member)
+    with pytest.raises(Unreachable):
+        await member.fetch(1, 0)
+    assert len(await member.fetch(1, 0)) == 1
+    with pytest.raises(Fenced):
+        await member.commit(records)
 
 
 async def test_a_rolled_back_append_leaves_no_gap(embedded: PostgresTransport):
