@@ -24,7 +24,7 @@ from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.outline import Choice
 from cairn.pathways.domain.plan import Part, Plan, Problem
 from cairn.pathways.domain.selection import Exhausted, Selection, placed
-from cairn.pathways.domain.walk import Walk
+from cairn.pathways.domain.walk import Goal, Walk
 
 # How many steps are spent on what is short of complete and crowded, before it is tried out.
 _QUICK: Final = 4_000
@@ -43,22 +43,35 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
         return Outcome(None, exact=False)
     if complete and crowd is not None and not crowd.full:
         return Outcome(None, exact=True)
-    outcome = Walk(plan, rules, effort).run()
+    outcome = Walk(plan, rules, effort, Goal(strict=complete)).run()
     if outcome.allocation is None:
         return outcome
     found = judged(problem, outcome.allocation if crowd is None else crowd.joined(outcome.allocation))
     active = list[Limit]()
+    goal, fallback = Goal(strict=complete), None
     while missed := [limit for limit in problem.limits if limit.id in found.unmet and limit not in active]:
+        if not complete and any(not limit.judged for limit in missed):
+            missed = [limit for limit in missed if not limit.judged]
+        elif not complete and fallback is None:
+            # It is legal, goes as far as can be, and costs least: only one that goes as far and misses fewer is better.
+            goal, fallback = Goal(found.progress, strict=len(found.unmet) == 1), found
         active += missed
-        outcome = _limited(problem, active, effort, complete=complete, whichever=whichever, crowd=crowd)
+        outcome = _limited(problem, active, effort, goal, complete=complete, whichever=whichever, crowd=crowd)
         if outcome.allocation is None:
-            return outcome
+            return Outcome(fallback, outcome.exact)
         found = judged(problem, outcome.allocation)
     return Outcome(found, outcome.exact, outcome.best)
 
 
 def _limited(
-    problem: Problem, limits: Sequence[Limit], effort: Effort, *, complete: bool, whichever: bool, crowd: _Crowd | None
+    problem: Problem,
+    limits: Sequence[Limit],
+    effort: Effort,
+    goal: Goal,
+    *,
+    complete: bool,
+    whichever: bool,
+    crowd: _Crowd | None,
 ) -> Outcome:
     """Under some limits."""
     crowded = crowd is not None and crowd.competing >= SMALL
@@ -73,7 +86,7 @@ def _limited(
     plan, rules = _planned(problem, limits, complete=complete)
     if complete and any(not rule.verdict and not rule.active for rule in rules):
         return Outcome(None, exact=True)
-    outcome = Walk(plan, rules, effort.part(_QUICK) if crowded and not complete else effort).run()
+    outcome = Walk(plan, rules, effort.part(_QUICK) if crowded and not complete else effort, goal).run()
     if crowded and not complete and not outcome.exact:
         whole = _wholly_crowded(problem, limits, complete=False)
         try:

@@ -71,12 +71,12 @@ class Bound:
 
     __slots__ = ("_fields", "_lost", "_marks", "_possible")
 
-    def __init__(self, rule: Rule, ahead: Mapping[int, tuple[int, int]], values: int, *, complete: bool) -> None:
+    def __init__(self, rule: Rule, ahead: Mapping[int, tuple[int, int]], values: int, *, strict: bool) -> None:
         self._fields = [
             (gauge.shift, gauge.mask, gauge.zero - ahead[gauge.shift][1], gauge.zero - ahead[gauge.shift][0])
             for gauge in rule.gauges
         ]
-        self._lost = rule.hard or (complete and not rule.active)
+        self._lost = rule.hard or (strict and not rule.active)
         self._marks = rule.marks
         self._possible = 0 if rule.marks is None else values & rule.marks.bits
 

@@ -14,6 +14,7 @@ allocated: progress, and below it one whole number (`plan.Ranks`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from heapq import nsmallest
 from typing import Final
@@ -32,14 +33,23 @@ _Link = tuple["_Link", str, "tuple[str, ...] | Branch"] | None
 _States = dict[int, tuple[int, _Link]]
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What an allocation is of no use without: `least` is how far it must go, and with `strict` it meets every rule."""
+
+    least: Fraction = Fraction(0)
+    strict: bool = False
+
+
 class Walk:
     """One walk over the turns of a plan. A state's value is its cost so far less its progress, which stands above
     it."""
 
-    def __init__(self, plan: Plan, rules: Sequence[Rule], effort: Effort) -> None:
+    def __init__(self, plan: Plan, rules: Sequence[Rule], effort: Effort, goal: Goal) -> None:
         self._plan = plan
         self._effort = effort
         self._complete = plan.complete
+        self._goal = goal
         self._rules = rules
         # Between the costs and the progress: how many limits are not met.
         self._above = plan.ranks.above + len(rules).bit_length()
@@ -53,7 +63,8 @@ class Walk:
         later = self._supplies(turns)
         clears = _clears(turns, sum(rule.bits for rule in self._rules))
         bounds = self._bounds(turns)
-        for turn, clear, supply, bound in zip(turns, clears, later, bounds, strict=True):
+        ahead = self._ahead(turns) if self._goal.least else [(0, [])] * len(turns)
+        for turn, clear, supply, bound, reach in zip(turns, clears, later, bounds, ahead, strict=True):
             match turn:
                 case Item() if plan.shared:
                     states = self._share(states, turn)
@@ -65,6 +76,8 @@ class Walk:
                     states = self._close(states, turn)
             if isinstance(turn, Item) and self._rules:
                 states = self._clamp(states, bound)
+            if self._goal.least:
+                states = self._reaching(states, *reach)
             if clear:
                 states = _without(states, clear)
         return Outcome(self._best(states), self._exact)
@@ -73,7 +86,7 @@ class Walk:
         best: tuple[int, _Link] | None = None
         for state, (value, link) in states.items():
             unmet = [rule for rule in self._rules if not rule.met(state)]
-            if any(rule.hard or self._complete for rule in unmet):
+            if any(rule.hard or self._goal.strict for rule in unmet):
                 continue
             worth = value + (len(unmet) << self._plan.ranks.above)
             if best is None or worth < best[0]:
@@ -95,6 +108,41 @@ class Walk:
             Fraction(progress, self._plan.outline.whole),
             frozenset(name for name, guard in self._plan.outline.guards.items() if counting.issuperset(guard)),
         )
+
+    def _ahead(self, turns: Sequence[Slot | Item | Branch]) -> list[tuple[int, list[tuple[Slot, int]]]]:
+        """After each turn, the progress that what was not begun can still give; and the leaves that are open, with how
+        much can still come to each."""
+        whole, branches = self._plan.outline.whole, 0
+        supply = {
+            slot: sum(item.slots[slot] for item in self._plan.items_of[slot]) for slot in self._plan.slots.values()
+        }
+        left: dict[Slot, int] = {}
+        found: list[tuple[int, list[tuple[Slot, int]]]] = []
+        for turn in reversed(turns):
+            begun = [(slot, rest) for slot, rest in left.items() if rest < supply[slot]]
+            fresh = sum(slot.unit * min(slot.need, rest) for slot, rest in left.items() if rest == supply[slot])
+            found.append((branches + fresh, begun))
+            if isinstance(turn, Slot):
+                left[turn] = 0
+            elif isinstance(turn, Branch):
+                branches += int(max(turn.bonus, turn.idle) * whole)
+            else:
+                for slot, most in turn.slots.items():
+                    left[slot] += most
+        return found[::-1]
+
+    def _reaching(self, states: _States, ahead: int, begun: Sequence[tuple[Slot, int]]) -> _States:
+        """The states from which one can still go as far as is wanted."""
+        wanted = int(self._goal.least * self._plan.outline.whole) - ahead - 1
+        fields = [(slot.shift, slot.mask, slot.need, slot.unit, rest) for slot, rest in begun]
+        reached: _States = {}
+        for state, entry in states.items():
+            lack = wanted
+            for shift, mask, need, unit, rest in fields:
+                lack -= unit * max(0, min(need - (state >> shift & mask), rest))
+            if entry[0] < -lack << self._above:
+                reached[state] = entry
+        return reached
 
     def _supplies(self, turns: Sequence[Slot | Item | Branch]) -> list[list[int]]:
         """For an item, what can still come to each of its leaves after it; for a branch, how many siblings follow."""
@@ -305,7 +353,7 @@ class Walk:
             if not isinstance(turn, Item) or not self._rules:
                 found.append([])
                 continue
-            found.append([Bound(rule, ahead, values, complete=self._complete) for rule in self._rules])
+            found.append([Bound(rule, ahead, values, strict=self._goal.strict) for rule in self._rules])
             moves: dict[int, list[int]] = {}
             for option in turn.options:
                 values |= option.mark
