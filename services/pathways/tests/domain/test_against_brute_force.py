@@ -63,7 +63,7 @@ def agree(framework, documents, decisions=(), spent=(), enrolled=None):
 
 relaxed = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # Each example is as many cases as its holdings have subsets: together these four are more than 30,000.
-many = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=700, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @many

@@ -79,6 +79,15 @@ def test_one_attempt_of_a_class_counts(make):
     assert make.run(equal, [linked[0], {**linked[1], "attemptOf": None}]).status == "incomplete"
 
 
+def test_what_did_not_count_is_named_by_its_title_where_there_is_one(make):
+    rules = make.framework(make.leaf("a", "urn:a/m1"))
+    answer = make.run(rules, [make.holding("h1", "urn:a/m1"), make.holding("h2", "urn:a/m1")])
+    (entry,) = answer.unused
+    assert entry.detail() == "Another attempt or equivalent of m1 counts for a."
+    (shown,) = answer.to_json({"urn:a/m1": "Maths"})["unused"]
+    assert shown["detail"] == "Another attempt or equivalent of Maths counts for a."
+
+
 def test_the_better_attempt_counts_even_if_it_came_later(make):
     rules = make.framework(make.leaf("a"))
     held = [make.holding("h1", "a", grade={"score": "0.7"})]

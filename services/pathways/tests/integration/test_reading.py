@@ -83,6 +83,7 @@ async def test_the_rules_read_as_a_tree_of_sentences(campus: Service, log: Log) 
     await campus.hear(*log.issued(ADA, "ml"), *log.status("revoked", ADA, "ml", NOW))
     (audit,) = [each for each in await campus.audits(ADA) if each["title"] == "Certificate in Data"]
     assert audit["sentence"].endswith("You still need: Machine Learning. Machine Learning was revoked on 2026-11-01.")
+    assert [entry["detail"] for entry in audit["unused"]] == ["Machine Learning was revoked on 2026-11-01."]
     headers = {**campus.auth(HOME), "Accept": "text/plain"}
     text = (await campus.http.get(f"/v1/frameworks/{id_}/statement", headers=headers)).text
     assert text.startswith("Certificate in Data (2026)\n\n- All of these:\n  - stats\n  - Machine Learning\n")

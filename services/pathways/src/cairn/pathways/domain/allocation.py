@@ -52,8 +52,9 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
     while missed := [limit for limit in problem.limits if limit.id in found.unmet and limit not in active]:
         if not complete and any(not limit.judged for limit in missed):
             missed = [limit for limit in missed if not limit.judged]
-        elif not complete and fallback is None:
+        elif not complete and fallback is None and problem.reuse.scope == "none":
             # It is legal, goes as far as can be, and costs least: only one that goes as far and misses fewer is better.
+            # (Where credentials are reused, one that is no better may use them in a leaf of a smaller id as well.)
             goal, fallback = Goal(found.progress, strict=len(found.unmet) == 1), found
         active += missed
         outcome = _limited(problem, active, effort, goal, complete=complete, whichever=whichever, crowd=crowd)

@@ -63,7 +63,7 @@ class Walk:
         later = self._supplies(turns)
         clears = _clears(turns, sum(rule.bits for rule in self._rules))
         bounds = self._bounds(turns)
-        ahead = self._ahead(turns) if self._goal.least else [(0, [])] * len(turns)
+        ahead = self._ahead(turns)
         for turn, clear, supply, bound, reach in zip(turns, clears, later, bounds, ahead, strict=True):
             match turn:
                 case Item() if plan.shared:
@@ -112,6 +112,8 @@ class Walk:
     def _ahead(self, turns: Sequence[Slot | Item | Branch]) -> list[tuple[int, list[tuple[Slot, int]]]]:
         """After each turn, the progress that what was not begun can still give; and the leaves that are open, with how
         much can still come to each."""
+        if not self._goal.least:
+            return [(0, []) for _ in turns]
         whole, branches = self._plan.outline.whole, 0
         supply = {
             slot: sum(item.slots[slot] for item in self._plan.items_of[slot]) for slot in self._plan.slots.values()
