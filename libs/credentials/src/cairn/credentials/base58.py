@@ -22,8 +22,7 @@ def encode(data: bytes) -> str:
     parts: list[str] = []
     while number:
         number, four = divmod(number, _FOUR)
-        first, last = divmod(four, 3364)
-        parts.append(_PAIRS[first] + _PAIRS[last])
+        parts.append(_PAIRS[four // 3364] + _PAIRS[four % 3364])
     parts.reverse()
     return "1" * zeros + "".join(parts).lstrip("1")
 
