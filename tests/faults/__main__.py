@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -119,6 +120,9 @@ def cases(size: int, rounds: int, buses: list[str]) -> dict[str, Case]:
 
 
 def main(events: int = 10_000, rounds: int = 3, bus: str = "") -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C does: the system under test is ended, too, and removed.
+        signal.signal(number, lambda *_: sys.exit(1))
     _FOLDER.mkdir(exist_ok=True)
     file = _FOLDER / "results.json"
     results: dict[str, dict[str, Any]] = json.loads(file.read_text()) if file.exists() else {}
