@@ -202,4 +202,4 @@ def test_a_part_that_cannot_start_is_told_with_its_log(boxes: Callable[..., Box]
     """A bad setting reaches the service, which refuses it; the supervisor says what it said, and ends."""
     failing = boxes(env={"CAIRN_LOG_LEVEL": "shouting"})
     assert failing.process.wait(60) == 1
-    assert "log_level" in failing.said
+    assert "CAIRN_LOG_LEVEL" in failing.said

@@ -149,4 +149,6 @@ async def test_every_stored_audit_equals_one_from_scratch(service: Service, chan
             "holdings": [holding for holding in held if holding["achievement"] != own],
         }
         scratch = (await service.post("/v1/audits", request)).json()
+        for entry in (*audit["unused"], *scratch["unused"]):
+            del entry["detail"]  # in which only the service knows the titles of achievements
         assert {key: audit[key] for key in scratch} == scratch

@@ -114,6 +114,15 @@ class Child:
         if self.running:
             self._process.send_signal(number)
 
+    def pause(self) -> None:
+        """It does nothing any more from here on until `resume`: each of its threads has stopped."""
+        if self.running:
+            self._process.send_signal(signal.SIGSTOP)
+            os.waitpid(self.pid, os.WUNTRACED)
+
+    def resume(self) -> None:
+        self.signal(signal.SIGCONT)
+
     def stop(self, *numbers: signal.Signals, each: float = 10) -> None:
         """Send the signals one after the other, `each` seconds apart, then SIGKILL, until the server has ended."""
         for number in (*numbers, signal.SIGKILL):

@@ -185,11 +185,11 @@ class KafkaBroker:
     def pause(self) -> None:
         """It keeps its connections and answers nothing until `resume`."""
         if self._child is not None:
-            self._child.signal(signal.SIGSTOP)
+            self._child.pause()
 
     def resume(self) -> None:
         if self._child is not None:
-            self._child.signal(signal.SIGCONT)
+            self._child.resume()
 
     def destroy(self) -> None:
         """Kill it and remove its data."""

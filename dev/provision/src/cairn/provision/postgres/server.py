@@ -110,11 +110,11 @@ class EmbeddedPostgres:
     def pause(self) -> None:
         """The postmaster accepts nobody until `resume`; the queries of those connected go on."""
         if self._child is not None:
-            self._child.signal(signal.SIGSTOP)
+            self._child.pause()
 
     def resume(self) -> None:
         if self._child is not None:
-            self._child.signal(signal.SIGCONT)
+            self._child.resume()
 
     def destroy(self) -> None:
         """Stop, and remove the data."""
