@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import signal
 import socket
 import subprocess
@@ -17,6 +18,9 @@ Completed: TypeAlias = subprocess.CompletedProcess[str]
 
 # Waits until the pipe on its standard input closes, which happens however the parent ends, then ends the child.
 _GUARD: Final = 'read -r _; kill -s "$1" "$2" 2>/dev/null; sleep 10; kill -s KILL "$2" 2>/dev/null'
+
+_PORTS: Final = range(15_000, 32_000)
+"""Below those that systems give to outgoing connections, which would take a port before its server listens there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ def command_line(pid: int) -> str:
 
 def free_port(preferred: int | None = None) -> int:
     """`preferred` if nobody listens on it on 127.0.0.1, else a port that is free now."""
-    for port in (preferred, 0):
+    for port in (preferred, *random.sample(_PORTS, 100)):
         if port is None:
             continue
         with socket.socket() as probe:
@@ -155,7 +159,7 @@ def free_port(preferred: int | None = None) -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            return port
     raise OSError("no free port on 127.0.0.1")
 
 
