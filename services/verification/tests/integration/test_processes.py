@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,14 +17,9 @@ from cairn.common.bus.postgres import PostgresBus
 from cairn.common.bus.postgres_schema import provide
 from cairn.common.events import Event, decode
 from cairn.common.events.models import InstitutionAccredited
+from cairn.provision.processes import free_port
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @asynccontextmanager
