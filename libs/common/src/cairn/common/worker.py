@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -160,4 +161,6 @@ def uvicorn_config(settings: Settings, app: Any, port: int, *, tls: bool = False
 
 def serve(settings: Settings, app: FastAPI) -> None:
     """Serve the API until SIGTERM, then finish what is in flight."""
+    # uvicorn raises again the signal that ended it, and its default is to end the process with the last spans unsent.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.Server(uvicorn_config(settings, app, settings.port, tls=True)).run()
