@@ -162,5 +162,9 @@ def uvicorn_config(settings: Settings, app: Any, port: int, *, tls: bool = False
 def serve(settings: Settings, app: FastAPI) -> None:
     """Serve the API until SIGTERM, then finish what is in flight."""
     # uvicorn raises again the signal that ended it, and its default is to end the process with the last spans unsent.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _end)
     uvicorn.Server(uvicorn_config(settings, app, settings.port, tls=True)).run()
+
+
+def _end(_signal: int, _frame: object) -> None:
+    sys.exit(0)
