@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from cairn.common.bus.contract import Bus
-from cairn.common.bus.postgres_session import plain
+from cairn.common.bus.postgres_session import KEEPALIVE, driver, plain
 from cairn.common.events import Encoded, Event, check_readable, encode, topic_of
 from cairn.common.sql import Sql
 from cairn.common.telemetry import traceparent
@@ -153,7 +153,6 @@ class Relay:
     async def _lead(self) -> bool:
         if self._connection is None or self._connection.is_closed():
             self._set_active(False)
-            driver: Any = asyncpg
             self._connection = await driver.connect(self._url, timeout=5, command_timeout=10, server_settings=_SESSION)
         if not self._active:
             # Asked for again and again rather than waited for: a waiting statement would hold back vacuum.
@@ -193,9 +192,7 @@ _SESSION: Final = {
     # For the whole session, so that reading is one round trip: nobody else ever has this connection (S22).
     "cairn.tenants": "*",
     # A relay whose machine fell silent must not keep its successor waiting.
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
+    **KEEPALIVE,
 }
 
 _ROW: Final = """

@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from cairn.common.errors import DomainError
+from cairn.common.nul import places_of_nul
 from cairn.common.problem import pointer
 
 
@@ -70,7 +71,7 @@ def read_strictly(body: bytes) -> Any:
             raise _refusal("A key is there twice in one object.", "Keep one of them.", pointer((*path, key)))
         if b"\\u" in body:
             json.dumps(value, ensure_ascii=False).encode()
-        if b"\\u0000" in body and (path := next(_nuls(value), None)) is not None:
+        if b"\\u0000" in body and (path := next(places_of_nul(value), None)) is not None:
             raise _refusal("A text holds the character NUL.", "Leave the character out.", pointer(path))
     except RecursionError:
         raise _refusal("It is nested too deep.", "Send it flatter.") from None
@@ -93,21 +94,6 @@ def _places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tupl
     elif isinstance(value, list):
         for place, member in enumerate(cast("list[Any]", value)):
             yield from _places(member, (*path, place))
-
-
-def _nuls(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Where texts with a NUL are, which PostgreSQL cannot store; of a key, the object that has it."""
-    if isinstance(value, str):
-        if "\0" in value:
-            yield path
-    elif isinstance(value, dict):
-        for key, member in cast("dict[str, Any]", value).items():
-            if "\0" in key:
-                yield path
-            yield from _nuls(member, (*path, key))
-    elif isinstance(value, list):
-        for place, member in enumerate(cast("list[Any]", value)):
-            yield from _nuls(member, (*path, place))
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -16,12 +16,13 @@ driver: Final[Any] = asyncpg
 DEADLINE: Final = 10.0
 """Seconds after which a statement counts as not answered."""
 
+KEEPALIVE: Final = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"}
+"""By which the server notices that the machine of who holds a lock fell silent."""
+
 SESSION: Final = {
     "application_name": "cairn-bus",
-    # A member whose machine fell silent must not keep its partitions for hours.
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
+    # Such a member must not keep its partitions for hours.
+    **KEEPALIVE,
     "tcp_user_timeout": "10000",
 }
 

@@ -18,13 +18,14 @@ from typing import Final
 
 from cairn.pathways.domain.demands import Aims, Demands, aims_of, demands_of
 from cairn.pathways.domain.gauges import Rule, lay_rules
+from cairn.pathways.domain.goal import Goal
 from cairn.pathways.domain.limits import Counted, Judgement, Limit
 from cairn.pathways.domain.matching import SMALL, Board, fill, matchable, parts
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.outline import Choice
 from cairn.pathways.domain.plan import Part, Plan, Problem
 from cairn.pathways.domain.selection import Exhausted, Selection, placed
-from cairn.pathways.domain.walk import Goal, Walk
+from cairn.pathways.domain.walk import Walk
 
 # How many steps are spent on what is short of complete and crowded, before it is tried out.
 _QUICK: Final = 4_000

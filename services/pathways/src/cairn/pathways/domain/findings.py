@@ -19,7 +19,7 @@ from cairn.pathways.domain.nodes import Group, Leaf, Node, walk
 from cairn.pathways.domain.outcome import Allocation, Effort
 from cairn.pathways.domain.plan import Problem
 from cairn.pathways.domain.regime import Regime
-from cairn.pathways.domain.results import JsonMembers, LimitResult, Name, NodeResult, Remaining, Unused
+from cairn.pathways.domain.results import BUT_FOR, JsonMembers, LimitResult, Name, NodeResult, Remaining, Unused, lost
 
 # What a suggestion is worth in steps: past it, it starts from nothing instead of from what is held.
 _SUGGESTION_STEPS: Final = 5_000
@@ -289,7 +289,7 @@ class Findings:
         if holding.earned > case.as_of:
             return why("not-yet-earned", name, f" is dated {holding.earned.date()}.")
         if (state := self._state(holding)) is not None:
-            return why(state.state.value, *_lost(name, state))
+            return why(state.state.value, *lost(name, state))
         if holding.earned > self.at:
             return why("not-needed", name, " was earned after the rest was complete.")
         if not self._acts(holding):
@@ -299,7 +299,7 @@ class Findings:
             nearest = self._nearest(holding)
             if nearest is None:
                 return why("no-match", name, " fits no part of this qualification.")
-            return why(nearest[0], name, f" would fit {nearest[1]} but for {_BUT_FOR[nearest[0]]}.")
+            return why(nearest[0], name, f" would fit {nearest[1]} but for {BUT_FOR[nearest[0]]}.")
         if holding.id in case.spent:
             return why("spent", name, " was spent on another qualification.")
         for other in case.classes[holding.id]:
@@ -370,28 +370,6 @@ class Findings:
             if nearest is None or len(failed) < nearest[0]:
                 nearest = (len(failed), failed[0], leaf.id)
         return nearest and nearest[1:]
-
-
-_BUT_FOR: Final = {
-    "grade": "its grade",
-    "level": "its level",
-    "assessment": "how it was assessed",
-    "earned": "when it was earned",
-    "mode": "its mode",
-    "source": "where it came from",
-    "issuer": "its issuer",
-    "accreditedBy": "its accreditation",
-    "not": "what is excluded there",
-    "unit": "its credits being in a unit without a conversion",
-}
-
-
-def _lost(name: Name, standing: Standing) -> tuple[str, ...]:
-    """Why a credential does not count, given its state."""
-    if standing.state is State.UNKNOWN:
-        return "Whether ", name, " is valid is not known."
-    verb = "expired" if standing.state is State.EXPIRED else f"was {standing.state}"
-    return name, f" {verb} on {standing.since.date()}." if standing.since is not None else f" {verb}."
 
 
 def plain_ceiling(value: Fraction) -> str:

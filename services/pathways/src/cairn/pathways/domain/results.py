@@ -4,7 +4,9 @@ tuple is made in a third of the time of a frozen data class."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from cairn.pathways.domain.holding import Standing, State
 
 JsonMembers = Mapping[str, object]
 
@@ -66,6 +68,29 @@ class Unused(NamedTuple):
 
     def to_json(self, titles: Mapping[str, str]) -> dict[str, object]:
         return {"holding": self.holding, "reason": self.reason, "detail": self.detail(titles)}
+
+
+BUT_FOR: Final = {
+    "grade": "its grade",
+    "level": "its level",
+    "assessment": "how it was assessed",
+    "earned": "when it was earned",
+    "mode": "its mode",
+    "source": "where it came from",
+    "issuer": "its issuer",
+    "accreditedBy": "its accreditation",
+    "not": "what is excluded there",
+    "unit": "its credits being in a unit without a conversion",
+}
+"""By its `reason`, what kept a credential out of a leaf that it would fit."""
+
+
+def lost(name: Name, standing: Standing) -> tuple[str, ...]:
+    """Why a credential does not count, given its state."""
+    if standing.state is State.UNKNOWN:
+        return "Whether ", name, " is valid is not known."
+    verb = "expired" if standing.state is State.EXPIRED else f"was {standing.state}"
+    return name, f" {verb} on {standing.since.date()}." if standing.since is not None else f" {verb}."
 
 
 def label(iri: str) -> str:

@@ -14,12 +14,12 @@ allocated: progress, and below it one whole number (`plan.Ranks`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from heapq import nsmallest
 from typing import Final
 
 from cairn.pathways.domain.gauges import Bound, Rule
+from cairn.pathways.domain.goal import Goal
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.outline import Branch, Choice, Slot
 from cairn.pathways.domain.plan import Item, Option, Plan
@@ -31,14 +31,6 @@ _NARROW: Final = 32
 # What was decided on the way to a state: a holding given to leaves, or a branch that counts.
 _Link = tuple["_Link", str, "tuple[str, ...] | Branch"] | None
 _States = dict[int, tuple[int, _Link]]
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """What an allocation is of no use without: `least` is how far it must go, and with `strict` it meets every rule."""
-
-    least: Fraction = Fraction(0)
-    strict: bool = False
 
 
 class Walk:
@@ -63,7 +55,7 @@ class Walk:
         later = self._supplies(turns)
         clears = _clears(turns, sum(rule.bits for rule in self._rules))
         bounds = self._bounds(turns)
-        ahead = self._ahead(turns)
+        ahead = self._goal.ahead(plan, turns)
         for turn, clear, supply, bound, reach in zip(turns, clears, later, bounds, ahead, strict=True):
             match turn:
                 case Item() if plan.shared:
@@ -108,30 +100,6 @@ class Walk:
             Fraction(progress, self._plan.outline.whole),
             frozenset(name for name, guard in self._plan.outline.guards.items() if counting.issuperset(guard)),
         )
-
-    def _ahead(self, turns: Sequence[Slot | Item | Branch]) -> list[tuple[int, list[tuple[Slot, int]]]]:
-        """After each turn, the progress that what was not begun can still give; and the leaves that are open, with how
-        much can still come to each."""
-        if not self._goal.least:
-            return [(0, []) for _ in turns]
-        whole, branches = self._plan.outline.whole, 0
-        supply = {
-            slot: sum(item.slots[slot] for item in self._plan.items_of[slot]) for slot in self._plan.slots.values()
-        }
-        left: dict[Slot, int] = {}
-        found: list[tuple[int, list[tuple[Slot, int]]]] = []
-        for turn in reversed(turns):
-            begun = [(slot, rest) for slot, rest in left.items() if rest < supply[slot]]
-            fresh = sum(slot.unit * min(slot.need, rest) for slot, rest in left.items() if rest == supply[slot])
-            found.append((branches + fresh, begun))
-            if isinstance(turn, Slot):
-                left[turn] = 0
-            elif isinstance(turn, Branch):
-                branches += int(max(turn.bonus, turn.idle) * whole)
-            else:
-                for slot, most in turn.slots.items():
-                    left[slot] += most
-        return found[::-1]
 
     def _reaching(self, states: _States, ahead: int, begun: Sequence[tuple[Slot, int]]) -> _States:
         """The states from which one can still go as far as is wanted."""

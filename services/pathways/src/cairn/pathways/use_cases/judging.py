@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from cairn.common.events.models import QualificationProgressed
 from cairn.pathways.domain import (
     Audit,
     Award,
@@ -31,7 +30,7 @@ from cairn.pathways.store.audits import Latest, NewAudit, NewAward
 from cairn.pathways.store.due import Due
 from cairn.pathways.use_cases.rulings import Ruling, bearing, counted_as, moved_to, moves_end, substitutes
 from cairn.pathways.use_cases.rulings import instants as instants_of
-from cairn.pathways.use_cases.sayings import Saying, of_transition
+from cairn.pathways.use_cases.sayings import Saying, of_transition, progressed
 
 _END: Final = datetime.max.replace(tzinfo=UTC)
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
@@ -295,17 +294,7 @@ def _note(
         verdict.audits.append(new)
     moved = before is None or (before.status, before.progress) != (new.status, new.progress)
     if moved and result.status != "complete":
-        fact = QualificationProgressed(
-            learner=subject.learner,
-            qualification=result.qualification,
-            version=result.version,
-            status=result.status,
-            progress=progress,
-            digest=result.digest,
-            at=now,
-        )
-        place = f"{subject.learner}/{version.id}"
-        verdict.said.append(Saying("qualification.progressed.v1", subject.tenant, subject.learner, place, fact))
+        verdict.said.append(progressed(result, subject.tenant, subject.learner, version.id, now))
 
 
 def _decide(

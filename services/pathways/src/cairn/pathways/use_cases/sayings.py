@@ -8,8 +8,14 @@ from datetime import datetime
 from typing import Final, Literal
 
 from cairn.common.events import Event
-from cairn.common.events.models import Fact, QualificationCompleted, QualificationLapsed, QualificationRestored
-from cairn.pathways.domain import Award, Transition
+from cairn.common.events.models import (
+    Fact,
+    QualificationCompleted,
+    QualificationLapsed,
+    QualificationProgressed,
+    QualificationRestored,
+)
+from cairn.pathways.domain import Audit, Award, Transition
 
 _ACTIONS: Final[Mapping[str, Literal["revoke", "suspend", "review"]]] = {
     "revoked": "revoke",
@@ -39,6 +45,19 @@ class Saying:
             time=now,
             traceparent=traceparent,
         )
+
+
+def progressed(result: Audit, tenant: str, learner: str, framework: str, now: datetime) -> Saying:
+    fact = QualificationProgressed(
+        learner=learner,
+        qualification=result.qualification,
+        version=result.version,
+        status=result.status,
+        progress=result.findings.progress,
+        digest=result.digest,
+        at=now,
+    )
+    return Saying("qualification.progressed.v1", tenant, learner, f"{learner}/{framework}", fact)
 
 
 def completed(award: Award, achievement: str, shown: Collection[str], now: datetime) -> Saying:
