@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from cairn.common import inbox
 from cairn.common.bus import Bus, Subscription, Unreachable
+from cairn.common.bus.postgres_session import translated
 from cairn.common.db import EVERY_TENANT, Database, Transaction
 from cairn.common.events import Event, MalformedEvent, decode
 from cairn.common.outbox import Relay
@@ -325,6 +326,42 @@ async def test_r5_a_database_that_drops_every_connection_is_waited_for(
     said = numbers(await read(await embedded.member(), 20))["lrn_1"]
     first_time = list(dict.fromkeys(said))
     assert first_time == list(range(20))
+
+
+def test_r5_a_connection_that_is_out_of_step_is_an_outage_to_the_bus_too():
+    with pytest.raises(Unreachable), translated():
+        raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+
+
+class _OutOfStep:
+    """A connection that was cut off in the middle of a statement."""
+
+    ended = False
+
+    def is_closed(self) -> bool:
+        return False
+
+    def terminate(self) -> None:
+        self.ended = True
+
+    async def fetch(self, *_: Any) -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+
+    async def execute(self, *_: Any, **__: Any) -> None:
+        await self.fetch()
+
+
+async def test_r5_a_connection_that_is_out_of_step_is_made_anew(
+    embedded: PostgresTransport, database: Database, probe_database: ServiceDatabase
+):
+    async with relay_on(probe_database, await embedded.bus()) as relay:
+        await stage(database, make_event("lrn_1", 0))
+        relay._connection = broken = _OutOfStep()
+        relay._active = True
+        async with running(relay):
+            assert await emptied(database)
+        assert broken.ended
+    assert numbers(await read(await embedded.member(), 1)) == {"lrn_1": [0]}
 
 
 async def test_the_trace_in_which_an_event_was_staged_goes_with_it(

@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from cairn.common.bus.contract import Bus
-from cairn.common.bus.postgres_session import KEEPALIVE, driver, plain
+from cairn.common.bus.postgres_session import KEEPALIVE, LOST, driver, plain
 from cairn.common.events import Encoded, Event, check_readable, encode, topic_of
 from cairn.common.sql import Sql
 from cairn.common.telemetry import traceparent
@@ -147,7 +147,7 @@ class Relay:
         connection, self._connection = self._connection, None
         self._set_active(False)
         if connection is not None:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*_BROKEN):
                 await connection.close(timeout=2)
 
     async def _lead(self) -> bool:
@@ -166,7 +166,7 @@ class Relay:
             return
         try:
             await connection.execute("SELECT 1", timeout=2)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except _BROKEN:
             connection.terminate()
             self._connection = None
             self._set_active(False)
@@ -186,6 +186,9 @@ def _carried(row: Any) -> Encoded:
 
 _LOCK: Final = int.from_bytes(b"relay", "big")
 """Advisory locks are apart by database, and each service has its own."""
+
+_BROKEN: Final = (*LOST, asyncpg.PostgresError)
+"""What is raised by a connection that is of no use any more."""
 
 _SESSION: Final = {
     "application_name": "cairn-relay",
