@@ -20,6 +20,7 @@ from cairn.provision.processes import free_port
 
 ready = {"status": 200}
 release = asyncio.Event()
+ACCESS = "/data/of <mine>/access.json"
 
 
 async def echo(request: Request) -> Response:
@@ -103,7 +104,7 @@ async def gateway() -> AsyncGenerator[httpx.AsyncClient]:
     ready["status"] = 200
     async with serving(SERVICE, plain) as service:
         away = f"http://127.0.0.1:{free_port()}"
-        told = Told(0, {"/issuance": service, "/pathways": away}, {"issuance-worker": service}, patience=0.3)
+        told = Told(0, {"/issuance": service, "/pathways": away}, {"issuance-worker": service}, ACCESS, patience=0.3)
         async with (
             serving(create_app(told), server) as address,
             httpx.AsyncClient(base_url=address, trust_env=False) as client,
@@ -241,63 +242,11 @@ async def test_the_front_page_needs_nothing_from_elsewhere_and_tells_no_secret(g
     answer = await gateway.get("/")
     assert answer.status_code == 200
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-    assert 'href="/apis/issuance"' in answer.text
+    assert 'href="/issuance/docs"' in answer.text
+    assert "/data/of &lt;mine&gt;/access.json" in answer.text
     assert "<script" not in answer.text
     assert "src=" not in answer.text
     assert "pathways-api</b> is away" in answer.text
-
-
-async def test_the_pages_of_an_api_are_made_here_and_need_no_internet() -> None:
-    spec = {
-        "info": {"title": "Cairn <issuance>"},
-        "paths": {
-            "/livez": {"get": {"tags": ["health"], "summary": "It runs", "responses": {}}},
-            "/v1/learners": {
-                "post": {
-                    "tags": ["learners"],
-                    "summary": "Register",
-                    "security": [{"HTTPBearer": []}],
-                    "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/L"}}}},
-                    "responses": {
-                        "409": {"$ref": "#/components/responses/taken"},
-                        "201": {"description": "Successful Response"},
-                    },
-                }
-            },
-        },
-        "components": {
-            "responses": {"taken": {"description": "Taken"}},
-            "schemas": {
-                "L": {
-                    "required": ["name"],
-                    "properties": {"name": {"type": "string", "description": "Who"}},
-                    "examples": [{"name": "Ada & <b>"}],
-                }
-            },
-        },
-    }
-
-    def serve(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json=spec) if request.url.path == "/openapi.json" else httpx.Response(500)
-
-    app = create_app(Told(0, {"/issuance": "http://127.0.0.1:1"}, {}, patience=0), transport=httpx.MockTransport(serve))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
-        answer = await client.get("/apis/issuance")
-        assert (await client.get("/apis/other")).status_code == 404
-    assert "Cairn &lt;issuance&gt;" in answer.text
-    assert "<b>POST</b> <code>/issuance/v1/learners</code> Register" in answer.text
-    assert "string, required. Who" in answer.text
-    assert "Ada &amp; &lt;b&gt;" in answer.text
-    assert "Taken" in answer.text
-    assert "Successful Response" not in answer.text
-    assert answer.text.index("learners") < answer.text.index("/livez")
-    assert answer.text.count("No token is needed") == 1
-    for outward in ("<script", "src=", "http://", "https://"):
-        assert outward not in answer.text
-
-
-async def test_the_pages_of_an_api_that_is_away(gateway: httpx.AsyncClient) -> None:
-    assert (await gateway.get("/apis/pathways")).status_code == 502
 
 
 def test_what_it_is_told_is_json() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from cairn.onebox.__main__ import main
 from cairn.onebox.status import Look, NothingToSee, quantile, show, summary, table
+from cairn.provision.processes import free_port
 
 BEFORE = """
 # TYPE cairn_http_requests counter
@@ -96,3 +98,24 @@ def test_a_quantile_is_the_edge_of_its_bucket():
 def test_where_nothing_runs_a_line_says_what_to_do(tmp_path: Path):
     with pytest.raises(NothingToSee, match="make run"):
         asyncio.run(show(None, tmp_path, Console()))
+
+
+@pytest.mark.parametrize("address", [f"http://127.0.0.1:{free_port()}", "http://[", "nowhere"])
+def test_where_nothing_answers_that_is_said_and_is_a_failure(
+    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("CAIRN_DATA", "/nowhere")
+    assert main(["status", address]) == 1
+    assert f"nothing answers at {address}" in capsys.readouterr().err
+
+
+async def test_what_answers_and_is_not_cairn_is_said_to_be_so(tmp_path: Path):
+    async def shop(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n<p>A shop</p>")
+        await writer.drain()
+        writer.close()
+
+    port = free_port()
+    async with await asyncio.start_server(shop, "127.0.0.1", port):
+        with pytest.raises(NothingToSee, match="is not Cairn"):
+            await show(f"http://127.0.0.1:{port}", tmp_path, Console())

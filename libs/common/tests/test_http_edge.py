@@ -351,6 +351,14 @@ async def test_behind_a_gateway_that_strips_a_prefix_the_pages_link_with_it(clie
         assert odd not in (await client.get("/docs", headers={"X-Forwarded-Prefix": odd})).text
 
 
+async def test_s19_the_page_of_an_api_has_no_script_and_loads_nothing(client) -> None:
+    answer = await client.get("/docs")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "<b>POST</b> <code>/v1/notes</code>" in answer.text
+    for outward in ("<script", "src=", "http://", "https://"):
+        assert outward not in answer.text
+
+
 async def test_livez_answers_with_the_database_down(client) -> None:
     assert (await client.get("/livez")).json() == {"status": "ok"}
     assert "cairn_http_requests_total" in (await client.get("/metrics")).text

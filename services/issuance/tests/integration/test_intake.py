@@ -114,6 +114,12 @@ async def test_each_line_has_its_own_outcome(service):
     assert receipt["rejected"] == body["rejected"]
 
 
+async def test_a_byte_order_mark_before_the_first_line_is_passed_over(service):
+    await service.learner("ada")
+    answer = await ndjson(service, ["\ufeff" + json.dumps(line()), line(id="x")])
+    assert (answer.json()["accepted"], answer.json()["rejected"]) == (2, [])
+
+
 async def test_a_completion_with_a_key_twice_is_refused(service):
     await service.learner("ada")
     twice = json.dumps(line())[:-1] + ', "achievement": "alchemy"}'

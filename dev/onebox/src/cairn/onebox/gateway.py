@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from cairn.onebox.api_page import api_page
+from cairn.common.api_page import PAGE_HEADERS
 from cairn.onebox.page import page
 
 _HOP_BY_HOP: Final = frozenset(
@@ -49,6 +49,8 @@ class Told:
     """Prefix such as `/issuance` to the origin of the API behind it."""
     workers: Mapping[str, str]
     """Name to the origin where it answers `/readyz`."""
+    access: str = ""
+    """The file with the access tokens, for the front page."""
     patience: float = 20
     """Seconds for which a service that cannot be reached is waited for."""
     ca: str | None = None
@@ -80,18 +82,9 @@ def create_app(told: Told, *, transport: httpx.AsyncBaseTransport | None = None)
 
     async def front(request: Request) -> Response:
         states = await _states(client, checks)
-        return HTMLResponse(page(str(request.base_url).rstrip("/"), told.routes, states), headers=_PAGE_HEADERS)
-
-    async def api(request: Request) -> Response:
-        prefix = "/" + request.path_params["service"]
-        if prefix not in told.routes:
-            return _problem(request, 404, "There is no such thing here", f"The APIs are {_list(told.routes)}.")
-        try:
-            answer = await client.get(f"{told.routes[prefix]}/openapi.json", timeout=5)
-            answer.raise_for_status()
-        except httpx.HTTPError:
-            return _problem(request, 502, "The service is away", f"{prefix[1:]} cannot be reached; load this again.")
-        return HTMLResponse(api_page(prefix, answer.json()), headers=_PAGE_HEADERS)
+        return HTMLResponse(
+            page(str(request.base_url).rstrip("/"), told.access, told.routes, states), headers=PAGE_HEADERS
+        )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -100,20 +93,11 @@ def create_app(told: Told, *, transport: httpx.AsyncBaseTransport | None = None)
 
     routes = [
         Route("/", front),
-        Route("/apis/{service}", api),
         Route("/livez", livez),
         Route("/readyz", readyz),
         Route("/{path:path}", forward, methods=_METHODS),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
-
-
-_PAGE_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 async def _states(client: httpx.AsyncClient, checks: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -160,11 +161,12 @@ class Layout:
         own = self.origin("issuance") if self.tls else f"{PUBLIC_ORIGIN}/issuance"
         return os.environ.get("CAIRN_PUBLIC_URL", own)
 
-    def gateway(self) -> Part:
+    def gateway(self, access: Path) -> Part:
         told = {
             "port": self.ports.gateway,
             "routes": {f"/{service}": self.origin(service) for service in self.ports.apis},
             "workers": self._workers(),
+            "access": str(access),
             "ca": str(self.tls.ca) if self.tls else None,
         }
         return Part("gateway", _module("cairn.onebox.gateway"), _base() | {"CAIRN_GATEWAY": json.dumps(told)})

@@ -131,7 +131,7 @@ class _Run:
         apis = [layout.api(service) for service in SERVICES]
         workers = [layout.worker(service) for service in SERVICES]
         # The gateway is the last group, so that it is the first to stop and nobody new comes in.
-        for group in ([*apis, *workers], [layout.gateway()]):
+        for group in ([*apis, *workers], [layout.gateway(self._home.access)]):
             self._supervisor.add(
                 *(
                     ProcessKeeper(
@@ -173,7 +173,7 @@ class _Run:
         address = f"http://127.0.0.1:{layout.ports.gateway}"
         rows = {
             "Start here": f"{address}/",
-            **{f"{service.title()} API": f"{address}/apis/{service}" for service in SERVICES},
+            **{f"{service.title()} API": f"{address}/{service}/docs" for service in SERVICES},
             "Tokens": str(self._home.access),
             "Logs": str(self._home.logs),
         }

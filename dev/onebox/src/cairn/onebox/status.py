@@ -157,7 +157,7 @@ def summary(first: Mapping[str, Look | None], second: Mapping[str, Look | None],
 
 
 async def show(where: str | None, folder: Path, console: Console) -> None:
-    """Look twice and print. Raises NothingToSee."""
+    """Look twice and print. Raises NothingToSee, also where none of the parts answers."""
     said = told(folder) if where is None else {}
     verify = ssl.create_default_context(cafile=said["ca"]) if "ca" in said else True
     async with httpx.AsyncClient(trust_env=False, timeout=5, verify=verify) as client:
@@ -167,7 +167,12 @@ async def show(where: str | None, folder: Path, console: Console) -> None:
         for pause in (INTERVAL, 0.0):
             times.append(time.monotonic())
             texts = await asyncio.gather(*(read() for read in parts.values()))
-            looked.append({name: Look.of(text) if text else None for name, text in zip(parts, texts, strict=True)})
+            try:
+                looked.append({name: Look.of(text) if text else None for name, text in zip(parts, texts, strict=True)})
+            except ValueError:
+                raise NothingToSee(f"what answers at {where} is not Cairn: OF=http://… names its gateway") from None
+            if not any(looked[-1].values()):
+                raise NothingToSee(f"nothing answers at {where or said['gateway']}: does it run, and is that where?")
             await asyncio.sleep(pause)
     first, second = looked
     seconds = times[1] - times[0]
@@ -195,7 +200,7 @@ def _over_http(client: httpx.AsyncClient, url: str) -> Read:
     async def read() -> str | None:
         try:
             answer = await client.get(url)
-        except httpx.TransportError:
+        except (httpx.TransportError, httpx.InvalidURL):
             return None
         return answer.text if answer.status_code == 200 else None
 

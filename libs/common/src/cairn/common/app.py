@@ -15,8 +15,10 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, set_span_in_context
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cairn.common.api_page import PAGE_HEADERS, api_page
 from cairn.common.auth import Authenticator
 from cairn.common.db import Database, begin_request
 from cairn.common.problem import DomainError, Problem, Problems
@@ -62,7 +64,7 @@ def create_app(
         version="1",
         lifespan=lifespan,
         openapi_url="/openapi.json",
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
         # It would lead to the path here, not to that which the caller sees through a gateway.
         redirect_slashes=False,
@@ -84,6 +86,11 @@ def create_app(
         return app.openapi_schema
 
     app.openapi = described
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(api_page(request.scope["root_path"], app.openapi()), headers=PAGE_HEADERS)
+
     app.add_middleware(
         _Limit,
         max_body=max_body,

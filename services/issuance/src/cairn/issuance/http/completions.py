@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -160,7 +161,9 @@ def _state(completion: str, credential: str | None) -> Literal["pending", "signi
 
 
 def _lines(media: str, body: bytes) -> list[Line]:
-    """Raises DomainError for a body that is refused as a whole."""
+    """Raises DomainError for a body that is refused as a whole. A byte order mark before it, as some tools write, is
+    passed over."""
+    body = body.removeprefix(codecs.BOM_UTF8)
     if media == "application/json":
         lines = [_line(1, body)]
         if lines[0].faults:
