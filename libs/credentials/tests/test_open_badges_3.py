@@ -459,3 +459,32 @@ async def test_s9_evidence_is_never_fetched_for_an_issuer_who_is_not_trusted(
     files = Files().serve(CITED, inner)
     assert (await verify(forged, files, policy)).checks[CheckName.EVIDENCE].code == "proof-first"
     assert files.asked == []
+
+
+@pytest.mark.parametrize(
+    ("context", "kind"),
+    [
+        ("https://purl.imsglobal.org/spec/ob/v3p0/context.json", "OpenBadgeCredential"),
+        ("https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.1.json", "OpenBadgeCredential"),
+        ("https://w3id.org/dcc/v1", "LearningCredential"),
+    ],
+)
+@pytest.mark.parametrize("changed", [False, True])
+async def test_badges_of_earlier_contexts_are_still_verified(
+    signer: Ed25519Signer, policy: Policy, context: str, kind: str, changed: bool
+) -> None:
+    """What is in wallets since 3.0 was young, on VC data model 1.1."""
+    document = {
+        "@context": ["https://www.w3.org/2018/credentials/v1", context, "https://w3id.org/security/data-integrity/v2"],
+        "id": "urn:uuid:2df2ae9a-ba2b-4c31-9f18-d98cc6a9a57d",
+        "type": ["VerifiableCredential", kind],
+        "name": "Statistics",
+        "issuer": signer.did,
+        "issuanceDate": "2022-03-01T00:00:00Z",
+        "credentialSubject": {"id": "did:example:learner"},
+    }
+    badge = sign(document, signer, created=CREATED)
+    if changed:
+        badge["name"] = "Brain surgery"
+    found = await verify(badge, Files(), policy)
+    assert found.verified is not changed, found.to_json()

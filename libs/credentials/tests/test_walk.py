@@ -29,6 +29,8 @@ CONTEXTS = [
     "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json",
     "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.2.json",
     "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.1.json",
+    "https://purl.imsglobal.org/spec/ob/v3p0/context.json",
+    "https://w3id.org/dcc/v1",
     "https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json",
     "https://w3id.org/security/data-integrity/v2",
     "https://w3id.org/security/suites/ed25519-2020/v1",
@@ -119,7 +121,8 @@ TERMS = re.findall(
     statusPurpose statusListIndex statusSize statusMessage message status proof proofPurpose
     verificationMethod created jsonSchema cnf kid jwk encodedList ttl creator address geo latitude endorsement
     termsOfUse refreshService relatedResource digestSRI mediaType issuanceDate holder _sd aud exp iat
-    verifiableCredential association sourceId domain challenge birthDate givenName
+    verifiableCredential association sourceId domain challenge birthDate givenName awardedDate awardedOnCompletionOf
+    hasCredential
     """,
 )
 TYPES = re.findall(
