@@ -27,6 +27,8 @@ from .system import System
 BATCH: Final = 50
 _MONTHS: Final = 48
 """Of validity. Counted back over four years, every day of the calendar but one comes out as it is."""
+_EXTRA_UP_TO: Final = 1000
+"""Were it more than a hundred who hold the extra course, a second person would have to publish the late framework."""
 _START: Final = datetime(2025, 1, 31, 17, 0, tzinfo=UTC)
 
 Picture = dict[str, dict[str, list[Any]]]
@@ -62,6 +64,8 @@ class Member:
 
     @property
     def part(self) -> str:
+        if self.number > _EXTRA_UP_TO and self.number % 10 == 3:
+            return "plain"
         parts = {1: "revoked", 2: "lacking", 3: "extra", 4: "abroad", 7: "suspended", 8: "wrong"}
         return parts.get(self.number % 10, "plain")
 
