@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from operator import itemgetter
@@ -32,10 +32,8 @@ _MARKS: Final = re.compile(f"{_MARK}([0-9]+):")
 _MARKED_IRIS: Final = re.compile(f"<{_MARK}([0-9]+):>")
 _MARKED_TAIL: Final = re.compile(rf' <[^>]*> (?:<{_MARK}[0-9]+:>|"{_MARK}[0-9]+:"(?:\^\^<([^>]*)>)?) \.\n')
 """With a text that is all of its value; and the datatype of that."""
-_NODE: Final = "\0"
-"""Stands between nodes, and the next one between statements: nothing escaped has control characters."""
 _LINE: Final = "\1"
-_IRIS: Final = re.compile(f"{rdf.IRI.pattern}(?:{_LINE}{rdf.IRI.pattern})*")
+"""Stands between statements: nothing escaped has control characters."""
 
 
 class Outline:
@@ -55,48 +53,45 @@ class Outline:
             links.setdefault(parent, []).append((lead, child))
         self._linked = [(node, links[node]) for node in range(len(forest.tails)) if node in links]
         """The blank nodes under which others hang."""
-        self._ranked: list[tuple[bytes, int]] = []
-        """Of the blank nodes that are ready, the first-degree hashes."""
+        self._ranked: dict[bytes, int] = {}
+        """The blank nodes that are ready, by their first-degree hashes."""
         self._own: list[list[str]] = []
-        """And the tails, in order, without links, after an empty text. Of the others, none."""
-        self._plain: list[int] = []
+        """And their tails, in order, without links, after an empty text. Of the others, none."""
+        self._plain: list[tuple[int, slice]] = []
         """The other blank nodes, if they only hang from an IRI and make statements that are all of another term."""
-        self._other: list[tuple[int, str, _Links]] = []
-        """And if they do not: which they are, from which statement of a blank node they hang, and what from them."""
-        plain: list[str] = []
-        other: list[str] = []
+        self._other: list[tuple[int, slice, str, list[str]]] = []
+        """And if they do not: with the statement of a blank node from which they hang, and those of their own links."""
+        lines: list[str] = []
         for node, (said, (parent, lead)) in enumerate(zip(forest.tails, forest.hung, strict=True)):
             head = f"{parent}{lead}_:a .\n" if isinstance(parent, str) else ""
             foot = f"_:z{lead}_:a .\n" if isinstance(parent, int) else ""
             below = links.get(node, [])
             tails, is_mixed = _in_order(said)
-            written = _LINE.join([head, *tails])
-            is_open = _MARK in written
-            self._own.append([] if is_open else ["", *tails])
-            if not is_open:
-                self._ranked.append((_first_degree(tails, below, head or foot), node))
-            elif is_mixed or foot or below:
-                self._other.append((node, foot, below))
-                other.append(written)
+            if not _is_open(head, *tails):
+                self._own.append(["", *tails])
+                self._ranked[first_degree_hash(tails + _unlabelled(below), head or foot)] = node
+                continue
+            self._own.append([])
+            where = _added(lines, head, tails)
+            if is_mixed or foot or below:
+                self._other.append((node, where, foot, _unlabelled(below)))
             else:
-                self._plain.append(node)
-                plain.append(written)
-        self._ready: dict[str, list[str]] = {}
-        """Of the IRIs that are ready, the tails, after an empty text."""
-        self._named: list[tuple[_Links, bool]] = []
+                self._plain.append((node, where))
+        self._ready: dict[str, str] = {}
+        """Of the IRIs that are ready, what is written of them, without links."""
+        self._named: list[tuple[slice, _Links, bool]] = []
         """Of the others, of which the root is the first, the links, and whether statements are of the same term."""
         self._has_named_root = None not in links
-        named: list[str] = []
+        self._ready_links: list[tuple[str, list[str], _Links]] = []
         for subject, said in forest.named.items():
             tails, is_mixed = _in_order(said)
-            written = _LINE.join([subject, *tails])
-            if _MARK in written or (self._has_named_root and not named):
-                self._named.append((links.get(subject, []), is_mixed))
-                named.append(written)
+            if _is_open(subject, *tails) or (self._has_named_root and not self._named):
+                self._named.append((_added(lines, subject, tails), links.get(subject, []), is_mixed))
             else:
-                self._ready[subject] = ["", *tails]
-        self._ready_links = [(subject, links[subject]) for subject in self._ready if subject in links]
-        written = _NODE.join([*plain, *other, *named])
+                self._ready[subject] = subject.join(["", *tails])
+                if subject in links:
+                    self._ready_links.append((subject, ["", *tails], links[subject]))
+        written = _LINE.join(lines)
         self._frame = _MARKS.split(written)
         self._texts = picking([int(slot) for slot in self._frame[1::2]])
         self._iris = picking(list({int(slot): 0 for slot in _MARKED_IRIS.findall(written)}))
@@ -110,44 +105,42 @@ class Outline:
         _require_iris(self._iris(values))
         frame = self._frame.copy()
         frame[1::2] = self._texts(values)
-        written = iter("".join(frame).split(_NODE))
+        lines = "".join(frame).split(_LINE)
         ranked, own = self._ranked.copy(), self._own.copy()
-        for node, text in zip(self._plain, written, strict=False):
-            tails = text.split(_LINE)
-            ranked.append((sha256("_:a".join(tails).encode()).digest(), node))
+        for node, where in self._plain:
+            tails = lines[where]
+            ranked[sha256("_:a".join(tails).encode()).digest()] = node
             tails[0] = ""
             own[node] = tails
-        for (node, foot, below), text in zip(self._other, written, strict=False):
-            head, *tails = text.split(_LINE)
+        for node, where, foot, below in self._other:
+            head, *tails = lines[where]
             tails = sorted(set(tails))
-            ranked.append((_first_degree(tails, below, head or foot), node))
+            ranked[first_degree_hash(tails + below, head or foot)] = node
             own[node] = ["", *tails]
-        ranked.sort()
-        if len(dict(ranked)) < len(ranked):
+        if len(ranked) < len(own):
             raise HandOver
-        order, names = [node for _, node in ranked], labels_of(len(ranked))
+        order, names = [ranked[digest] for digest in sorted(ranked)], labels_of(len(own))
         labels = dict(zip(order, names, strict=True))
         for node, links in self._linked:
-            own[node] = sorted(own[node] + [f"{lead}{labels[child]} .\n" for lead, child in links])
+            own[node] = _with_links(own[node], links, labels)
         named = self._ready.copy()
-        for subject, links in self._ready_links:
-            named[subject] = sorted(named[subject] + [f"{lead}{labels[child]} .\n" for lead, child in links])
+        for subject, tails, links in self._ready_links:
+            named[subject] = subject.join(_with_links(tails, links, labels))
         root: str | None = None
-        for (links, is_mixed), text in zip(self._named, written, strict=False):
-            tails = text.split(_LINE)
+        for where, links, is_mixed in self._named:
+            tails = lines[where]
             subject, tails[0] = tails[0], ""
             if root is None and self._has_named_root:
                 root = subject
-            tails += [f"{lead}{labels[child]} .\n" for lead, child in links]
+            if is_mixed:
+                tails = sorted(set(tails))
+            written = subject.join(_with_links(tails, links, labels) if links else tails)
             if subject in named:
                 if subject == root:
                     raise HandOver
-                tails += named[subject]
-            if is_mixed or subject in named:
-                tails = list(set(tails))
-            tails.sort()
-            named[subject] = tails
-        parts = [subject.join(tails) for subject, tails in sorted(named.items())]
+                written = _merged(written, named[subject])
+            named[subject] = written
+        parts = [named[subject] for subject in sorted(named)]
         parts += [names[rank].join(own[order[rank]]) for rank in by_text(len(order))]
         return "".join(parts)
 
@@ -200,22 +193,45 @@ def _in_order(said: list[str]) -> tuple[list[str], bool]:
     return tails, is_mixed
 
 
-def _first_degree(tails: list[str], links: _Links, above: str) -> bytes:
-    return first_degree_hash(tails + [f"{lead}_:z .\n" for lead, _ in links], above)
+def _unlabelled(links: _Links) -> list[str]:
+    """As the first-degree hash has them."""
+    return [f"{lead}_:z .\n" for lead, _ in links]
+
+
+def _added(lines: list[str], head: str, tails: list[str]) -> slice:
+    """Adds them to the lines, and says where they are."""
+    start = len(lines)
+    lines += [head, *tails]
+    return slice(start, len(lines))
+
+
+def _is_open(*lines: str) -> bool:
+    return any(_MARK in line for line in lines)
+
+
+def _with_links(tails: list[str], links: _Links, labels: Mapping[int, str]) -> list[str]:
+    return sorted(tails + [f"{lead}{labels[child]} .\n" for lead, child in links])
+
+
+def _merged(written: str, other: str) -> str:
+    """The statements of both, which are of one subject, in order and once each."""
+    return "".join(sorted({f"{line}\n" for line in f"{written}{other}".split("\n") if line}))
 
 
 def _require_iris(texts: Sequence[str]) -> None:
     """As `Scope.absolute`, for terms of any context: prefixes are not told apart here."""
-    if texts and not _IRIS.fullmatch(_LINE.join(texts)):
-        raise HandOver
-    for text in texts:
-        if not text.startswith(_plain_schemes()) and is_context_term(text.partition(":")[0]):
-            raise HandOver
+    if texts and not _plain_iris().fullmatch(_LINE.join(texts)):
+        for text in texts:
+            if not rdf.IRI.fullmatch(text) or is_context_term(text.partition(":")[0]):
+                raise HandOver
 
 
 @cache
-def _plain_schemes() -> tuple[str, ...]:
-    return tuple([f"{name}:" for name in ("https", "http", "urn", "did") if not is_context_term(name)])
+def _plain_iris() -> re.Pattern[str]:
+    """What IRIs mostly are, one after the other."""
+    schemes = "|".join([name for name in ("https", "http", "urn", "did") if not is_context_term(name)])
+    plain = f"(?:{schemes}){rdf.AFTER_SCHEME}"
+    return re.compile(f"{plain}(?:{_LINE}{plain})*")
 
 
 def _escaped(texts: Sequence[Any]) -> Sequence[str]:

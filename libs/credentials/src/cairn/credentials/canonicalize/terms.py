@@ -14,7 +14,8 @@ from cairn.credentials.shape import BLANKS
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 
-IRI: Final = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:[^{BLANKS}\x00-\x20<>\"{{}}|\\^`\x7f\ud800-\udfff\ufffe\uffff]*")
+AFTER_SCHEME: Final = rf":[^{BLANKS}\x00-\x20<>\"{{}}|\\^`\x7f\ud800-\udfff\ufffe\uffff]*"
+IRI: Final = re.compile(f"[A-Za-z][A-Za-z0-9+.-]*{AFTER_SCHEME}")
 _I18N: Final = "https://www.w3.org/ns/i18n#"
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 _REMARKABLE: Final = re.compile('["\\\\\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]')
