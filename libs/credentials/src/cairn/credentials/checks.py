@@ -139,7 +139,7 @@ def _one_proof(
         return failed([Finding("key-unknown", "the issuer publishes no such key", where)]), issuer
     try:
         check_options(proof, purpose=purpose)
-        verify_proof(secured.document, proof, method.key, secured.surveyed_anyway)
+        verify_proof(secured.document, proof, method.key, secured.surveyed_anyway, secured.written)
         check_times(proof, at=at, tolerance=tolerance)
     except CredentialError as refusal:
         return refused(refusal, "/proof"), issuer
@@ -263,7 +263,7 @@ def schema(secured: Secured) -> Check:
     """The data model's shape, the Open Badges schema, and whatever schema the credential names."""
     document = secured.document
     is_w3c = secured.form != sd_jwt_vc.FORM
-    findings = list(structure_findings(document) if is_w3c else sd_jwt_vc.sd_jwt_vc_findings(document))
+    findings = structure_findings(document) if is_w3c else list(sd_jwt_vc.sd_jwt_vc_findings(document))
     if findings:
         return failed(findings)
     if not is_w3c:

@@ -32,8 +32,7 @@ def model_version(document: dict[str, Any]) -> int | None:
 
 def check_unsigned(document: dict[str, Any]) -> None:
     """Raises DocumentRefused with the first thing that is wrong: signed, it would be wrong for ever."""
-    for finding in structure_findings(document):
-        raise DocumentRefused(finding.detail, code=finding.code, pointer=finding.pointer)
+    _refuse(structure_findings(document))
     if "validFrom" in document and "validUntil" in document:
         start, end = parse_instant(document["validFrom"]), parse_instant(document["validUntil"])
         if start is not None and end is not None and end < start:
@@ -43,39 +42,44 @@ def check_unsigned(document: dict[str, Any]) -> None:
 def check_entries(document: dict[str, Any], names: Iterable[str]) -> None:
     """As `check_unsigned`, of some `ENTRIES` only."""
     for name in names:
-        findings = list(_typed(document, name))
+        _refuse(_typed(document, name))
         if name == "credentialStatus":
-            findings += _statuses(document)
-        for finding in findings:
-            raise DocumentRefused(finding.detail, code=finding.code, pointer=finding.pointer)
+            _refuse(_statuses(document))
 
 
-def structure_findings(document: dict[str, Any]) -> Iterator[Finding]:
+def _refuse(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        raise DocumentRefused(finding.detail, code=finding.code, pointer=finding.pointer)
+
+
+def structure_findings(document: dict[str, Any]) -> list[Finding]:
     """Everything in which the document is not a credential."""
     version = model_version(document)
-    yield from _frame(document, "VerifiableCredential", version)
+    found = _frame(document, "VerifiableCredential", version)
     issuer = document.get("issuer")
     if not is_url(id_of(issuer)):
-        yield Finding("issuer-malformed", "the issuer is neither a URL nor an object whose id is one", "/issuer")
-    yield from _subjects(document)
-    yield from _dates(document, version)
+        found.append(
+            Finding("issuer-malformed", "the issuer is neither a URL nor an object whose id is one", "/issuer")
+        )
+    found += _subjects(document)
+    found += _dates(document, version)
     for name in _TYPED:
         if name in document:
-            yield from _typed(document, name)
+            found += _typed(document, name)
     if "credentialStatus" in document:
-        yield from _statuses(document)
+        found += _statuses(document)
     if "relatedResource" in document:
-        yield from related_findings(document)
+        found += related_findings(document)
     if version == 2:
-        yield from _words(document, "")
+        found += _words(document, "")
         if is_object(issuer):
-            yield from _words(issuer, "/issuer")
+            found += _words(issuer, "/issuer")
+    return found
 
 
 def check_unsigned_presentation(document: dict[str, Any], verification_method: str) -> None:
     """Raises DocumentRefused with the first thing that is wrong, or for a key that is not its holder's (S7)."""
-    for finding in presentation_findings(document):
-        raise DocumentRefused(finding.detail, code=finding.code, pointer=finding.pointer)
+    _refuse(presentation_findings(document))
     for position, credential in enumerate(listed(document.get("verifiableCredential"))):
         if "proof" not in credential and "EnvelopedVerifiableCredential" not in types_of(credential):
             where = f"/verifiableCredential/{position}"
@@ -106,54 +110,68 @@ def presentation_findings(document: dict[str, Any]) -> Iterator[Finding]:
             yield Finding("credential-malformed", "a credential is an object: a token goes in an envelope", where)
 
 
-def _frame(document: dict[str, Any], kind: str, version: int | None) -> Iterator[Finding]:
+def _frame(document: dict[str, Any], kind: str, version: int | None) -> list[Finding]:
     """What a credential and a presentation have in common: contexts (§4.3), id (§4.4) and type (§4.5)."""
+    found: list[Finding] = []
     if version is None:
-        yield Finding("context-order", f"the first context is not {VC2}", "/@context")
+        found.append(Finding("context-order", f"the first context is not {VC2}", "/@context"))
+    known = context_urls()
     for context in listed(document.get("@context")):
-        if is_object(context) or (isinstance(context, str) and context in context_urls()):
+        if isinstance(context, str) and context in known:
             continue
-        if not is_url(context):
-            yield Finding("context-malformed", "a context is neither a URL nor an object", "/@context")
+        if not is_object(context) and not is_url(context):
+            found.append(Finding("context-malformed", "a context is neither a URL nor an object", "/@context"))
     types = types_of(document)
     if len(types) != len(listed(document.get("type"))):
-        yield Finding("type-malformed", "a type is not text", "/type")
+        found.append(Finding("type-malformed", "a type is not text", "/type"))
     if kind not in types:
-        yield Finding("type-missing", f"the type does not include {kind}", "/type")
+        found.append(Finding("type-missing", f"the type does not include {kind}", "/type"))
     if "id" in document and not is_url(document["id"]):
-        yield Finding("id-malformed", "the id is not one URL", "/id")
+        found.append(Finding("id-malformed", "the id is not one URL", "/id"))
+    return found
 
 
-def _subjects(document: dict[str, Any]) -> Iterator[Finding]:
-    subjects = listed(document.get("credentialSubject"))
+def _subjects(document: dict[str, Any]) -> list[Finding]:
+    found: list[Finding] = []
+    stated = document.get("credentialSubject")
+    subjects = listed(stated)
     if not subjects:
-        yield Finding("subject-missing", "there is no credentialSubject", "/credentialSubject")
+        found.append(Finding("subject-missing", "there is no credentialSubject", "/credentialSubject"))
     for position, subject in enumerate(subjects):
-        where = f"/credentialSubject/{position}" if is_list(document["credentialSubject"]) else "/credentialSubject"
+        where = f"/credentialSubject/{position}" if is_list(stated) else "/credentialSubject"
         if not is_object(subject) or not subject:
-            yield Finding("subject-malformed", "a credentialSubject is not an object that says something", where)
+            found.append(
+                Finding("subject-malformed", "a credentialSubject is not an object that says something", where)
+            )
         elif "id" in subject and not is_url(subject["id"]):
-            yield Finding("id-malformed", "the id is not one URL", f"{where}/id")
+            found.append(Finding("id-malformed", "the id is not one URL", f"{where}/id"))
+    return found
 
 
-def _dates(document: dict[str, Any], version: int | None) -> Iterator[Finding]:
+def _dates(document: dict[str, Any], version: int | None) -> list[Finding]:
+    found: list[Finding] = []
     if version == 1 and "issuanceDate" not in document:
-        yield Finding("date-missing", "there is no issuanceDate", "/issuanceDate")
+        found.append(Finding("date-missing", "there is no issuanceDate", "/issuanceDate"))
     for name in ("validFrom", "validUntil", "issuanceDate", "expirationDate"):
         if name in document and parse_instant(document[name]) is None:
-            yield Finding("date-malformed", f"{name} is not a date-time with a time zone", f"/{name}")
+            found.append(Finding("date-malformed", f"{name} is not a date-time with a time zone", f"/{name}"))
+    return found
 
 
-def _words(node: dict[str, Any], where: str) -> Iterator[Finding]:
+def _words(node: dict[str, Any], where: str) -> list[Finding]:
     """Names and descriptions are text, or text with its language and direction (§4.6, §11.1)."""
+    found: list[Finding] = []
     for name in ("name", "description"):
         said = node.get(name)
-        for word in () if isinstance(said, str) else listed(said):
+        if isinstance(said, str):
+            continue
+        for word in listed(said):
             if isinstance(word, str):
                 continue
             if not is_object(word) or not isinstance(word.get("@value"), str) or not word.keys() <= _LANGUAGE_VALUE:
                 detail = f"{name} is neither text nor a language value object: @value, @language, @direction"
-                yield Finding("language-value-malformed", detail, f"{where}/{name}")
+                found.append(Finding("language-value-malformed", detail, f"{where}/{name}"))
+    return found
 
 
 def _typed(document: dict[str, Any], name: str) -> Iterator[Finding]:

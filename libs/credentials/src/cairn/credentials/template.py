@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 
 from cairn.credentials.canonicalize.outline import Outline, Path, fill, plan_of
@@ -72,8 +73,8 @@ class CredentialTemplate:
                 # Where more than one thing is wrong, it is the long way that says which of them is told.
                 pass
             else:
-                proof, configuration = self._configuration(verification_method, created)
-                return PreparedProof(document, proof, eddsa_rdfc_2022.hashing(canonical, configuration))
+                proof, options_hash = self._options(verification_method, created)
+                return PreparedProof(document, proof, options_hash + sha256(canonical).digest())
         return prepare(document, verification_method=verification_method, created=created)
 
     def _check(self, values: Sequence[str], document: dict[str, Any]) -> None:
@@ -85,12 +86,13 @@ class CredentialTemplate:
         else:
             check_entries(document, self._judged)
 
-    def _configuration(self, verification_method: str, created: datetime) -> tuple[dict[str, Any], bytes]:
+    def _options(self, verification_method: str, created: datetime) -> tuple[dict[str, Any], bytes]:
+        """The proof's, and their half of what is signed (`eddsa_rdfc_2022.hashing`)."""
         last = self._last
         if last is None or last[0] != (verification_method, created):
             proof = proof_of(self._document, verification_method=verification_method, created=created)
             configuration = eddsa_rdfc_2022.proof_configuration(self._document, proof)
-            last = self._last = (verification_method, created), proof, configuration
+            last = self._last = (verification_method, created), proof, sha256(configuration).digest()
         return last[1], last[2]
 
 

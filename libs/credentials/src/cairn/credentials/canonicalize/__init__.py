@@ -27,14 +27,15 @@ def rdfc(document: dict[str, Any]) -> bytes:
         return canonical_nquads(jsonld.to_quads(document)).encode()
 
 
-def rdfc_again(document: dict[str, Any]) -> bytes:
+def rdfc_again(document: dict[str, Any], written: bytes | None = None) -> bytes:
     """As `rdfc`, and sooner where documents of the same shape were met before: for verification.
 
-    `document` holds types of JSON only, as `check_json` has it. Signing goes without this memory, so that what it
-    compares its templates with is worked out anew (S26).
+    `document` holds types of JSON only, as `check_json` has it; `written` is it as orjson writes it, where that is
+    known already. Signing goes without this memory, so that what it compares its templates with is worked out anew
+    (S26).
     """
     try:
-        return _outlines.canonical(document).encode()
+        return _outlines.canonical(document, written).encode()
     except (HandOver, DocumentRefused):
         return rdfc(document)
 

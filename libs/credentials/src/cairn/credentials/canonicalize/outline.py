@@ -39,13 +39,15 @@ _LINE: Final = "\1"
 class Outline:
     """Of one document with texts that vary at `paths`, of which it keeps none.
 
+    `slots` are their places among the texts that it is given later: without it, those are they, in the same order.
     Raises HandOver where the walk does not take the document.
     """
 
-    def __init__(self, document: dict[str, Any], paths: Sequence[Path]) -> None:
+    def __init__(self, document: dict[str, Any], paths: Sequence[Path], slots: Sequence[int] | None = None) -> None:
         if _MARK.encode() in orjson.dumps(document):
             raise HandOver
-        forest = walk(fill(document, plan_of(paths), [f"{_MARK}{slot}:" for slot in range(len(paths))]))
+        marks = [f"{_MARK}{slot}:" for slot in slots or range(len(paths))]
+        forest = walk(fill(document, plan_of(paths), marks))
         if forest.graphs or forest.is_too_large():
             raise HandOver
         links: dict[Node | None, _Links] = {}

@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import ModuleType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from cairn.credentials.errors import DocumentRefused, KeyRefused, ProofInvalid, ProofUnsupported
 from cairn.credentials.instants import format_instant
@@ -22,7 +21,7 @@ from cairn.credentials.proofs import (
     eddsa_jcs_2022,
     eddsa_rdfc_2022,
 )
-from cairn.credentials.proofs.common import SIGNATURE_BYTES, input_document, unsecured
+from cairn.credentials.proofs.common import SIGNATURE_BYTES, input_document, unsecured, without_proof
 from cairn.credentials.shape import Survey, is_object, listed, text_of
 from cairn.credentials.strict_json import check_json
 from cairn.credentials.structure import check_signs_for, check_unsigned, check_unsigned_presentation
@@ -36,12 +35,13 @@ _SUITES: Final[dict[str, ModuleType]] = {
     suite.NAME: suite for suite in (eddsa_rdfc_2022, eddsa_jcs_2022, ecdsa_rdfc_2019, ecdsa_jcs_2019, ecdsa_sd_2023)
 }
 _OVER_JSON: Final = (eddsa_jcs_2022, ecdsa_jcs_2019)
+_OVER_GRAPH: Final = (eddsa_rdfc_2022, ecdsa_rdfc_2019)
+"""Without those that are not over all of it."""
 _OLDER: Final[dict[str, ModuleType]] = {ed25519_signature_2020.TYPE: ed25519_signature_2020}
 """Types of proof that are their own suite."""
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedProof:
+class PreparedProof(NamedTuple):
     """A proof that lacks only its signature, for keys that sign elsewhere and for recording the intent first (S26)."""
 
     document: dict[str, Any]
@@ -214,11 +214,16 @@ def is_over_json(proof: dict[str, Any]) -> bool:
 
 
 def verify_proof(
-    secured: dict[str, Any], proof: dict[str, Any], key: PublicKey, surveyed: Survey | None = None
+    secured: dict[str, Any],
+    proof: dict[str, Any],
+    key: PublicKey,
+    surveyed: Survey | None = None,
+    written: bytes | None = None,
 ) -> None:
     """The cryptography of one proof, and no more: whose key it is, and the dates, are the caller's to check.
 
-    `surveyed` is what `survey` says of `secured`, where that is known already.
+    `surveyed` is what `survey` says of `secured`, and `written` is `secured` as orjson writes it, where those are known
+    already.
     Raises ProofInvalid, ProofUnsupported, ContextUnknown or DocumentRefused.
     """
     suite = _reader(proof)
@@ -227,6 +232,8 @@ def verify_proof(
     document = input_document(secured, proof)
     if suite in _OVER_JSON:
         suite.verify_proof(document, proof, key, surveyed)
+    elif suite in _OVER_GRAPH:
+        suite.verify_proof(document, proof, key, written and without_proof(written, secured, proof))
     else:
         suite.verify_proof(document, proof, key)
 

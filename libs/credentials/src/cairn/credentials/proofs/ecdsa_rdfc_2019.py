@@ -50,12 +50,13 @@ def proof_options_for(document: dict[str, Any], options: dict[str, Any]) -> dict
     return options
 
 
-def verify_proof(document: dict[str, Any], proof: dict[str, Any], key: PublicKey) -> None:
+def verify_proof(document: dict[str, Any], proof: dict[str, Any], key: PublicKey, written: bytes | None = None) -> None:
     """§3.2.2 and §3.2.7. Raises ProofInvalid where the signature does not fit, and as `hash_data` does.
 
-    `document` is what the proof secures: without it, and with the proofs it follows upon, if any.
+    `document` is what the proof secures: without it, and with the proofs it follows upon, if any. `written` is that
+    as orjson writes it, where it is known already.
     """
     check_key(key, ALGORITHMS)
     check_same_context(document, proof)
     configuration = proof_configuration(document, proof_options(proof))
-    check_signature(key, proof, hashing(rdfc_again(document), configuration, key.algorithm))
+    check_signature(key, proof, hashing(rdfc_again(document, written), configuration, key.algorithm))
