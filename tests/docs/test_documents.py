@@ -48,6 +48,7 @@ def test_every_code_has_a_page_that_says_how_to_mend_it(code: str) -> None:
     assert page.startswith(f"# {code}\n")
     assert f"**HTTP {CODES[code].status}.**" in page
     assert len(page.split()) > 20
+    assert CODES[code].fix.endswith(".")
 
 
 def test_every_page_is_of_a_code() -> None:

@@ -14,6 +14,7 @@ from cairn.common.app import create_app
 from cairn.common.auth import new_signing_key, public_jwks
 from cairn.common.db import Database
 from cairn.common.settings import Settings
+from cairn.common.sql import Sql
 from cairn.common.telemetry import set_up
 from cairn.common.worker import Job, job_part
 
@@ -49,6 +50,10 @@ async def fail_to_store(database: Database, how: str, name: str) -> None:
             await tx.execute(INSERT, row | {"body": {SECRET: name}})
         elif how == "foreign":
             await tx.execute(INSERT, row | {"tenant": SECRET})
+        elif how == "driver":
+            await tx.fetch(Sql("INSERT INTO notes (tenant_id, id, body) VALUES (:tenant, NULL, :id)"), **row)
+        elif how == "argument":
+            await tx.fetch(Sql("SELECT cast(:body AS integer)"), **row)
         else:
             await tx.execute(text("SELECT cast(:body AS integer)"), {"body": name})
 
@@ -79,6 +84,8 @@ async def main(url: str, log_format: str) -> None:
             ("/store/type", learner),
             ("/store/foreign", learner),
             ("/store/cast", learner),
+            ("/store/driver", learner),
+            ("/store/argument", learner),
         ):
             answer = await client.post(path, json=body)
             sys.stdout.write(f"done: {path} {answer.status_code} {answer.text}\n")

@@ -55,7 +55,7 @@ class TitleTaken(DomainError):
     code = "title-taken"
 
 
-PROBLEMS = {"title-taken": Problem(409, "Another note has this title")}
+PROBLEMS = {"title-taken": Problem(409, "Another note has this title", "Choose another.")}
 
 
 def routes() -> APIRouter:
@@ -66,7 +66,7 @@ def routes() -> APIRouter:
         if note.title == "taken":
             raise TitleTaken("There is a note with this title.", field="/title", fix="Choose another title.")
         if note.title == "two":
-            raise TitleTaken("Two things.", faults=[Fault("/a", "one", "mend a"), Fault("/b", "two")])
+            raise TitleTaken("Two things.", faults=[Fault("/a", "one", "mend a"), Fault("/b", "two", "mend b")])
         if note.title == "broken":
             raise RuntimeError("canary-4711")
         return {"title": note.title}
@@ -178,7 +178,7 @@ async def test_several_faults_are_told_together(client) -> None:
     body = problem(await client.post("/v1/notes", json={"title": "two"}), 409, "title-taken")
     assert body["errors"] == [
         {"field": "/a", "detail": "one", "fix": "mend a"},
-        {"field": "/b", "detail": "two"},
+        {"field": "/b", "detail": "two", "fix": "mend b"},
     ]
 
 

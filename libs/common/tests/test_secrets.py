@@ -83,6 +83,6 @@ def test_s30_no_canary_in_any_log_or_answer(probe_database, log_format: str) -> 
     for event in ("unhandled", "job failed", "from a library"):
         assert event in output  # the logs are indeed there
     assert "ZeroDivisionError" in output
-    assert output.count("done: ") == 11
+    assert output.count("done: ") == 13
     assert "canary" not in output
     assert KEK not in output

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from cairn.common.events import Event
+from cairn.common.events import Event, fact_of
 from cairn.common.events.models import (
     FrameworkActivated,
     QualificationCompleted,
@@ -15,6 +15,7 @@ from cairn.common.events.models import (
 )
 from cairn.credentials import read_facts
 from cairn.issuance import consumers, jobs
+from cairn.issuance.use_cases import awards
 from cairn.issuance.use_cases.awards import Forged
 
 AT = datetime(2026, 10, 1, tzinfo=UTC)
@@ -191,6 +192,16 @@ async def test_s33_another_tenant_cannot_award_our_achievement(service, stack):
     await consumers.handle(service.worker, [completed(learner, [component], tenant="harbour")])
     await service.work()
     assert await award_credentials(service) == []
+
+
+async def test_s33_a_learner_of_another_institution_gets_no_award_of_ours(service, stack):
+    _, component = stack
+    theirs = await service.learner("ada", "harbour")
+    # Under a scope that shows them, as a mistake would open it: row-level security alone must not be what refuses.
+    async with service.worker.database.transaction(["north", "harbour"]) as tx:
+        await awards.activate(tx, "north", fact_of(activated()))
+        with pytest.raises(Forged, match=f"{theirs} is not a learner of north"):
+            await awards.complete(service.worker, tx, "north", [awards.Told(fact_of(completed(theirs, [component])))])
 
 
 async def test_s33_a_strangers_component_is_refused(service, stack):

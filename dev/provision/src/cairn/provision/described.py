@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 def described(app: FastAPI) -> FastAPI:
     """The same application. A test fails where it answers a route by a status, or with the code of a problem, that the
-    document does not name there."""
+    document does not name there; and where a problem document does not say how to mend it."""
     app.add_middleware(_Described, of=app)
     return app
 
@@ -43,6 +43,9 @@ class _Described:
         if told is None:
             pytest.fail(f"{answer}, which its OpenAPI document does not tell")
         if headers.get(b"content-type") == b"application/problem+json":
-            code, codes = json.loads(body)["code"], told.get("$ref", "").rpartition("/")[2].split(".")
+            problem: dict[str, Any] = json.loads(body)
+            if not all(part.get("fix") for part in problem.get("errors", [problem])):
+                pytest.fail(f"{answer}, and does not say how to mend it: {problem}")
+            code, codes = problem["code"], told.get("$ref", "").rpartition("/")[2].split(".")
             if code not in codes:
                 pytest.fail(f"{answer} {code}, and its OpenAPI document tells only {codes}")

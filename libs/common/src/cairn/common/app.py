@@ -148,7 +148,7 @@ class _Limit:
         length = request.headers.get("content-length", "0")
         declared = int(length) if length.isascii() and length.isdigit() else 0
         if declared > self._max:
-            refusal = DomainError(self._detail, code="payload-too-large", fix="Send it in smaller parts.")
+            refusal = DomainError(self._detail, code="payload-too-large")
             await self._problems.response(refusal, request)(scope, receive, send)
             return
         if self._requests >= self._max_requests or (declared and self._in_hand + declared > self._max_in_hand):

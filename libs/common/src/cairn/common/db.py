@@ -114,7 +114,7 @@ class Transaction:
             return await driver.fetch(statement.text, *[parameters[name] for name in statement.names])
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             gone = driver.is_closed()
-            raise DBAPIError(statement.text, None, error, hide_parameters=True, connection_invalidated=gone) from error
+            raise DBAPIError(statement.text, None, error, connection_invalidated=gone) from error
 
     async def widen(self, tenants: Iterable[str]) -> None:
         """Replace the scope for the rest of this transaction. Only workers do, for tenants linked by consent."""

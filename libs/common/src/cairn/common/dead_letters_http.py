@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -73,7 +73,9 @@ def dead_letter_router(vault: Vault, handlers: Mapping[str, Handler]) -> APIRout
             try:
                 found, body = await dead_letters.opened(tx, vault, letter, by=principal.id)
             except Unreadable:
-                raise DomainError("The key of this dead letter was destroyed.", code="not-found") from None
+                raise DomainError(
+                    "The key of this dead letter was destroyed.", code="not-found", fix="It is lost."
+                ) from None
         return DeadLetterOpened(**DeadLetterShown.model_validate(found).model_dump(), body=_text(body))
 
     @router.post("/{letter}/replay", summary="Replay a dead letter", openapi_extra=refuses("conflict"))
@@ -87,15 +89,16 @@ def dead_letter_router(vault: Vault, handlers: Mapping[str, Handler]) -> APIRout
                 _database(request), vault, principal.tenant, letter, handlers, by=principal.id
             )
         except Poison as error:
-            raise DomainError(f"It still cannot be taken: {error.detail}.", code="conflict") from None
+            raise DomainError(f"It still cannot be taken: {error.detail}.", code="conflict", fix=_MEND) from None
         except (MalformedEvent, KeyError, Unreadable) as error:
             detail = f"It still cannot be read: {error}." if isinstance(error, MalformedEvent) else "It cannot be read."
-            raise DomainError(detail, code="conflict") from None
+            raise DomainError(detail, code="conflict", fix=_MEND) from None
         return DeadLetterShown.model_validate(found)
 
     return router
 
 
+_MEND: Final = "Put right what it is refused for, and replay it then."
 LetterPath = Annotated[UUID, Path(description="The dead letter's id.")]
 
 

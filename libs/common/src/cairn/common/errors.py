@@ -15,14 +15,15 @@ class Fault:
 
     field: str
     detail: str
-    fix: str = ""
+    fix: str
 
     def to_json(self) -> dict[str, str]:
-        return {"field": self.field, "detail": self.detail} | ({"fix": self.fix} if self.fix else {})
+        return {"field": self.field, "detail": self.detail, "fix": self.fix}
 
 
 class DomainError(Exception):
-    """A refusal that the caller can understand. Subclasses, or callers, set `code`; the web edge knows its status."""
+    """A refusal that the caller can understand. Subclasses, or callers, set `code`; the web edge knows its status, and
+    what mends it where no `fix` says so."""
 
     code: str = "bad-request"
 

@@ -32,25 +32,39 @@ class Problem:
 
     status: int
     title: str
+    fix: str
+    """How to mend it, where the refusal itself says nothing more exact."""
     retry_after: int | None = None
     """After how many seconds the same request may well succeed."""
 
 
 COMMON: Final[Mapping[str, Problem]] = {
-    "bad-request": Problem(400, "The request cannot be carried out"),
-    "malformed": Problem(422, "The payload does not have the required form"),
-    "not-found": Problem(404, "There is no such thing here"),
-    "unauthenticated": Problem(401, "A valid access token is required"),
-    "forbidden": Problem(403, "The access token does not cover this"),
-    "conflict": Problem(409, "The request contradicts what is stored"),
-    "idempotency-key-reused": Problem(409, "The idempotency key was used for another request"),
-    "payload-too-large": Problem(413, "The payload is too large"),
-    "unsupported-media-type": Problem(415, "The media type is not supported"),
-    "method-not-allowed": Problem(405, "The method is not allowed here"),
-    "request-timeout": Problem(408, "The request did not arrive in time"),
-    "overloaded": Problem(429, "Too much is in hand just now", retry_after=1),
-    "unavailable": Problem(503, "A part that is needed cannot be reached just now", retry_after=2),
-    "internal": Problem(500, "The service failed"),
+    "bad-request": Problem(400, "The request cannot be carried out", "Correct the request."),
+    "malformed": Problem(422, "The payload does not have the required form", "Correct the payload."),
+    "not-found": Problem(
+        404,
+        "There is no such thing here",
+        "Check the id, and that the access token is of the institution to which it belongs.",
+    ),
+    "unauthenticated": Problem(401, "A valid access token is required", "Send 'Authorization: Bearer <token>'."),
+    "forbidden": Problem(403, "The access token does not cover this", "Use an access token that does."),
+    "conflict": Problem(
+        409, "The request contradicts what is stored", "Look at what is stored, and ask for what fits it."
+    ),
+    "idempotency-key-reused": Problem(
+        409, "The idempotency key was used for another request", "Use a new key for a new request."
+    ),
+    "payload-too-large": Problem(413, "The payload is too large", "Send it in smaller parts."),
+    "unsupported-media-type": Problem(415, "The media type is not supported", "Send application/json."),
+    "method-not-allowed": Problem(405, "The method is not allowed here", "Use another method."),
+    "request-timeout": Problem(408, "The request did not arrive in time", "Send it again, faster or in smaller parts."),
+    "overloaded": Problem(
+        429, "Too much is in hand just now", "Send it again after the seconds in Retry-After.", retry_after=1
+    ),
+    "unavailable": Problem(
+        503, "A part that is needed cannot be reached just now", "Try again in a moment.", retry_after=2
+    ),
+    "internal": Problem(500, "The service failed", "Tell the operator the traceId."),
 }
 
 
@@ -75,8 +89,8 @@ class Problems:
         }
         if error.faults:
             body["errors"] = [fault.to_json() for fault in error.faults]
-        elif error.fix:
-            body["fix"] = error.fix
+        else:
+            body["fix"] = error.fix or problem.fix
         if span.is_valid:
             body["traceId"] = format(span.trace_id, "032x")
         return problem.status, body
@@ -104,11 +118,11 @@ class Problems:
 
         async def http(request: Request, error: Exception) -> Response:
             assert isinstance(error, HTTPException)
-            code, fix = _HTTP_CODES.get(error.status_code, ("bad-request", ""))
+            code, fix = _HTTP_CODES.get(error.status_code, "bad-request"), ""
             detail = error.detail or HTTPStatus(error.status_code).description
             headers = dict(error.headers or {})
             if error.status_code == 404:
-                detail = "There is nothing at this path."
+                detail, fix = "There is nothing at this path.", "Correct the path: /docs shows those that there are."
             if error.status_code == 405:
                 # Starlette names the methods of one route, and a path may have several.
                 operations = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path_format", ""))
@@ -121,7 +135,7 @@ class Problems:
             detail = "The database does not answer."
             if isinstance(error, Unavailable):
                 detail += " Nothing was done."
-            return await domain(request, DomainError(detail, code="unavailable", fix="Try again in a moment."))
+            return await domain(request, DomainError(detail, code="unavailable"))
 
         async def database(request: Request, error: Exception) -> Response:
             assert isinstance(error, DBAPIError)
@@ -158,15 +172,15 @@ _PASSING: Final = frozenset({"08", "53", "40001", "40P01", "55P03", "57014", "57
 _NUL: Final = frozenset({"22021", "22P05"})
 
 _HTTP_CODES: Final = {
-    401: ("unauthenticated", "Send 'Authorization: Bearer <token>'."),
-    403: ("forbidden", ""),
-    404: ("not-found", "Correct the path: /docs shows those that there are."),
-    405: ("method-not-allowed", ""),
-    408: ("request-timeout", "Send it again, faster or in smaller parts."),
-    413: ("payload-too-large", "Send it in smaller parts."),
-    415: ("unsupported-media-type", ""),
-    429: ("overloaded", "Send it again after the seconds in Retry-After."),
-    503: ("unavailable", "Try again in a moment."),
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    408: "request-timeout",
+    413: "payload-too-large",
+    415: "unsupported-media-type",
+    429: "overloaded",
+    503: "unavailable",
 }
 
 

@@ -85,12 +85,12 @@ _PROBLEM: Final[dict[str, Any]] = {
         "detail": _TEXT,
         "instance": {"type": "string", "description": "The path that was asked for."},
         "code": {"type": "string", "description": "Stable, for programs."},
-        "fix": _TEXT,
+        "fix": _TEXT | {"description": "How to mend it, where there is no list of errors."},
         "errors": {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": ["field", "detail"],
+                "required": ["field", "detail", "fix"],
                 "properties": {
                     "field": {
                         "type": "string",

@@ -8,5 +8,5 @@ from typing import Final
 from cairn.common.problem import Problem
 
 PROBLEMS: Final[Mapping[str, Problem]] = {
-    "credential-missing": Problem(422, "The payload holds no credential"),
+    "credential-missing": Problem(422, "The payload holds no credential", "Send one."),
 }

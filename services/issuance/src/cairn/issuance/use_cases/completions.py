@@ -186,7 +186,7 @@ def _refusal(
     if learner is None:
         return Refusal(number, "learner-unknown", (_unknown_learner(completion.learner),))
     if learner["erased"]:
-        return Refusal(number, "learner-erased", (Fault("/learner", "The learner was erased.", ""),))
+        return Refusal(number, "learner-erased", (Fault("/learner", "The learner was erased.", "Leave the line out."),))
     return None
 
 

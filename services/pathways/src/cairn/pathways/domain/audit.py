@@ -161,7 +161,9 @@ def _case(
     merged = merge_duplicates(holdings)
     if taken := {holding.id for holding in recognised} & {holding.id for holding in merged}:
         detail = f"A holding and a decision have the id {min(taken)!r}."
-        raise Refused([Problem("structure", "conflicting-duplicate", "/decisions", detail)])
+        raise Refused(
+            [Problem("structure", "conflicting-duplicate", "/decisions", detail, "Give one of them another id.")]
+        )
     together = tuple(sorted((*merged, *recognised), key=lambda holding: holding.id)) if recognised else merged
     elsewhere = {each.holding for each in spent if each.qualification != framework.qualification}
     barred = frozenset(elsewhere if not framework.reuse.across else ())

@@ -95,7 +95,13 @@ def merge_decisions(decisions: Iterable[Decision], path: str = "/decisions") -> 
         known = by_id.setdefault(decision.id, decision)
         if known is not decision and known.canonical != decision.canonical:
             problem = f"Two different decisions have the id {decision.id!r}."
-            reader.refuse("conflicting-duplicate", step(path, place), problem, kind="structure")
+            reader.refuse(
+                "conflicting-duplicate",
+                step(path, place),
+                problem,
+                "Keep one, or give it another id.",
+                kind="structure",
+            )
     reader.settle()
     return tuple(by_id[key] for key in sorted(by_id))
 

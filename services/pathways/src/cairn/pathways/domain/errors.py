@@ -21,9 +21,9 @@ class Problem:
     code: str
     path: str
     detail: str
-    fix: str | None = None
+    fix: str
 
-    def to_json(self) -> dict[str, str | None]:
+    def to_json(self) -> dict[str, str]:
         return {"code": self.code, "field": self.path, "detail": self.detail, "fix": self.fix}
 
 

@@ -226,12 +226,17 @@ def _read_reuse(reader: Reader, document: object, path: str) -> Reuse:
     across = reader.choice(members.get("across", "any"), step(path, "across"), ("any", "none"))
     pairs: list[Pair] = []
     if (scope == "pairs") != ("pairs" in members):
-        reader.refuse("missing-key", step(path, "pairs"), 'The scope "pairs" and the list of pairs go together.')
+        reader.refuse(
+            "missing-key",
+            step(path, "pairs"),
+            'The scope "pairs" and the list of pairs go together.',
+            "Give both, or neither.",
+        )
     for entry, place in reader.each(members.get("pairs", []), step(path, "pairs")):
         pair = reader.members(entry, place, ("leaves", "maxCredits"), ("leaves",))
         leaves = reader.texts(pair.get("leaves", []), step(place, "leaves"))
         if len(set(leaves)) != 2 or len(leaves) != 2:
-            reader.refuse("bad-pair", step(place, "leaves"), "A pair names two different leaves.")
+            reader.refuse("bad-pair", step(place, "leaves"), "A pair names two different leaves.", "Name two.")
             continue
         most = reader.decimal(pair["maxCredits"], step(place, "maxCredits")) if "maxCredits" in pair else None
         pairs.append(Pair((leaves[0], leaves[1]), None if most is None else Fraction(most), place))
@@ -241,23 +246,25 @@ def _read_reuse(reader: Reader, document: object, path: str) -> Reuse:
 def _read_node(reader: Reader, document: object, path: str, terms: Terms, depth: int) -> Node:
     nothing = Group("", path, "all", 0, ())
     if depth > DEEPEST:
-        reader.refuse("too-deep", path, f"Requirements nest at most {DEEPEST} deep.")
+        reader.refuse("too-deep", path, f"Requirements nest at most {DEEPEST} deep.", "Make it flatter.")
         return nothing
     members = reader.members(document, path, _NODE_KEYS, ("id",))
     forms = [form for form in _FORMS if form in members]
     if len(forms) != 1:
         found = "has none of them" if not forms else f"has {' and '.join(forms)}"
-        reader.refuse("bad-node", path, f"A node is exactly one of {', '.join(_FORMS)}; this one {found}.")
+        reader.refuse(
+            "bad-node", path, f"A node is exactly one of {', '.join(_FORMS)}; this one {found}.", "Choose one."
+        )
         return nothing
     form = forms[0]
     for key in members.keys() - {"id", form, *_FORMS[form]}:
-        reader.refuse("unknown-key", step(path, key), f"{key!r} means nothing beside {form!r}.")
+        reader.refuse("unknown-key", step(path, key), f"{key!r} means nothing beside {form!r}.", "Remove it.")
     name = reader.text(members.get("id", "-"), step(path, "id"))
     match form:
         case "all" | "any" | "atLeast":
             listed = "of" if form == "atLeast" else form
             if listed not in members:
-                reader.refuse("missing-key", step(path, listed), f"{listed!r} is required.")
+                reader.refuse("missing-key", step(path, listed), f"{listed!r} is required.", "List the children there.")
             children = tuple(
                 _read_node(reader, child, place, terms, depth + 1)
                 for child, place in reader.each(members.get(listed, []), step(path, listed))
@@ -287,7 +294,7 @@ def _read_leaf(
     place = step(path, measure)
     bounds = reader.members(members[measure], place, ("min", "max"))
     if not bounds:
-        reader.refuse("missing-key", place, "A bound has a min, a max or both.")
+        reader.refuse("missing-key", place, "A bound has a min, a max or both.", "Give one of them.")
     read = {
         key: Decimal(reader.integer(bound, step(place, key)))
         if measure == "count"
@@ -315,9 +322,15 @@ def _read_conversions(reader: Reader, document: object, path: str) -> dict[str, 
         unit = reader.text(members.get("from", "-"), step(place, "from"))
         factor = Fraction(reader.decimal(members.get("factor", "1"), step(place, "factor")))
         if unit in conversions:
-            reader.refuse("duplicate-conversion", place, f"{unit!r} is converted twice.", kind="structure")
+            reader.refuse("duplicate-conversion", place, f"{unit!r} is converted twice.", "Keep one.", kind="structure")
         if not factor:
-            reader.refuse("bad-factor", step(place, "factor"), "A factor is more than zero.", kind="structure")
+            reader.refuse(
+                "bad-factor",
+                step(place, "factor"),
+                "A factor is more than zero.",
+                "Write what one unit counts.",
+                kind="structure",
+            )
         conversions[unit] = factor
     return conversions
 

@@ -67,11 +67,15 @@ def read_grade_tables(reader: Reader, document: object, path: str) -> tuple[Grad
         for row, at in reader.each(members.get("rows", []), step(place, "rows")):
             cells = [reader.decimal(cell, where) for cell, where in reader.each(row, at)]
             if len(cells) != 2:
-                reader.refuse("bad-row", at, 'A row is a least grade and what it counts as, such as ["0.9", "4.0"].')
+                reader.refuse(
+                    "bad-row", at, 'A row is a least grade and what it counts as, such as ["0.9", "4.0"].', "Write two."
+                )
             else:
                 rows.append((cells[0], cells[1]))
         if (source, target) in tables:
-            reader.refuse("duplicate-table", place, "There are two tables between these scales.", kind="structure")
+            reader.refuse(
+                "duplicate-table", place, "There are two tables between these scales.", "Keep one.", kind="structure"
+            )
         tables[source, target] = GradeTable(source, target, tuple(sorted(rows, reverse=True)))
     return tuple(tables.values())
 

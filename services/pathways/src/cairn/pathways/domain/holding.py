@@ -254,7 +254,13 @@ def merge_duplicates(holdings: Iterable[Holding], path: str = "/holdings") -> tu
         known = by_id.setdefault(holding.id, holding)
         if known is not holding and known.canonical != holding.canonical:
             problem = f"Two different holdings have the id {holding.id!r}."
-            reader.refuse("conflicting-duplicate", step(path, place), problem, kind="structure")
+            reader.refuse(
+                "conflicting-duplicate",
+                step(path, place),
+                problem,
+                "Keep one, or give it another id.",
+                kind="structure",
+            )
     reader.settle()
     return tuple(by_id[key] for key in sorted(by_id))
 
@@ -374,12 +380,19 @@ def _read_level(reader: Reader, document: object, path: str) -> dict[str, int]:
 def _read_grade(reader: Reader, document: object, path: str) -> Grade | None:
     members = reader.members(document, path, ("score", "points", "scale"))
     if ("score" in members) == ("points" in members) or ("points" in members) != ("scale" in members):
-        reader.refuse("bad-grade", path, 'A grade is {"score": "0..1"} or {"points": "...", "scale": "..."}.')
+        reader.refuse(
+            "bad-grade",
+            path,
+            'A grade is {"score": "0..1"} or {"points": "...", "scale": "..."}.',
+            "Write one of them.",
+        )
         return None
     if "score" in members:
         score = reader.decimal(members["score"], step(path, "score"))
         if score > 1:
-            reader.refuse("bad-grade", step(path, "score"), "A score is from 0 to 1.")
+            reader.refuse(
+                "bad-grade", step(path, "score"), "A score is from 0 to 1.", 'Write "points" and "scale" for points.'
+            )
         return Grade(score)
     points = reader.decimal(members["points"], step(path, "points"))
     return Grade(points, reader.text(members["scale"], step(path, "scale")))

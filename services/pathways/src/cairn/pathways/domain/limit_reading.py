@@ -45,11 +45,13 @@ def _read_limit(reader: Reader, document: object, path: str, terms: Terms) -> Li
     forms = [form for form in _FORMS if form in members]
     if len(forms) != 1:
         found = "has none of them" if not forms else f"has {' and '.join(forms)}"
-        reader.refuse("bad-limit", path, f"A limit is exactly one of {', '.join(_FORMS)}; this one {found}.")
+        reader.refuse(
+            "bad-limit", path, f"A limit is exactly one of {', '.join(_FORMS)}; this one {found}.", "Choose one."
+        )
         return None
     form = forms[0]
     for key in members.keys() - {"id", form, *_FORMS[form]}:
-        reader.refuse("unknown-key", step(path, key), f"{key!r} means nothing beside {form!r}.")
+        reader.refuse("unknown-key", step(path, key), f"{key!r} means nothing beside {form!r}.", "Remove it.")
     place = step(path, form)
     name = reader.text(members.get("id", "-"), step(path, "id"))
     scope = reader.text(members["scope"], step(path, "scope")) if "scope" in members else None
@@ -80,7 +82,7 @@ def _read_limit(reader: Reader, document: object, path: str, terms: Terms) -> Li
 def _read_bounds(reader: Reader, document: object, path: str, *, whole: bool = False) -> Bounds:
     members = reader.members(document, path, ("min", "max"))
     if not members:
-        reader.refuse("missing-key", path, "A bound has a min, a max or both.")
+        reader.refuse("missing-key", path, "A bound has a min, a max or both.", "Give one of them.")
     bounds = {
         key: Fraction(reader.integer(bound, step(path, key)) if whole else reader.decimal(bound, step(path, key)))
         for key, bound in members.items()

@@ -52,7 +52,9 @@ def _structure(framework: Framework) -> Iterator[Problem]:
     if framework.effective_from and framework.effective_to and framework.effective_from >= framework.effective_to:
         yield _senseless("empty-span", f"{base}/effective", "It ends before it begins.", "Put `to` after `from`.")
     if framework.credit_unit is not None and framework.credit_unit in framework.conversions:
-        yield _senseless("self-conversion", f"{base}/conversions", "The framework's own unit needs no conversion.")
+        yield _senseless(
+            "self-conversion", f"{base}/conversions", "The framework's own unit needs no conversion.", "Remove it."
+        )
     seen: set[str] = set()
     for node in framework.nodes:
         if node.id in seen:
@@ -65,18 +67,18 @@ def _structure(framework: Framework) -> Iterator[Problem]:
             yield from _leaf(framework, node)
 
 
-def _structural(code: str, path: str, detail: str, fix: str | None = None) -> Problem:
+def _structural(code: str, path: str, detail: str, fix: str) -> Problem:
     return Problem("structure", code, path, detail, fix)
 
 
-def _senseless(code: str, path: str, detail: str, fix: str | None = None) -> Problem:
+def _senseless(code: str, path: str, detail: str, fix: str) -> Problem:
     return Problem("sense", code, path, detail, fix)
 
 
 def _group(group: Group) -> Iterator[Problem]:
     listed = step(group.path, "of" if group.kind == "atLeast" else group.kind)
     if not group.children:
-        yield _structural("empty-group", listed, "A group has at least one child.")
+        yield _structural("empty-group", listed, "A group has at least one child.", "Give it one, or remove the group.")
     elif group.n > len(group.children):
         detail = f"{group.n} are asked for, of {len(group.children)}."
         yield _structural("n-too-large", step(group.path, "atLeast"), detail, f"Ask for at most {len(group.children)}.")
@@ -87,7 +89,9 @@ def _group(group: Group) -> Iterator[Problem]:
 def _leaf(framework: Framework, leaf: Leaf) -> Iterator[Problem]:
     bounds = step(leaf.path, leaf.measure)
     if leaf.max is not None and leaf.max < leaf.min:
-        yield _senseless("min-over-max", bounds, f"The minimum {leaf.min} is above the maximum {leaf.max}.")
+        yield _senseless(
+            "min-over-max", bounds, f"The minimum {leaf.min} is above the maximum {leaf.max}.", "Lower it."
+        )
     if leaf.measure == "credits" and framework.credit_unit is None:
         yield _senseless("no-credit-unit", bounds, "Credits of which unit?", 'Give the framework a "creditUnit".')
     at = step(leaf.path, "from")
@@ -115,14 +119,16 @@ def _limits(framework: Framework) -> Iterator[Problem]:
             named = {"order/before": limit.before, "order/after": limit.after}
         for key, name in named.items():
             if name is not None and name not in nodes:
-                yield _structural("unknown-id", f"{limit.path}/{key}", f"There is no node {name!r}.")
+                yield _structural(
+                    "unknown-id", f"{limit.path}/{key}", f"There is no node {name!r}.", "Name one that there is."
+                )
         yield from _limit(framework, limit)
         yield from _criterion(limit.of, step(limit.path, "of"))
     for pair in framework.reuse.pairs:
         for place, name in enumerate(pair.leaves):
             if name not in leaves:
                 at = step(step(pair.path, "leaves"), place)
-                yield _structural("unknown-id", at, f"There is no leaf {name!r}.")
+                yield _structural("unknown-id", at, f"There is no leaf {name!r}.", "Name one that there is.")
 
 
 def _limit(framework: Framework, limit: Limit) -> Iterator[Problem]:
@@ -137,19 +143,25 @@ def _limit(framework: Framework, limit: Limit) -> Iterator[Problem]:
         most = min(Fraction(len(limit.among)), most or Fraction(len(limit.among)))
     if most is not None and limit.bounds.min > most:
         detail = f"The minimum {plain_fraction(limit.bounds.min)} is above {plain_fraction(most)}."
-        yield _senseless("limit-unsatisfiable", limit.path, detail)
+        yield _senseless("limit-unsatisfiable", limit.path, detail, "Ask for less.")
 
 
 def _criterion(criterion: Criterion, path: str) -> Iterator[Problem]:
     match criterion:
         case Listed(key=key, values=values) if not values:
-            yield _senseless("empty-list", path, f"Nothing matches an empty list of {key!r}.")
+            yield _senseless(
+                "empty-list", path, f"Nothing matches an empty list of {key!r}.", "List one, or leave it out."
+            )
         case LevelRange(min=int(least), max=int(most)) if least > most:
-            yield _senseless("min-over-max", path, f"No level is at least {least} and at most {most}.")
+            yield _senseless(
+                "min-over-max", path, f"No level is at least {least} and at most {most}.", "Lower the minimum."
+            )
         case EarnedWhen(after=after, before=before) if after is not None and before is not None and after >= before:
-            yield _senseless("empty-span", path, "It ends before it begins.")
+            yield _senseless("empty-span", path, "It ends before it begins.", "Let `after` be the earlier one.")
         case AnyOf(selectors=()):
-            yield _senseless("empty-list", path, "Nothing matches an empty list of alternatives.")
+            yield _senseless(
+                "empty-list", path, "Nothing matches an empty list of alternatives.", "List one, or leave it out."
+            )
         case Selector(criteria=parts) | AnyOf(selectors=parts):
             for part in parts:
                 yield from _criterion(part, path)
@@ -169,7 +181,13 @@ def _against(framework: Framework, catalogue: Catalogue) -> Iterator[Problem]:
     base = framework.root.path.removesuffix("/requirement")
     if catalogue.units and framework.credit_unit is not None and framework.credit_unit not in catalogue.units:
         detail = f"{framework.credit_unit!r} is not a known unit of credit."
-        yield Problem("catalogue", "unknown-unit", f"{base}/creditUnit", detail)
+        yield Problem(
+            "catalogue",
+            "unknown-unit",
+            f"{base}/creditUnit",
+            detail,
+            "Correct its spelling, or publish what carries it.",
+        )
     known = {offer.achievement for offer in catalogue.offers}
     for leaf in framework.leaves:
         if leaf.qualification is not None:
@@ -177,7 +195,13 @@ def _against(framework: Framework, catalogue: Catalogue) -> Iterator[Problem]:
             continue
         at = step(leaf.path, "from")
         for name in sorted((leaf.selector.achievements() or frozenset()) - known):
-            yield Problem("catalogue", "unknown-achievement", at, f"No achievement {name!r} is on offer.")
+            yield Problem(
+                "catalogue",
+                "unknown-achievement",
+                at,
+                f"No achievement {name!r} is on offer.",
+                "Publish it, or correct it.",
+            )
         if leaf.min and not _fillable(framework, leaf, catalogue.offers):
             detail = f"What is on offer cannot fill {leaf.id!r}."
             yield Problem("catalogue", "leaf-unfillable", at, detail, "Widen the selector, or ask for less.")
@@ -186,13 +210,19 @@ def _against(framework: Framework, catalogue: Catalogue) -> Iterator[Problem]:
 def _nested(framework: Framework, leaf: Leaf, qualification: str, catalogue: Catalogue) -> Iterator[Problem]:
     at = step(leaf.path, "qualification")
     if qualification not in catalogue.qualifications and qualification != framework.qualification:
-        yield Problem("catalogue", "unknown-qualification", at, f"No framework of {qualification!r} is published.")
+        yield Problem(
+            "catalogue",
+            "unknown-qualification",
+            at,
+            f"No framework of {qualification!r} is published.",
+            "Publish one first.",
+        )
     waiting, seen = [qualification], set[str]()
     while waiting:
         name = waiting.pop()
         if name == framework.qualification:
             detail = f"{qualification!r} itself rests on {framework.qualification!r}."
-            yield Problem("catalogue", "qualification-cycle", at, detail)
+            yield Problem("catalogue", "qualification-cycle", at, detail, "Ask for its components.")
             return
         if name not in seen:
             seen.add(name)

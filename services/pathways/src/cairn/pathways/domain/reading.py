@@ -11,6 +11,7 @@ from cairn.pathways.domain.errors import Kind, Problem, Refused
 
 DEEPEST: Final = 32
 LARGEST: Final = 1_000_000
+_WHEN: Final = 'Write a date such as "2026-03-01", or a date-time such as "2026-03-01T09:30:00Z".'
 NO_INSTANT: Final = datetime(1, 1, 1, tzinfo=UTC)
 _DECIMAL: Final = re.compile(r"(0|[1-9]\d{0,11})(\.\d{1,12})?")
 
@@ -29,7 +30,7 @@ class Reader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def refuse(self, code: str, path: str, detail: str, fix: str | None = None, kind: Kind = "shape") -> None:
+    def refuse(self, code: str, path: str, detail: str, fix: str, kind: Kind = "shape") -> None:
         self.problems.append(Problem(kind, code, path, detail, fix))
 
     def settle(self) -> None:
@@ -40,7 +41,7 @@ class Reader:
     def members(self, value: object, path: str, known: Collection[str], required: Sequence[str] = ()) -> JsonObject:
         """The object's non-null members; null is the same as absent."""
         if not isinstance(value, dict):
-            self.refuse("wrong-type", path, f"Expected an object, found {_kind(value)}.")
+            self.refuse("wrong-type", path, f"Expected an object, found {_kind(value)}.", "Write {…}.")
             return {}
         members = cast("JsonObject", value)
         wanted = frozenset(known)
@@ -51,13 +52,13 @@ class Reader:
                 )
         for key in required:
             if members.get(key) is None:
-                self.refuse("missing-key", step(path, key), f"{key!r} is required.")
+                self.refuse("missing-key", step(path, key), f"{key!r} is required.", "Add this field.")
         return {key: member for key, member in members.items() if member is not None and key in wanted}
 
     def each(self, value: object, path: str) -> Iterator[tuple[object, str]]:
         """Each element with its path."""
         if not isinstance(value, list | tuple):
-            self.refuse("wrong-type", path, f"Expected a list, found {_kind(value)}.")
+            self.refuse("wrong-type", path, f"Expected a list, found {_kind(value)}.", "Write […].")
             return
         for place, element in enumerate(cast("Sequence[object]", value)):
             yield element, step(path, place)
@@ -66,9 +67,9 @@ class Reader:
         if _is_text(value):
             return value
         if isinstance(value, str) and value:
-            self.refuse("wrong-type", path, "The string holds half of a surrogate pair.")
+            self.refuse("wrong-type", path, "The string holds half of a surrogate pair.", "Correct the text.")
         else:
-            self.refuse("wrong-type", path, f"Expected a non-empty string, found {_kind(value)}.")
+            self.refuse("wrong-type", path, f"Expected a non-empty string, found {_kind(value)}.", "Write a text.")
         return ""
 
     def texts(self, value: object, path: str) -> tuple[str, ...]:
@@ -80,27 +81,36 @@ class Reader:
 
     def choice(self, value: object, path: str, known: Sequence[str]) -> str:
         if not isinstance(value, str) or value not in known:
-            self.refuse("unknown-value", path, f"Expected one of {', '.join(known)}, found {_kind(value)}.")
+            self.refuse(
+                "unknown-value",
+                path,
+                f"Expected one of {', '.join(known)}, found {_kind(value)}.",
+                "Write one of them.",
+            )
             return known[0]
         return value
 
     def flag(self, value: object, path: str) -> bool:
         if not isinstance(value, bool):
-            self.refuse("wrong-type", path, f"Expected true or false, found {_kind(value)}.")
+            self.refuse("wrong-type", path, f"Expected true or false, found {_kind(value)}.", "Write one of the two.")
             return False
         return value
 
     def integer(self, value: object, path: str, least: int = 0) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LARGEST:
             self.refuse(
-                "bad-integer", path, f"Expected a whole number from {least} to {LARGEST}, found {_kind(value)}."
+                "bad-integer",
+                path,
+                f"Expected a whole number from {least} to {LARGEST}, found {_kind(value)}.",
+                "Write one.",
             )
             return least
         return value
 
     def decimal(self, value: object, path: str) -> Decimal:
         if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
-            fix = f'Write "{value}".' if isinstance(value, int | float) and not isinstance(value, bool) else None
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            fix = f'Write "{value}".' if number else "Write a decimal as a string."
             self.refuse(
                 "bad-decimal", path, f'Expected a decimal as a string, such as "7.5", found {_kind(value)}.', fix
             )
@@ -110,12 +120,14 @@ class Reader:
     def instant(self, value: object, path: str) -> datetime:
         """A date-time of RFC 3339, or a date, which is 00:00Z."""
         if not isinstance(value, str):
-            self.refuse("bad-instant", path, f"Expected a date or a date-time as a string, found {_kind(value)}.")
+            self.refuse(
+                "bad-instant", path, f"Expected a date or a date-time as a string, found {_kind(value)}.", _WHEN
+            )
             return NO_INSTANT
         try:
             return parse_instant(value)
         except ValueError as error:
-            self.refuse("bad-instant", path, f"{error}.")
+            self.refuse("bad-instant", path, f"{error}.", _WHEN)
             return NO_INSTANT
 
 

@@ -74,6 +74,9 @@ def parse_audit_request(document: object) -> AuditRequest:
     return AuditRequest(framework, merged, tuple(decisions), as_of, enrolled, awards, spent)
 
 
+_NAME: Final = "Name one of the framework."
+
+
 def misdirected(framework: Framework, decisions: Sequence[Decision]) -> list[Problem]:
     """Decisions whose target is not in a framework, or is not what such a decision acts on."""
     leaves = {leaf.id for leaf in framework.leaves}
@@ -83,11 +86,13 @@ def misdirected(framework: Framework, decisions: Sequence[Decision]) -> list[Pro
         at = f"/decisions/{place}/target"
         if isinstance(decision, Waiver) and decision.target == framework.root.id:
             detail = "The root cannot be waived: that would be to award the whole."
-            problems.append(Problem("structure", "root-waived", at, detail))
+            problems.append(Problem("structure", "root-waived", at, detail, "Waive the nodes or limits within it."))
         elif isinstance(decision, Waiver) and decision.target not in waivable:
-            problems.append(Problem("structure", "unknown-id", at, f"There is no node or limit {decision.target!r}."))
+            problems.append(
+                Problem("structure", "unknown-id", at, f"There is no node or limit {decision.target!r}.", _NAME)
+            )
         elif isinstance(decision, Substitution | Rpl) and decision.target not in leaves:
-            problems.append(Problem("structure", "unknown-id", at, f"There is no leaf {decision.target!r}."))
+            problems.append(Problem("structure", "unknown-id", at, f"There is no leaf {decision.target!r}.", _NAME))
     return problems
 
 

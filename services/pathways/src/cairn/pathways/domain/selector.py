@@ -227,7 +227,7 @@ _KEYS: Final = (*LIST_KEYS, "level", "grade", "assessment", "earned", "allOf", "
 def read_selector(reader: Reader, document: object, path: str, terms: Terms, depth: int = 0) -> Selector:
     """A selector from its JSON."""
     if depth > DEEPEST:
-        reader.refuse("too-deep", path, f"Selectors nest at most {DEEPEST} deep.")
+        reader.refuse("too-deep", path, f"Selectors nest at most {DEEPEST} deep.", "Make it flatter.")
         return Selector()
     members = reader.members(document, path, _KEYS)
 
@@ -268,7 +268,7 @@ def read_selector(reader: Reader, document: object, path: str, terms: Terms, dep
 def _read_level(reader: Reader, document: object, path: str) -> LevelRange:
     members = reader.members(document, path, ("framework", "min", "max"), ("framework",))
     if members and "min" not in members and "max" not in members:
-        reader.refuse("missing-key", path, "A level has a min, a max or both.")
+        reader.refuse("missing-key", path, "A level has a min, a max or both.", "Give one of them.")
     bounds = {key: reader.integer(members[key], step(path, key)) for key in ("min", "max") if key in members}
     framework = reader.text(members.get("framework", "-"), step(path, "framework"))
     return LevelRange(framework, bounds.get("min"), bounds.get("max"))
@@ -277,12 +277,17 @@ def _read_level(reader: Reader, document: object, path: str) -> LevelRange:
 def _read_earned(reader: Reader, document: object, path: str) -> EarnedWhen:
     members = reader.members(document, path, ("withinMonths", "origin", "after", "before"))
     if not members.keys() - {"origin"}:
-        reader.refuse("missing-key", path, "Earned has withinMonths, after or before.")
+        reader.refuse("missing-key", path, "Earned has withinMonths, after or before.", "Give one of them.")
     months = reader.integer(members["withinMonths"], step(path, "withinMonths")) if "withinMonths" in members else None
     if "origin" in members:
         reader.choice(members["origin"], step(path, "origin"), ("enrolment",))
         if months is None:
-            reader.refuse("missing-key", step(path, "withinMonths"), "Origin is where withinMonths counts from.")
+            reader.refuse(
+                "missing-key",
+                step(path, "withinMonths"),
+                "Origin is where withinMonths counts from.",
+                "Add it, or leave origin out.",
+            )
     after, before = (
         reader.instant(members[key], step(path, key)) if key in members else None for key in ("after", "before")
     )

@@ -51,7 +51,7 @@ class Finding(Model):
     code: str
     field: str
     detail: str
-    fix: str | None
+    fix: str
 
 
 class Findings(Model):

@@ -125,8 +125,9 @@ async def _lint(tx: Transaction, tenant: str, framework: Framework) -> list[Prob
     own = {row["id"] for row in rows if row["tenant_id"] == tenant}
     findings: list[Problem] = []
     if framework.award is None:
+        fix = 'Add "award" with an achievement of this institution.'
         findings.append(
-            Problem("catalogue", "missing-award", "/award", "A published framework awards an achievement.", None)
+            Problem("catalogue", "missing-award", "/award", "A published framework awards an achievement.", fix)
         )
     elif framework.award not in own:
         fix = "Publish it as an achievement of this institution first."

@@ -39,7 +39,9 @@ async def ask(deps: Deps, principal: Principal, id_: UUID) -> RowMapping:
         if row is None:
             raise DomainError("There is no such framework here.", code="not-found")
         if row["state"] != "draft":
-            raise DomainError("It is published already.", code="framework-published", field="/version")
+            raise DomainError(
+                "It is published already.", code="framework-published", field="/version", fix="Write a new version."
+            )
         await refuse_findings(tx, row)
         await impacts.start(tx, principal.tenant, str(id_), row["digest"], principal.id, await deps.clock(tx))
         found = await impacts.report(tx, str(id_))

@@ -97,7 +97,10 @@ async def supersede(deps: Deps, principal: Principal, id_: UUID, by: UUID, at: d
             or other["qualification"] != row["qualification"]
         ):
             raise DomainError(
-                "That is no other published version of this qualification.", code="framework-unknown", field="/by"
+                "That is no other published version of this qualification.",
+                code="framework-unknown",
+                field="/by",
+                fix="Name one that GET /v1/frameworks lists.",
             )
         now = await deps.clock(tx)
         instant = at or max(now, other["effective_from"] or now)
