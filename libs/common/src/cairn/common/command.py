@@ -129,9 +129,9 @@ async def _refuse_unsafe(settings: Settings) -> None:
         for attempt in range(60):
             try:
                 await refuse_unsafe_role(database)
-            except Unavailable as error:
+            except (Unavailable, TimeoutError) as error:
                 if attempt == 59:
-                    raise
+                    raise Unavailable(str(error) or "PostgreSQL does not answer") from error
                 if attempt == 0:
                     log.warning("waiting for PostgreSQL", error=str(error))
                 await asyncio.sleep(0.5)

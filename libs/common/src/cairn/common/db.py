@@ -43,6 +43,10 @@ PLATFORM: Final = "platform"
 EVERY_TENANT: Final = "*"
 """The scope of jobs that carry work of all tenants alike: the relay, the signer, housekeeping. No request has it."""
 
+_SILENT_SECONDS: Final = 100.0
+"""A worker gives up a transaction in which it has waited for so long since it last asked: the server would have ended
+the statement (30 s) and then the idle transaction (60 s), so it is not the server that keeps silent."""
+
 _SET_SCOPE: Final = text("SELECT set_config('cairn.tenants', :tenants, true), now() AS now")
 _SET_SCOPE_AND_SHARE: Final = text("""
     SELECT set_config('cairn.tenants', :tenants, true), now() AS now, pg_advisory_xact_lock_shared(:key)
@@ -87,27 +91,44 @@ def async_url(url: str) -> URL:
 class Transaction:
     """One database transaction, limited to the rows of its tenants."""
 
-    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+    def __init__(self, connection: AsyncConnection, now: datetime, deadline: asyncio.Timeout | None) -> None:
         self.connection = connection
+        self._deadline = deadline
+        """A worker's, which each statement puts off."""
         self.now = now
         """When it began, by the database's clock."""
         self._committed = False
 
+    def _ask(self) -> None:
+        if self._deadline is not None and not self._deadline.expired():
+            self._deadline.reschedule(asyncio.get_running_loop().time() + _SILENT_SECONDS)
+
+    async def unhurried(self) -> None:
+        """Let each statement take any time from here on. Only what an operator runs by hand does."""
+        await self.execute(text("SET LOCAL statement_timeout = 0"))
+        if self._deadline is not None:
+            self._deadline.reschedule(None)
+            self._deadline = None
+
     async def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
+        self._ask()
         return await self.connection.execute(statement, parameters)
 
     async def rows(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
         """Every row, by column name."""
+        self._ask()
         return (await self.connection.execute(statement, parameters)).mappings().all()
 
     async def row(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> RowMapping | None:
         """The first row, or None."""
+        self._ask()
         return (await self.connection.execute(statement, parameters)).mappings().first()
 
     async def fetch(self, statement: Sql, **parameters: Any) -> list[Mapping[str, Any]]:
         """Every row, straight from the driver. Raises DBAPIError, as the others do."""
+        self._ask()
         connection: Any = self.connection.sync_connection
         driver = connection.connection.driver_connection
         try:
@@ -118,6 +139,7 @@ class Transaction:
 
     async def widen(self, tenants: Iterable[str]) -> None:
         """Replace the scope for the rest of this transaction. Only workers do, for tenants linked by consent."""
+        self._ask()
         await self.connection.execute(_SET_SCOPE, {"tenants": _scope(tenants)})
 
     async def publish(self, *events: Event) -> None:
@@ -126,6 +148,7 @@ class Transaction:
             await self.fetch(outbox.STAGE, **outbox.staged(events))
 
     async def commit(self) -> None:
+        self._ask()
         await self.connection.commit()
         self._committed = True
 
@@ -136,8 +159,8 @@ class Database:
     Only a worker's `Database` may open transactions for EVERY_TENANT; one that serves requests raises ValueError.
 
     One that serves requests gives up what is not done within the request's `Patience`, with TimeoutError. From then on
-    it refuses at once, with Unavailable, until PostgreSQL answers again. A worker's transactions may be long: there it
-    is only the network that must answer, by TCP keepalive.
+    it refuses at once, with Unavailable, until PostgreSQL answers again. A worker's transactions may be long: there the
+    network must answer, by TCP keepalive, and each statement within a minute and a half or so; else it gives up alike.
     """
 
     def __init__(self, url: str, *, pool: int = 10, worker: bool = False) -> None:
@@ -177,14 +200,14 @@ class Database:
 
         `share` names an advisory lock that it shares until its end, taken before anything is read.
 
-        Raises Unavailable where there is no connection to be had, and TimeoutError where a request has waited enough.
+        Raises Unavailable where there is no connection to be had, and TimeoutError where one has waited enough.
         """
         scope = _scope([tenants] if isinstance(tenants, str) else tenants)
         if scope == EVERY_TENANT and not self._worker:
             raise ValueError("only a worker acts for every tenant")
         first = _SET_SCOPE if share is None else _SET_SCOPE_AND_SHARE
-        async with self._begun(first, {"tenants": scope, "key": share}) as (connection, row):
-            yield Transaction(connection, row["now"])
+        async with self._begun(first, {"tenants": scope, "key": share}) as (connection, row, deadline):
+            yield Transaction(connection, row["now"], deadline if self._worker else None)
 
     @staticmethod
     def role_of(url: str) -> str:
@@ -205,24 +228,24 @@ class Database:
 
         Raises as `transaction` does.
         """
-        async with self._begun(_NOTHING, {}) as (connection, _):
+        async with self._begun(_NOTHING, {}) as (connection, *_):
             yield connection
 
     @asynccontextmanager
     async def _begun(
         self, first: Executable, parameters: Mapping[str, Any]
-    ) -> AsyncGenerator[tuple[AsyncConnection, RowMapping]]:
-        """A connection on which a transaction began with the statement `first`, and its one row."""
+    ) -> AsyncGenerator[tuple[AsyncConnection, RowMapping, asyncio.Timeout]]:
+        """A connection on which a transaction began with the statement `first`, its one row, and the deadline."""
         if self._listening is not None:
             raise Unavailable("PostgreSQL does not answer")
         patience = _patience.get() or Patience()
         if patience.left <= 0 and not self._worker:
             raise Unavailable("the request has waited for PostgreSQL for as long as it may")
         started = time.monotonic()
-        deadline = asyncio.timeout(None if self._worker else patience.left)
+        deadline = asyncio.timeout(_SILENT_SECONDS if self._worker else patience.left)
         try:
-            async with deadline, self._live(first, parameters) as begun:
-                yield begun
+            async with deadline, self._live(first, parameters) as (connection, row):
+                yield connection, row, deadline
         except TimeoutError:
             if deadline.expired():
                 self._give_up()

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
-
 from cairn.common.bus import Bus, Record, Subscription
 from cairn.common.bus.whole import alone, whole
 from cairn.common.consumer import Poison
@@ -56,7 +54,7 @@ async def replay(
         deps.database.transaction(EVERY_TENANT) as tx,
     ):
         # As long as it takes: a log has no bound.
-        await tx.execute(text("SET LOCAL statement_timeout = 0"))
+        await tx.unhurried()
         await facts.exclude(tx)
         before = await state_hash(tx)
         knew = bool(await facts.page_of_learners(tx, "", 1))
