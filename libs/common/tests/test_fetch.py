@@ -1,8 +1,10 @@
 """S10: what another chose to have fetched reaches the public internet, or the origins of the map, and nothing else."""
 
 import asyncio
+import gc
 import sys
 import time
+import tracemalloc
 
 import pytest
 
@@ -308,6 +310,26 @@ async def test_a_failure_is_remembered_for_a_while(sink) -> None:
     await asyncio.sleep(0.35)
     await failure(fetcher, f"{ORIGIN}/a")
     assert len(seen.heads) == 3
+    await fetcher.close()
+
+
+async def test_s11_a_failure_that_is_remembered_keeps_nothing_of_what_was_fetched(sink) -> None:
+    """Else a thousand issuers with a large body each, who cost nothing, would cost a gigabyte."""
+
+    async def large(writer: asyncio.StreamWriter, head: str) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"x" * 1_100_000)
+        await writer.drain()
+
+    fetcher = mapped(await sink(large))
+    assert (await failure(fetcher, f"{ORIGIN}/first")).code == "too-large"
+    gc.collect()
+    tracemalloc.start()
+    for number in range(20):
+        assert (await failure(fetcher, f"{ORIGIN}/{number}")).code == "too-large"
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000
     await fetcher.close()
 
 

@@ -69,7 +69,7 @@ class Fetcher:
         self._deadline = deadline
         self._max_bytes = max_bytes
         self._remember = remember_failures
-        self._failures: OrderedDict[str, tuple[float, Unreachable]] = OrderedDict()
+        self._failures: OrderedDict[str, tuple[float, str, str]] = OrderedDict()
         self._busy: dict[str, _Turns] = {}
         context = ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
         context = context or httpcore.default_ssl_context()
@@ -83,7 +83,7 @@ class Fetcher:
         """The body at `url`. Raises Unreachable; a failure is remembered for a while, and not tried again."""
         known = self._failures.get(url)
         if known and time.monotonic() - known[0] < self._remember:
-            raise Unreachable(known[1].code, str(known[1]))
+            raise Unreachable(*known[1:])
         origin = url[:80]
         try:
             origin, target = _split(url)
@@ -95,7 +95,8 @@ class Fetcher:
             failure = error
         except (OSError, *_NETWORK_ERRORS) as error:
             failure = Unreachable("connection", f"{origin}: {type(error).__name__}")
-        self._failures[url] = (time.monotonic(), failure)
+        # Not the failure itself: it holds on to all that was at hand where it was raised, the half-read body included.
+        self._failures[url] = (time.monotonic(), failure.code, str(failure))
         self._failures.move_to_end(url)
         while len(self._failures) > _REMEMBERED:
             self._failures.popitem(last=False)
