@@ -9,6 +9,7 @@ import pytest
 
 from cairn.common.db import EVERY_TENANT, Database, Transaction
 from cairn.common.events.models import DecisionsSealed, QualificationCompleted, fact_of
+from cairn.common.instants import parse_instant
 from cairn.pathways.use_cases import verifying
 from cairn.provision.pytest_plugin import Transport
 
@@ -184,6 +185,32 @@ async def test_an_enrolment_may_be_at_either_end_of_the_calendar(campus: Service
         enrolment = {"qualification": QUALIFICATION, "at": at}
         answer = await campus.post(f"/v1/learners/{ADA}/enrolments", enrolment)
         assert (answer.status_code, answer.json()) == (200, enrolment)
+
+
+@pytest.mark.parametrize("months", [0, 1, 1_000_000])
+async def test_whatever_is_at_either_end_of_the_calendar_is_audited(campus: Service, log: Log, months: int) -> None:
+    ends = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z")
+    rules = framework("stats", effective={"from": ends[0], "to": ends[1]}, graceDays=1_000_000, validity="always")
+    rules["requirement"]["all"][0]["from"]["earned"] = {"withinMonths": months}
+    rules["limits"] = [{"id": "span", "window": {"months": months}}]
+    await campus.publish(rules)
+    for learner, at in zip((ADA, "lrn_grace"), map(parse_instant, ends), strict=True):
+        await campus.hear(*log.issued(learner, "stats", at=at, validUntil=ends[1]))
+        for as_of in ends:
+            answer = await campus.get(f"/v1/learners/{learner}/audits?asOf={as_of}")
+            assert answer.status_code == 200, answer.text
+    waiver = {"kind": "waiver", "qualification": QUALIFICATION, "target": "stats", "reason": "x", "validUntil": ends[1]}
+    assert (await campus.post(f"/v1/learners/{ADA}/decisions", waiver)).status_code == 201
+
+
+async def test_a_leap_second_is_refused_by_its_field_and_with_the_fix(campus: Service, log: Log) -> None:
+    await campus.publish(framework("stats"))
+    await campus.hear(*log.issued(ADA, "stats"))
+    enrolment = {"qualification": QUALIFICATION, "at": "2016-12-31T23:59:60Z"}
+    answer = await campus.post(f"/v1/learners/{ADA}/enrolments", enrolment)
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["field"], bool(fault["fix"])) == (422, "/at", True)
+    assert "is not a date of the calendar" in fault["detail"]
 
 
 @pytest.mark.parametrize(
