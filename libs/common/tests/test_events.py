@@ -22,6 +22,7 @@ from cairn.common.events import (
     topic_of,
     topics,
 )
+from cairn.common.events.envelope import NAMESPACE
 
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 TEXT = st.text(CHARACTERS, min_size=1, max_size=40)
@@ -98,6 +99,10 @@ def test_the_same_fact_has_the_same_id_and_another_fact_another() -> None:
 @given(st.lists(st.text(max_size=6), max_size=4), st.lists(st.text(max_size=6), max_size=4))
 def test_a_stable_id_is_equal_for_equal_parts_only(one: list[str], other: list[str]) -> None:
     assert (stable_id(*one) == stable_id(*other)) == (one == other)
+
+
+def test_a_stable_id_is_a_uuid_of_version_5_and_stays_what_it_was() -> None:
+    assert str(stable_id("a", "bé")) == str(uuid.uuid5(NAMESPACE, "1:a2:bé")) == "671923c7-e769-5942-80f6-fc2b5ca20bb9"
 
 
 def test_unknown_attributes_and_fields_are_tolerated() -> None:

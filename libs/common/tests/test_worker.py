@@ -149,6 +149,30 @@ async def test_an_idle_job_wakes_when_it_is_asked_to_stop() -> None:
     await asyncio.wait_for(running, 1)
 
 
+@pytest.mark.parametrize("uncalled", [60, 0])
+async def test_a_job_that_has_no_work_looks_again_when_it_is_called_and_sometimes_uncalled(
+    monkeypatch, uncalled
+) -> None:
+    monkeypatch.setattr("cairn.common.worker._UNCALLED_SECONDS", uncalled)
+    stopping, called, looked = asyncio.Event(), asyncio.Event(), asyncio.Queue[int]()
+
+    async def step() -> int:
+        looked.put_nowait(1)
+        return 0
+
+    job = Job("called", step, idle_seconds=0.001, called=called)
+    running = asyncio.create_task(job_part("probe", job)(stopping))
+    async with asyncio.timeout(20):
+        await looked.get()
+        if uncalled:
+            await asyncio.sleep(0.1)
+            assert looked.empty()
+            called.set()
+        await looked.get()
+        stopping.set()
+        await running
+
+
 async def test_r15_a_step_is_as_long_as_it_may_be_whatever_the_machine(monkeypatch) -> None:
     """Whoever comes during a step waits for its end: a slow machine takes fewer at once, a quick one more."""
     each, now, asked = 0.001, 0.0, []

@@ -117,6 +117,20 @@ async def test_how_much_waits_is_measured(
         assert await relay.step() == 6
 
 
+async def test_who_has_work_by_what_is_said_is_called_even_while_the_bus_is_away(
+    embedded: PostgresTransport, database: Database, probe_database: ServiceDatabase
+):
+    bus, credentials, learning = FailingBus(await embedded.bus()), asyncio.Event(), asyncio.Event()
+    bus.failures = 1
+    async with relay_on(probe_database, bus, calls={"credentials": credentials, "learning": learning}) as relay:
+        assert await relay.step() == 0
+        assert not credentials.is_set()
+        await stage(database, make_event("lrn_1", 1))
+        with pytest.raises(Unreachable):
+            await relay.step()
+        assert (credentials.is_set(), learning.is_set()) == (True, False)
+
+
 async def test_what_is_rolled_back_never_leaves(
     embedded: PostgresTransport, database: Database, probe_database: ServiceDatabase
 ):

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import pytest
+
+from cairn.common.events import fact_of
 
 
 def line(user: str = "ada", **more) -> dict:
@@ -145,7 +148,10 @@ async def test_posting_a_completion_again_changes_nothing(service):
     for _ in range(3):
         await service.issued("ada")
     assert await service.sql("SELECT count(*) AS n FROM credentials") == [{"n": 1}]
-    assert len(await service.said("completion.recorded.v1")) == 1
+    (said,) = await service.said("completion.recorded.v1")
+    fact = fact_of(said)
+    assert (fact.learner, fact.source) == (said.key, "lms")
+    assert (fact.completion, fact.completed_at) == (said.subject, datetime(2026, 3, 1, tzinfo=UTC))
 
 
 async def test_the_same_id_with_other_facts_is_refused(service):

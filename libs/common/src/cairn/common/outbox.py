@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -74,6 +74,8 @@ class Relay:
 
     `batch` is the most events that leave together. Where there are fewer, those of the next `poll_seconds` do: an event
     for itself costs a bus, and all who hear it, as much as a hundred.
+
+    `calls` are set when events of a topic are read, by that topic: for who in this process has work by them.
     """
 
     def __init__(
@@ -85,10 +87,12 @@ class Relay:
         batch: int = 500,
         poll_seconds: float = 0.025,
         standby_seconds: float = 1.0,
+        calls: Mapping[str, asyncio.Event] | None = None,
     ) -> None:
         self._url = plain(database_url)
         self._bus, self._service, self._batch = bus, service, batch
         self._poll, self._standby = poll_seconds, standby_seconds
+        self._calls = calls or {}
         self._connection: Any = None
         self._active = self._long = False
         self._next_count = 0.0
@@ -131,6 +135,8 @@ class Relay:
         topics: dict[str, list[Any]] = {}
         for row in rows:
             topics.setdefault(row["aggregatetype"], []).append(row)
+        for topic in topics.keys() & self._calls.keys():
+            self._calls[topic].set()
         done: list[int] = []
         try:
             for topic, mine in topics.items():

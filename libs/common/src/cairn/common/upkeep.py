@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -33,17 +34,18 @@ async def work(
     handle: Handler,
     types: Collection[str] = MODELS,
     batch: int = 200,
+    calls: Mapping[str, asyncio.Event] | None = None,
 ) -> None:
     """Run a service's worker until it is asked to stop: its jobs, and one consumer group, named after the service.
 
-    The group takes events of those `types`.
+    The group takes events of those `types`; `calls` are the relay's.
     """
     bus = await open_bus(settings)
     try:
         consumer = Consumer(
             bus, database, vault, group=settings.service, topics=topics, handle=handle, types=types, batch=batch
         )
-        relay = Relay(settings.database_url.get_secret_value(), bus, service=settings.service)
+        relay = Relay(settings.database_url.get_secret_value(), bus, service=settings.service, calls=calls)
         parts: list[tuple[str, Part]] = [("consumer", consumer.run), ("relay", relay.run)]
         housekeeping = Job("housekeeping", partial(tidy, database, bus), idle_seconds=_HOURLY)
         parts += [(job.name, job_part(settings.service, job)) for job in (*jobs, housekeeping)]

@@ -43,6 +43,12 @@ class Job:
     step: Callable[[], Awaitable[int]]
     idle_seconds: float = 0.25
     """How long to wait when there was nothing to do."""
+    called: asyncio.Event | None = None
+    """Set by whoever makes work for it. With this it looks again `idle_seconds` later only if it was set, else when it
+    is, and at the latest after a second: a call may be made in another process."""
+
+
+_UNCALLED_SECONDS: Final = 1.0
 
 
 def job_part(service: str, job: Job) -> Part:
@@ -51,7 +57,9 @@ def job_part(service: str, job: Job) -> Part:
     async def run(stopping: asyncio.Event) -> None:
         pause = 0.0
         while not stopping.is_set():
-            started = time.perf_counter()
+            started, done = time.perf_counter(), 1
+            if job.called is not None:
+                job.called.clear()
             try:
                 done = await job.step()
             except Exception as error:
@@ -64,6 +72,8 @@ def job_part(service: str, job: Job) -> Part:
                     JOB_SECONDS.labels(service, job.name).observe(time.perf_counter() - started)
                 pause = 0.0 if done else job.idle_seconds
             await pause_unless(stopping, pause)
+            if not done and job.called is not None:
+                await _first_of(stopping, job.called)
 
     return run
 
@@ -95,6 +105,15 @@ async def pause_unless(stopping: asyncio.Event, seconds: float) -> None:
         return
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stopping.wait(), seconds)
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=_UNCALLED_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 async def run_worker(settings: Settings, database: Database, parts: Sequence[tuple[str, Part]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -24,23 +25,42 @@ from cairn.issuance.use_cases import awards, issue, reissues
 log = structlog.get_logger(__name__)
 
 
-def jobs(deps: Deps) -> list[Job]:
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Set when there may be work: completions to draft, intents to sign."""
+
+    recorded: asyncio.Event = field(default_factory=asyncio.Event)
+    intended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def jobs(deps: Deps, calls: Calls) -> list[Job]:
     """Every job of the worker. Drafting and signing take turns: at the same time each would only slow the other down,
     and take less in a batch; so what was drafted together is signed together."""
-    turn = asyncio.Lock()
-    draft = paced(partial(issue.draft, deps), deps.settings.draft_batch)
+    turn, most = asyncio.Lock(), deps.settings.draft_batch
     sign = paced(partial(issue.sign, deps), deps.settings.sign_batch)
+
+    def intending(step: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[int]]:
+        return partial(_then, calls.intended, step)
+
+    draft, reissue = (paced(partial(step, deps), most) for step in (issue.draft, reissues.reissue))
     return [
-        Job("draft", partial(_in_turn, turn, draft), idle_seconds=0.1),
-        Job("sign", partial(_in_turn, turn, sign), idle_seconds=0.1),
-        Job("reissue", paced(partial(reissues.reissue, deps), deps.settings.draft_batch), idle_seconds=1),
-        Job("waiting-awards", partial(settle_waiting, deps), idle_seconds=1),
+        Job("draft", intending(partial(_in_turn, turn, draft)), idle_seconds=0.1, called=calls.recorded),
+        Job("sign", partial(_in_turn, turn, sign), idle_seconds=0.1, called=calls.intended),
+        Job("reissue", intending(reissue), idle_seconds=1),
+        Job("waiting-awards", intending(partial(settle_waiting, deps)), idle_seconds=1),
     ]
 
 
 async def _in_turn(turn: asyncio.Lock, step: Callable[[], Awaitable[int]]) -> int:
     async with turn:
         return await step()
+
+
+async def _then(call: asyncio.Event, step: Callable[[], Awaitable[int]]) -> int:
+    done = await step()
+    if done:
+        call.set()
+    return done
 
 
 async def settle_waiting(deps: Deps) -> int:

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
+from collections.abc import Sequence
 
 from cairn.common.bus import open_bus
+from cairn.common.events import Event
 from cairn.common.upkeep import work
 from cairn.issuance.consumers import TOPICS, TYPES, handle
 from cairn.issuance.deps import Deps
-from cairn.issuance.jobs import jobs
+from cairn.issuance.jobs import Calls, jobs
 from cairn.issuance.settings import IssuanceSettings
 from cairn.issuance.use_cases import erasures
 
 
 async def run(settings: IssuanceSettings) -> None:
     """Until the process is asked to stop."""
-    deps = Deps.wire(settings, worker=True)
+    deps, calls = Deps.wire(settings, worker=True), Calls()
+
+    async def take(events: Sequence[Event]) -> None:
+        await handle(deps, events)
+        calls.intended.set()
+
     await work(
-        settings, deps.database, deps.vault, jobs=jobs(deps), topics=TOPICS, handle=partial(handle, deps), types=TYPES
+        settings,
+        deps.database,
+        deps.vault,
+        jobs=jobs(deps, calls),
+        topics=TOPICS,
+        handle=take,
+        types=TYPES,
+        calls={"learning": calls.recorded},
     )
 
 

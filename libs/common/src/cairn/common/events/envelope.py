@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha1
 from typing import Any, Final, cast
 
 import orjson
@@ -19,6 +20,7 @@ from cairn.common.tenancy import is_tenant
 
 NAMESPACE: Final = uuid.UUID("6d0a2a0e-7a5e-5b53-9d6c-2f6b0c3a9c11")
 """Root of every deterministic id, so that the same fact has the same id however often it is stated."""
+_NAMESPACE: Final = NAMESPACE.bytes
 
 MAX_BYTES: Final = 1_000_000
 """Of an encoded event: what every transport carries."""
@@ -30,7 +32,10 @@ class MalformedEvent(ValueError):
 
 def stable_id(*parts: str) -> uuid.UUID:
     """A UUIDv5 over the parts. Each is length-prefixed, so that ("a", "bc") and ("ab", "c") differ."""
-    return uuid.uuid5(NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts))
+    told = "".join([f"{len(part)}:{part}" for part in parts])
+    # What uuid.uuid5 does, which takes half as long again: an event is about five such ids from completion to award.
+    digest = sha1(_NAMESPACE + told.encode(), usedforsecurity=False).digest()
+    return uuid.UUID(bytes=digest[:16], version=5)
 
 
 @dataclass(frozen=True, slots=True)

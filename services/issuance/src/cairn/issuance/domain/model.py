@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, m
 from pydantic.alias_generators import to_camel
 
 from cairn.common.events.models import Credits, DecimalString, Grade, Instant
+from cairn.common.instants import format_instant
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
 """A tenant's or achievement's short name: lower-case letters, digits and hyphens, 3 to 40 of them."""
@@ -202,7 +203,7 @@ def facts(completion: Completion, learner: str, achievement: str) -> dict[str, A
     return {
         "learner": learner,
         "achievement": achievement,
-        "completedAt": completion.model_dump(mode="json", by_alias=True)["completedAt"],
+        "completedAt": format_instant(completion.completed_at),
         "grade": grade,
         "mode": completion.mode,
         "supervised": completion.supervised,

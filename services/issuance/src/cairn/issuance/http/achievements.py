@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
-from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
@@ -30,7 +30,7 @@ class AchievementShown(Model):
     retired_at: Instant | None = None
 
 
-def _shown(row: RowMapping) -> AchievementShown:
+def _shown(row: Mapping[Any, Any]) -> AchievementShown:
     return AchievementShown(
         id=row["id"],
         achievement=Achievement.model_validate(row["body"]),

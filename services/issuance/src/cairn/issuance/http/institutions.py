@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
-from sqlalchemy import RowMapping
 
 from cairn.common.auth import Principal, requires
 from cairn.common.events.models import Instant
@@ -28,7 +28,7 @@ class InstitutionShown(Model):
     registered_at: Instant
 
 
-def _shown(row: RowMapping) -> InstitutionShown:
+def _shown(row: Mapping[Any, Any]) -> InstitutionShown:
     registered: datetime = row["registered_at"]
     return InstitutionShown(
         did=row["did"], institution=Institution.model_validate(row["body"]), registered_at=registered

@@ -13,6 +13,14 @@ from cairn.common.db import Transaction
 from cairn.common.events.models import QualificationCompleted
 from cairn.common.sql import Sql
 
+_ADD: Final = Sql("""
+    INSERT INTO awards (tenant_id, id, learner_id, body, state)
+    SELECT :tenant, id, learner, body, 'waiting'
+      FROM unnest(cast(:ids AS text[]), cast(:learners AS text[]), cast(:bodies AS jsonb[])) AS u (id, learner, body)
+     ORDER BY id
+    ON CONFLICT (id) DO UPDATE SET state = 'waiting', reason = NULL, announced_at = now()
+     WHERE awards.state = 'refused' RETURNING id
+""")
 _SETTLE: Final = Sql("""
     UPDATE awards a SET state = u.state, reason = u.reason
       FROM unnest(cast(:ids AS text[]), cast(:states AS text[]), cast(:reasons AS text[])) AS u (id, state, reason)
@@ -22,23 +30,12 @@ _SETTLE: Final = Sql("""
 
 async def add(tx: Transaction, tenant: str, facts: Sequence[QualificationCompleted]) -> set[str]:
     """Awards wait until they are examined. Those that were not announced before, or refused then."""
-    statement = text("""
-        INSERT INTO awards (tenant_id, id, learner_id, body, state)
-        SELECT :tenant, id, learner, body, 'waiting'
-          FROM unnest(cast(:ids AS text[]), cast(:learners AS text[]), cast(:bodies AS jsonb[]))
-            AS u (id, learner, body)
-         ORDER BY id
-        ON CONFLICT (id) DO UPDATE SET state = 'waiting', reason = NULL, announced_at = now()
-         WHERE awards.state = 'refused' RETURNING id
-    """)
-    rows = await tx.rows(
-        statement,
-        {
-            "tenant": tenant,
-            "ids": [fact.award for fact in facts],
-            "learners": [fact.learner for fact in facts],
-            "bodies": [orjson.dumps(fact.to_json()).decode() for fact in facts],
-        },
+    rows = await tx.fetch(
+        _ADD,
+        tenant=tenant,
+        ids=[fact.award for fact in facts],
+        learners=[fact.learner for fact in facts],
+        bodies=[orjson.dumps(fact.to_json()).decode() for fact in facts],
     )
     return {row["id"] for row in rows}
 

@@ -11,8 +11,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
 from cairn.common.events.models import FrameworkActivated
+from cairn.common.sql import Sql
 
 _COLUMNS: Final = "tenant_id, code, id, body, published_at, retired_at"
+_NAMED: Final = Sql(f"SELECT {_COLUMNS} FROM achievements WHERE code = ANY (:names) OR id = ANY (:names)")  # noqa: S608
+_FRAMEWORKS: Final = Sql("""
+    SELECT qualification, version, title, achievement_id FROM frameworks
+     WHERE tenant_id = :tenant
+       AND (qualification, version) IN (SELECT * FROM unnest(cast(:names AS text[]), cast(:versions AS text[])))
+""")
 
 
 async def add_achievement(tx: Transaction, tenant: str, code: str, id_: str, body: Mapping[str, Any]) -> bool:
@@ -24,15 +31,14 @@ async def add_achievement(tx: Transaction, tenant: str, code: str, id_: str, bod
     return await tx.row(statement, {"tenant": tenant, "code": code, "id": id_, "body": body}) is not None
 
 
-async def achievement(tx: Transaction, name: str) -> RowMapping | None:
+async def achievement(tx: Transaction, name: str) -> Mapping[str, Any] | None:
     """By code or by id."""
     return next(iter(await achievements_named(tx, [name])), None)
 
 
-async def achievements_named(tx: Transaction, names: Sequence[str]) -> Sequence[RowMapping]:
+async def achievements_named(tx: Transaction, names: Sequence[str]) -> Sequence[Mapping[str, Any]]:
     """Every achievement in scope whose code or id is among `names`."""
-    statement = f"SELECT {_COLUMNS} FROM achievements WHERE code = ANY (:names) OR id = ANY (:names)"  # noqa: S608
-    return await tx.rows(text(statement).columns(body=JSONB()), {"names": list(names)})
+    return await tx.fetch(_NAMED, names=list(names))
 
 
 async def achievements(tx: Transaction, after: str, limit: int) -> Sequence[RowMapping]:
@@ -67,13 +73,9 @@ async def add_framework(tx: Transaction, tenant: str, fact: FrameworkActivated) 
     )
 
 
-async def frameworks(tx: Transaction, tenant: str, versions: Collection[tuple[str, str]]) -> Sequence[RowMapping]:
+async def frameworks(
+    tx: Transaction, tenant: str, versions: Collection[tuple[str, str]]
+) -> Sequence[Mapping[str, Any]]:
     """Those that are active, of (qualification, version)."""
-    return await tx.rows(
-        text("""
-            SELECT qualification, version, title, achievement_id FROM frameworks
-             WHERE tenant_id = :tenant
-               AND (qualification, version) IN (SELECT * FROM unnest(cast(:names AS text[]), cast(:versions AS text[])))
-        """),
-        {"tenant": tenant, "names": [name for name, _ in versions], "versions": [version for _, version in versions]},
-    )
+    names, numbers = [name for name, _ in versions], [version for _, version in versions]
+    return await tx.fetch(_FRAMEWORKS, tenant=tenant, names=names, versions=numbers)

@@ -72,6 +72,9 @@ _MARK_ISSUED: Final = Sql("""
     UPDATE credentials c SET state = 'issued', body = u.body, issued_at = coalesce(c.issued_at, :now)
       FROM unnest(cast(:ids AS text[]), cast(:bodies AS bytea[])) AS u (id, body) WHERE c.id = u.id
 """)
+_COMPONENTS: Final = Sql("""
+    SELECT id, learner_id, achievement_id, holding ->> 'issuer' AS issuer FROM credentials WHERE id = ANY (:ids)
+""")
 _STATUS_CHANGES: Final = Sql("""
     SELECT credential_id, status, reason, at FROM status_changes WHERE credential_id = ANY (:ids) ORDER BY seq
 """)
@@ -181,6 +184,11 @@ async def renewal_of(tx: Transaction, credential_id: str) -> RowMapping | None:
 async def credentials_named(tx: Transaction, ids: Sequence[str]) -> Sequence[RowMapping]:
     statement = f"SELECT {_COLUMNS} FROM credentials WHERE id = ANY (:ids)"  # noqa: S608
     return await tx.rows(text(statement).columns(holding=JSONB()), {"ids": list(ids)})
+
+
+async def components(tx: Transaction, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+    """What a qualification cites of each credential in its stack, and whose it is."""
+    return await tx.fetch(_COMPONENTS, ids=list(ids))
 
 
 async def page(tx: Transaction, learner: str | None, after: str, limit: int) -> Sequence[RowMapping]:

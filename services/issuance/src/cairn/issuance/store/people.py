@@ -20,6 +20,13 @@ _NAMED: Final = Sql("""
       FROM identifiers i JOIN learners l ON l.id = i.learner_id WHERE i.digest = ANY (:digests)
 """)
 
+_INSTITUTION: Final = Sql("SELECT tenant_id, did, body, registered_at FROM institutions WHERE tenant_id = :tenant")
+_LOCK: Final = Sql("SELECT tenant_id, id, key, profile FROM learners WHERE id = ANY (:ids) ORDER BY id FOR UPDATE")
+_MERGES: Final = Sql("""
+    SELECT id, learner_id, merged_tenant, merged_id, merged_at FROM merges
+     WHERE unmerged_at IS NULL AND (learner_id = ANY (:ids) OR merged_id = ANY (:ids)) ORDER BY merged_at
+""")
+
 
 async def add_institution(tx: Transaction, tenant: str, did: str, body: Mapping[str, Any]) -> bool:
     """False where the tenant or its DID is registered already."""
@@ -33,11 +40,8 @@ async def add_institution(tx: Transaction, tenant: str, did: str, body: Mapping[
     return row is not None
 
 
-async def institution(tx: Transaction, tenant: str) -> RowMapping | None:
-    return await tx.row(
-        text("SELECT tenant_id, did, body, registered_at FROM institutions WHERE tenant_id = :tenant").columns(**_BODY),
-        {"tenant": tenant},
-    )
+async def institution(tx: Transaction, tenant: str) -> Mapping[str, Any] | None:
+    return next(iter(await tx.fetch(_INSTITUTION, tenant=tenant)), None)
 
 
 async def institutions(tx: Transaction) -> Sequence[RowMapping]:
@@ -59,12 +63,9 @@ async def learner(tx: Transaction, learner_id: str, *, lock: bool = False) -> Ro
     return await tx.row(text(statement + (" FOR UPDATE" if lock else "")), {"id": learner_id})
 
 
-async def lock_learners(tx: Transaction, ids: Collection[str]) -> Sequence[RowMapping]:
+async def lock_learners(tx: Transaction, ids: Collection[str]) -> Sequence[Mapping[str, Any]]:
     """The learners' rows, held until the transaction ends; in an order in which nobody waits in a circle."""
-    statement = text("""
-        SELECT tenant_id, id, key, profile FROM learners WHERE id = ANY (:ids) ORDER BY id FOR UPDATE
-    """)
-    return await tx.rows(statement, {"ids": list(ids)})
+    return await tx.fetch(_LOCK, ids=list(ids))
 
 
 async def learners_named(tx: Transaction, ids: Sequence[str], digests: Sequence[bytes]) -> Sequence[Mapping[str, Any]]:
@@ -150,10 +151,6 @@ async def end_merge(tx: Transaction, learner_id: str, merged_id: str, now: datet
     return await tx.row(statement, {"learner": learner_id, "merged": merged_id, "now": now})
 
 
-async def merges(tx: Transaction, learner_ids: Sequence[str]) -> Sequence[RowMapping]:
+async def merges(tx: Transaction, learner_ids: Sequence[str]) -> Sequence[Mapping[str, Any]]:
     """Standing merges in which any of the learners survives or was merged."""
-    statement = text("""
-        SELECT id, learner_id, merged_tenant, merged_id, merged_at FROM merges
-         WHERE unmerged_at IS NULL AND (learner_id = ANY (:ids) OR merged_id = ANY (:ids)) ORDER BY merged_at
-    """)
-    return await tx.rows(statement, {"ids": list(learner_ids)})
+    return await tx.fetch(_MERGES, ids=list(learner_ids))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -18,7 +18,7 @@ from cairn.issuance.domain.model import Achievement, Institution
 from cairn.issuance.store import catalog, people
 
 
-async def publish(deps: Deps, principal: Principal, achievement: Achievement) -> RowMapping:
+async def publish(deps: Deps, principal: Principal, achievement: Achievement) -> Mapping[str, Any]:
     """Raises DomainError `achievement-exists`; posting the same definition again is not an error."""
     tenant, now = principal.tenant, deps.now()
     id_ = names.achievement_id(deps.settings.public_url, tenant, achievement.code)
@@ -69,7 +69,7 @@ async def retire(deps: Deps, principal: Principal, code: str) -> RowMapping:
     return row
 
 
-async def show(deps: Deps, tenant: str, code: str) -> RowMapping:
+async def show(deps: Deps, tenant: str, code: str) -> Mapping[str, Any]:
     """Raises DomainError `not-found`."""
     async with deps.database.transaction(tenant) as tx:
         row = await catalog.achievement(tx, code)

@@ -15,7 +15,6 @@ from operator import itemgetter
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import RowMapping
 
 from cairn.common.db import Transaction
 from cairn.common.events.models import (
@@ -120,7 +119,9 @@ async def examine(deps: Deps, tx: Transaction, tenant: str, told: Sequence[Told]
     return found
 
 
-def _check(tenant: str, fact: QualificationCompleted, framework: RowMapping, learner: RowMapping | None) -> RowMapping:
+def _check(
+    tenant: str, fact: QualificationCompleted, framework: Mapping[str, Any], learner: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
     """The learner. Raises Forged."""
     if framework["achievement_id"] != fact.achievement:
         raise Forged(f"{fact.qualification} {fact.version} does not award {fact.achievement}")
@@ -159,8 +160,8 @@ class _Worthy:
 
     told: Told
     title: str
-    learner: RowMapping
-    stack: Sequence[RowMapping]
+    learner: Mapping[str, Any]
+    stack: Sequence[Mapping[str, Any]]
 
 
 async def _intend(deps: Deps, tx: Transaction, tenant: str, worthy: Sequence[_Worthy]) -> None:
@@ -185,7 +186,7 @@ async def _intend(deps: Deps, tx: Transaction, tenant: str, worthy: Sequence[_Wo
 
 def _intent(
     deps: Deps,
-    institution: RowMapping,
+    institution: Mapping[str, Any],
     achievement: Mapping[str, Any],
     worthy: _Worthy,
     place: tuple[int, int],
@@ -210,7 +211,7 @@ def _intent(
             worthy.title,
             fact.digest.removeprefix("sha256:"),
             fact.earned_at,
-            [(row["id"], row["achievement_id"], row["holding"]["issuer"]) for row in worthy.stack],
+            [(row["id"], row["achievement_id"], row["issuer"]) for row in worthy.stack],
         ),
         now,
         verification_method=signer.verification_method,
@@ -231,10 +232,10 @@ def _intent(
 class _Stacks:
     """The components of a batch of awards, and who is the same person as whom by recorded consent."""
 
-    components: Mapping[str, RowMapping]
+    components: Mapping[str, Mapping[str, Any]]
     same_person: Mapping[str, set[str]]
 
-    def of(self, fact: QualificationCompleted) -> list[RowMapping]:
+    def of(self, fact: QualificationCompleted) -> list[Mapping[str, Any]]:
         """Each one issued here, to this learner or to one who is the same person. Raises Forged.
 
         In the order of their achievements, whatever order they were announced in: so the stacks of one framework are
@@ -259,6 +260,6 @@ async def _stacks(tx: Transaction, tenant: str, facts: Sequence[QualificationCom
     # Beyond the tenant for this one query: whose each component is, is compared with the consent of its own award.
     await tx.widen(scope)
     named = sorted({component for fact in facts for component in fact.components})
-    found = {row["id"]: row for row in await credentials.credentials_named(tx, named)}
+    found = {row["id"]: row for row in await credentials.components(tx, named)}
     await tx.widen({tenant})
     return _Stacks(found, same_person)

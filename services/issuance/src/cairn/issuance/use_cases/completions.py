@@ -15,7 +15,6 @@ from sqlalchemy import RowMapping
 from cairn.common.auth import Principal
 from cairn.common.db import Transaction
 from cairn.common.events import Event, stable_id
-from cairn.common.events.models import CompletionRecorded
 from cairn.common.idempotency import Answer, Idempotency
 from cairn.common.problem import DomainError, Fault
 from cairn.issuance.deps import Deps
@@ -168,7 +167,7 @@ def _refusal(
     number: int,
     completion: Completion,
     learner: Mapping[str, Any] | None,
-    achievement: RowMapping | None,
+    achievement: Mapping[str, Any] | None,
     now: datetime,
 ) -> Refusal | None:
     if faults := rules.impossible(completion, now):
@@ -196,21 +195,16 @@ def _unknown_learner(ref: LearnerRef) -> Fault:
 
 
 def recorded(tenant: str, row: Mapping[str, Any], now: datetime) -> Event:
-    said = row["facts"]
-    fact = CompletionRecorded(
-        learner=said["learner"],
-        completion=str(row["id"]),
-        achievement=said["achievement"],
-        completed_at=said["completedAt"],
-        source=said["source"],
-    )
+    said, completion = row["facts"], str(row["id"])
+    # Facts are stored as they are said, so no `CompletionRecorded` is made only to be written out again.
+    fact = {key: said[key] for key in ("learner", "achievement", "completedAt", "source")}
     return Event(
         type="completion.recorded.v1",
         source="/issuance",
-        subject=str(row["id"]),
+        subject=completion,
         tenant=tenant,
         key=said["learner"],
-        data=fact.to_json(),
+        data={**fact, "completion": completion},
         time=now,
-        id=str(stable_id("completion.recorded.v1", str(row["id"]))),
+        id=str(stable_id("completion.recorded.v1", completion)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import HttpUrl
@@ -19,7 +20,7 @@ from cairn.issuance.domain.model import Institution
 from cairn.issuance.store import people
 
 
-async def register(deps: Deps, institution: Institution) -> RowMapping:
+async def register(deps: Deps, institution: Institution) -> Mapping[str, Any]:
     """Raises DomainError `institution-exists`."""
     tenant, now = institution.id, deps.now()
     if tenant == PLATFORM or tenant in map(names.own_tenant, ALGORITHMS):
@@ -72,7 +73,7 @@ async def own(deps: Deps, key_type: KeyType) -> str:
     return tenant
 
 
-async def show(deps: Deps, principal: Principal, tenant: str) -> RowMapping:
+async def show(deps: Deps, principal: Principal, tenant: str) -> Mapping[str, Any]:
     """Raises DomainError `not-found`, also for another tenant unless the caller is the operator."""
     if tenant != principal.tenant and "platform:admin" not in principal.scopes:
         raise DomainError("There is no such institution here.", code="not-found")

@@ -17,7 +17,6 @@ from uuid import UUID
 import orjson
 import structlog
 from pydantic import ValidationError
-from sqlalchemy import RowMapping
 
 from cairn.common.db import EVERY_TENANT, Transaction
 from cairn.common.events import Event, stable_id
@@ -72,7 +71,7 @@ async def draft(deps: Deps, most: int | None = None) -> int:
 
 def _intend_all(
     deps: Deps,
-    institution: RowMapping,
+    institution: Mapping[str, Any],
     achievements: Mapping[str, Mapping[str, Any]],
     signer: Signer,
     rows: Sequence[Mapping[str, Any]],

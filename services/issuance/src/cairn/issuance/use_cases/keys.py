@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import RowMapping
 
@@ -70,14 +71,14 @@ async def revoke(
     return key
 
 
-async def _found(tx: Transaction, principal: Principal, tenant: str) -> RowMapping:
+async def _found(tx: Transaction, principal: Principal, tenant: str) -> Mapping[str, Any]:
     row = await people.institution(tx, tenant)
     if row is None or (tenant != principal.tenant and "platform:admin" not in principal.scopes):
         raise DomainError("There is no such institution here.", code="not-found")
     return row
 
 
-def _is_one_key(institution: RowMapping) -> bool:
+def _is_one_key(institution: Mapping[str, Any]) -> bool:
     return institution["did"].startswith("did:key:")
 
 
