@@ -44,6 +44,15 @@ def test_max_is_never_truncated(make):
     assert make.run(rules, [*held, make.holding("h3", credits="3")]).allocation == {"e": ("h1", "h3")}
 
 
+def test_what_exceeds_a_maximum_by_itself_does_not_hide_what_else_its_class_could_do(make):
+    """Two attempts fit both leaves by their selectors, one of them by its credits too."""
+    small = {"id": "small", "credits": {"min": "2", "max": "5"}, "from": {"tag": ["x"]}}
+    large = {"id": "large", "credits": {"min": "5"}, "from": {"tag": ["x"]}}
+    rules = make.framework({"id": "root", "all": [small, large]}, creditUnit="ECTS")
+    held = [make.holding("h1", "a", credits="8", tag=["x"]), make.holding("h2", "a", credits="5", tag=["x"])]
+    assert make.run(rules, held).allocation == {"large": ("h1",)}
+
+
 def test_branches_that_do_not_count_consume_nothing(make):
     """`a` is wanted by a branch that cannot be met and by a leaf that can."""
     choice = {
@@ -211,6 +220,12 @@ def test_the_award_date_is_the_first_instant_at_which_the_rules_held(make):
     effective = {**rules, "effective": {"from": "2026-06-01", "to": None}}
     assert make.run(effective, held).earned_at == datetime(2026, 6, 1, tzinfo=UTC)
     assert make.run({**rules, "effective": {"from": "2027-01-01"}}, held).status == "incomplete"
+
+
+def test_rules_to_come_are_held_against_what_counts_now(make):
+    rules = make.framework({"id": "root", "all": [make.leaf("a"), make.leaf("b")]}, effective={"from": "2027-01-01"})
+    answer = make.run(rules, [make.holding("a", validUntil="2027-01-01")])
+    assert (answer.status, answer.allocation) == ("incomplete", {"a": ("a",)})
 
 
 def test_rules_that_held_for_a_while_are_found_between_instants_at_which_they_did_not(make):

@@ -109,6 +109,15 @@ def test_reuse_in_the_framework_lets_one_credential_serve_every_leaf_it_fits(mak
     assert run({**rules, "reuse": {"scope": "framework"}}, [make.holding("h")]).allocation == {"a": ("h",), "b": ("h",)}
 
 
+def test_a_branch_that_counts_may_share_where_another_asks_nothing(make, run):
+    """The progress is that of the branch that asks nothing, whichever counts; so the smaller leaf ids decide."""
+    free = {"id": "c", "count": {"min": 0}, "from": {}}
+    ways = {"id": "ways", "any": [make.leaf("a", "h", count={"min": 2}), free]}
+    rules = make.framework({"id": "root", "all": [make.leaf("b", "h", count={"min": 2}), ways]})
+    answer = run({**rules, "reuse": {"scope": "framework"}}, [make.holding("h")])
+    assert (answer.status, answer.allocation) == ("incomplete", {"a": ("h",), "b": ("h",)})
+
+
 def test_pairs_share_no_more_than_their_cap(make, run):
     leaves = [{"id": name, "credits": {"min": "6"}, "from": {"tag": ["x"]}} for name in "abc"]
     rules = make.framework({"id": "root", "all": leaves[:2]}, creditUnit="ECTS")

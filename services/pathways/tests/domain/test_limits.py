@@ -237,4 +237,16 @@ def test_a_branch_that_asks_nothing_does_not_hide_the_limit_that_it_breaks(make)
     answer = make.run(rules, [])
     assert answer.status == "incomplete"
     assert [entry["limit"] for entry in answer.remaining.suggestions] == ["some"]
+    assert make.said(rules, []) == "whole: not complete. You still need: some (0 instead of 2)."
     assert answer.remaining.credits == "2"
+
+
+def test_what_counts_for_a_limits_sake_is_what_is_left_to_do(make):
+    """The branch that asks nothing is met; but only the other one can hold what the limit asks for."""
+    ways = [{"id": "free", "count": {"min": 0}, "from": {"tag": ["x"]}}, make.leaf("two", "a", count={"min": 2})]
+    rules = make.framework({"id": "root", "any": ways}, repeatable=["a"])
+    rules["limits"] = [{"id": "some", "amount": {"min": "1"}, "measure": "count"}]
+    answer = make.run(rules, [make.holding("a")])
+    assert (answer.status, answer.allocation) == ("incomplete", {"two": ("a",)})
+    assert answer.remaining.suggestions == ({"node": "two", "count": 1, "achievements": ["a"]},)
+    assert make.said(rules, [make.holding("a")]) == "whole: not complete. You still need: a."

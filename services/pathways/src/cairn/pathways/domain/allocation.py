@@ -146,8 +146,7 @@ class _Crowd:
         """A leaf that shares nothing with another gets the best of what fits it."""
         ((slot, asks),) = part.asks.items()
         cost = attrgetter("cost")
-        within = ([o for o in item.options if slot.most is None or o.inc <= slot.most] for item in part.items)
-        best = sorted((min(options, key=cost) for options in within if options), key=cost)[:asks]
+        best = sorted((min(item.options, key=cost) for item in part.items), key=cost)[:asks]
         self._given[slot.leaf.id] = [option.candidate.id for option in best]
         self._progress += slot.share(asks) * len(best)
         self.full = self.full and len(best) == asks

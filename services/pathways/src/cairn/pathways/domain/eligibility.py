@@ -162,6 +162,8 @@ class Timeline:
         self._candidates: dict[datetime, list[Candidate]] = {}
         self._known: dict[str, Candidate] = {}
         start, end = case.framework.effective_from, case.as_of
+        if start is not None and start > end:
+            start = end  # Rules that are not in force yet are held against what counts now.
         forgiving = case.framework.validity == "never"
         # Where what fits is the same at all times, what fits nothing never counts.
         worths = None if case.decisions or case.framework.timed_leaves else case.worths(end)

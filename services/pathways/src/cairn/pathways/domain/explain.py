@@ -35,13 +35,17 @@ class _Teller:
         start = self._framework.effective_from
         if start is not None and start > self._audit.as_of:
             return f"{name}: not complete. These rules apply from {start.date()}."
-        needs = "; ".join(filter(None, (self._node(self._framework.root, top=True), *self._limits())))
+        needs = "; ".join(filter(None, (self._node(self._framework.root, top=True), *self._besides())))
         return " ".join((f"{name}: not complete. You still need: {needs}.", *lost))
 
-    def _limits(self) -> Iterator[str]:
-        for limit in self._audit.limits:
-            if not limit.met:
-                yield f"{self._name(limit.id)} ({limit.have or 'nothing'} instead of {limit.need})"
+    def _besides(self) -> Iterator[str]:
+        """The limits that are not met; and where the root would be, what lacks to what counts instead."""
+        leaves = {leaf.id: leaf for leaf in self._framework.leaves}
+        for each in self._audit.remaining.suggestions:
+            if "limit" in each:
+                yield f"{self._name(str(each['limit']))} ({each['have'] or 'nothing'} instead of {each['need']})"
+            elif self._needs[self._framework.root.id] is None:
+                yield self._leaf(leaves[str(each["node"])], each)
 
     def _name(self, identifier: str) -> str:
         return self._titles.get(identifier) or label(identifier)

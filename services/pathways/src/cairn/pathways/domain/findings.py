@@ -80,14 +80,19 @@ class Findings:
     @cached_property
     def remaining(self) -> Remaining:
         credits_left, _, leaves = self._cheapest(self.case.framework.root)
-        suggestions: list[JsonMembers] = [{"node": leaf.id, **self._needs(leaf)} for leaf in leaves]
         by_id = {limit.id: limit for limit in self.case.framework.limits}
         unmet = [result for result in self.limits if not result.met]
-        if not unmet and not leaves and not self.complete:
+        if not (unmet or leaves or self.complete):
             # A branch that is met without holding anything does not count for as long as it breaks a limit.
             everything = replace(self.allocation, counting=self._problem.below[None])
             judged = judge_all(self._problem, everything)
             unmet = [each for limit in by_id.values() if not (each := self._measure(limit, judged)).met]
+        if not (unmet or leaves or self.complete):
+            # Nor while another one meets a limit in its stead: what is left is what that one lacks.
+            counting = (leaf for leaf in self._regime.leaves if leaf.id in self.allocation.counting)
+            leaves = [leaf for leaf in counting if not self._met[leaf.id]]
+            credits_left = sum((self._cheapest(leaf)[0] for leaf in leaves), Fraction(0))
+        suggestions: list[JsonMembers] = [{"node": leaf.id, **self._needs(leaf)} for leaf in leaves]
         for result in unmet:
             more = self._shortage(by_id[result.id])
             suggestions.append({"limit": result.id, "have": result.have, "need": result.need, **more})

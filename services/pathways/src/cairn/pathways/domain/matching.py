@@ -134,11 +134,10 @@ class Board(Places):
         loose: set[str] = set()
         for option in (option for item in items for option in item.options):
             slot, name = option.slot, option.candidate.id
-            if slot.most is None or option.inc <= slot.most:
-                candidates[name] = option.candidate
-                fits.setdefault(name, set()).add(place[slot])
-                if slot.most is None:
-                    loose.add(name)
+            candidates[name] = option.candidate
+            fits.setdefault(name, set()).add(place[slot])
+            if slot.most is None:
+                loose.add(name)
         self.names = sorted(fits)
         self.candidates = [candidates[name] for name in self.names]
         self.fits = [sorted(fits[name]) for name in self.names]
@@ -148,7 +147,7 @@ class Board(Places):
         self.apart: dict[int, list[int]] = {}
         count = 0
         for item in items:
-            members = sorted({numbers[o.candidate.id] for o in item.options if o.candidate.id in numbers})
+            members = sorted({numbers[o.candidate.id] for o in item.options})
             alike: dict[tuple[int, ...], int] = {}
             for member in members:
                 fitted = tuple(self.fits[member])

@@ -66,7 +66,8 @@ class Outline:
 
     `complete` is for allocations that meet the root: progress is then the same for all. `generous` lets leaves have
     more than they need, and more than `n` branches count, as a limit may be met only so. `split` then keeps apart which
-    branches count and whose progress does: the best `n` need not be those that hold something for a limit's sake.
+    branches count and whose progress does: the best `n` need not be those that hold something for a limit's sake, or
+    that hold what other leaves hold already.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Outline:
         self.branches: list[Branch] = []
         self._free = Fraction(0)
         self._enter(root, Fraction(1), ())
-        self.split = generous and not complete and any(branch.idle for branch in self.branches)
+        self.split = (generous or shared) and not complete and any(branch.idle for branch in self.branches)
         self.leaf_rank: Mapping[str, int] = {name: rank for rank, name in enumerate(sorted(self.slots))}
         self.whole = 1
         self._lay_out(grain)

@@ -135,10 +135,12 @@ class Plan:
             for c in members:
                 for name, amount in c.worth.items():
                     slot = slots.get(name)
-                    if slot is not None and (amount or any_amount):
+                    # What exceeds a leaf's maximum by itself is no option there.
+                    if slot is not None and (amount or any_amount) and (slot.most is None or amount <= slot.most):
                         options.append(Option(slot, amount, c, ranks.cost(c, name)))
                         reached[slot] = max(amount, reached.get(slot, 0))
-            items.append(Item(options, ranks.base(members[0]), reached))
+            if options:
+                items.append(Item(options, ranks.base(members[0]), reached))
         return items
 
     def settle(self) -> None:
