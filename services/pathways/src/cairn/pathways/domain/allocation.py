@@ -12,22 +12,23 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
-from operator import attrgetter
+from itertools import combinations, product
+from operator import attrgetter, itemgetter
 from typing import Final
 
 from cairn.pathways.domain.demands import Aims, Demands, aims_of, demands_of
 from cairn.pathways.domain.gauges import Rule, lay_rules
 from cairn.pathways.domain.goal import Goal
 from cairn.pathways.domain.limits import Counted, Judgement, Limit
-from cairn.pathways.domain.matching import SMALL, Board, fill, matchable, parts
+from cairn.pathways.domain.matching import SMALL, Board, fill, levels, matchable, parts
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.outline import Choice
 from cairn.pathways.domain.plan import Part, Plan, Problem
+from cairn.pathways.domain.selection import Choice as Selected
 from cairn.pathways.domain.selection import Exhausted, Selection, placed
 from cairn.pathways.domain.walk import Walk
 
-# How many steps are spent on what is short of complete and crowded, before it is tried out.
+# How many steps are spent on what is short of complete and crowded, once it could not be found by trying out.
 _QUICK: Final = 4_000
 
 
@@ -41,7 +42,9 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
     try:
         crowd = _crowd(plan, effort)
     except Exhausted:
-        return Outcome(None, exact=False)
+        if complete:
+            return Outcome(None, exact=False)
+        crowd, effort = None, effort.part(_QUICK)
     if complete and crowd is not None and not crowd.full:
         return Outcome(None, exact=True)
     outcome = Walk(plan, rules, effort, Goal(strict=complete)).run()
@@ -56,7 +59,8 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
         elif not complete and fallback is None and problem.reuse.scope == "none":
             # It is legal, goes as far as can be, and costs least: only one that goes as far and misses fewer is better.
             # (Where credentials are reused, one that is no better may use them in a leaf of a smaller id as well.)
-            goal, fallback = Goal(found.progress, strict=len(found.unmet) == 1), found
+            fewer = len(found.unmet) - 1
+            goal, fallback = Goal(found.progress, strict=not fewer, missed=fewer), found
         active += missed
         outcome = _limited(problem, active, effort, goal, complete=complete, whichever=whichever, crowd=crowd)
         if outcome.allocation is None:
@@ -76,27 +80,22 @@ def _limited(
     crowd: _Crowd | None,
 ) -> Outcome:
     """Under some limits."""
-    crowded = crowd is not None and crowd.competing >= SMALL
-    if complete and crowded:
-        whole = _wholly_crowded(problem, limits, complete=True)
-        if whole is not None:
-            try:
+    whole = _wholly_crowded(problem, limits, complete=complete) if crowd and crowd.competing >= SMALL else None
+    if whole is not None:
+        try:
+            if complete:
                 found = whole.selected(problem, limits, effort, whichever=whichever)
                 return Outcome(found, exact=True, best=not whichever)
-            except Exhausted:
+            if (nearest := whole.nearest(problem, limits, effort, goal)) is not None:
+                return nearest
+        except Exhausted:
+            if complete:
                 return Outcome(None, exact=False)
+            effort = effort.part(_QUICK)
     plan, rules = _planned(problem, limits, complete=complete)
     if complete and any(not rule.verdict and not rule.active for rule in rules):
         return Outcome(None, exact=True)
-    outcome = Walk(plan, rules, effort.part(_QUICK) if crowded and not complete else effort, goal).run()
-    if crowded and not complete and not outcome.exact:
-        whole = _wholly_crowded(problem, limits, complete=False)
-        try:
-            found = whole and whole.nearest(problem, limits, effort.part(_QUICK))
-        except Exhausted:
-            found = None
-        return Outcome(found or outcome.allocation, exact=False)
-    return outcome
+    return Walk(plan, rules, effort, goal).run()
 
 
 def _crowd(plan: Plan, effort: Effort) -> _Crowd | None:
@@ -115,7 +114,7 @@ def _crowd(plan: Plan, effort: Effort) -> _Crowd | None:
 
 def _wholly_crowded(problem: Problem, limits: Sequence[Limit], *, complete: bool) -> _Crowd | None:
     """All parts of a problem, if matching can do them but for some limits."""
-    plan = Plan(problem, complete=complete, generous=complete and any(limit.judged for limit in limits))
+    plan = Plan(problem, complete=complete, generous=any(limit.judged for limit in limits))
     lay_rules(plan, problem, ())
     some = parts(plan)
     if plan.shared or not all(matchable(part, plan) for part in some):
@@ -152,24 +151,26 @@ class _Crowd:
         self.full = self.full and len(best) == asks
 
     def fill(self, effort: Effort) -> None:
-        """The others as well as can be, without limits."""
+        """The others as well as can be, without limits. Raises Exhausted."""
         board = self.board
         if board.apart:
-            found = Selection(board, Demands(), self._aims, effort, size=board.wanted).best()
+            whole = Selection(board, Demands(), self._aims, effort, size=board.wanted) if board.complete else None
+            found = whole.best() if whole else self._furthest([[Demands()]], effort)
             self.full = self.full and found is not None
             self._place({} if found is None else placed(found, board))
             return
-        order = sorted(range(len(board.names)), key=lambda one: self._ranks.base(board.candidates[one]))
-        matching = fill(board, order)
+        matching = fill(board, self._aims.order)
         self.full = self.full and len(matching.at) == board.wanted
         matching.settle()
         self._place({board.names[one]: board.leaves[leaf] for one, leaf in matching.at.items()})
 
     def _place(self, found: Mapping[str, str]) -> None:
-        share = dict(zip(self.board.leaves, self.board.shares, strict=True))
+        shares = dict(zip(self.board.leaves, zip(self.board.shares, self.board.caps, strict=False), strict=True))
         for name, leaf in found.items():
-            self._given.setdefault(leaf, []).append(name)
-            self._progress += share[leaf]
+            share, asks = shares[leaf]
+            given = self._given.setdefault(leaf, [])
+            self._progress += share if len(given) < asks else 0
+            given.append(name)
 
     def selected(
         self, problem: Problem, limits: Sequence[Limit], effort: Effort, *, whichever: bool
@@ -184,15 +185,50 @@ class _Crowd:
         self._place(placed(found, self.board))
         return self.joined(Allocation({}, Fraction(1)))
 
-    def nearest(self, problem: Problem, limits: Sequence[Limit], effort: Effort) -> Allocation | None:
-        """Of those that go as far as can be, one that meets as many limits as can be. Raises Exhausted."""
-        size = len(fill(self.board, self._aims.order).at)
-        for some in _fewer(limits):
-            demands = demands_of(some, problem, self.board) or Demands()
-            found = Selection(self.board, demands, self._aims, effort, size=size).best()
-            if found is not None:
-                self._place(placed(found, self.board))
-                return self.joined(Allocation({}, Fraction(0)))
+    def nearest(self, problem: Problem, limits: Sequence[Limit], effort: Effort, goal: Goal) -> Outcome | None:
+        """The best of those that go as far as can be, and that miss no more limits than the goal allows. None if that
+        is not to be told here: what a limit asks for besides has room only in a branch that does not count. Raises
+        Exhausted."""
+        board, given = self.board, Fraction(self._outline.given, self._outline.whole)
+        asked = [
+            [demands_of(each, problem, board) or Demands() for each in some] for some in _fewer(limits, goal.missed)
+        ]
+        least = int(goal.least * self._outline.whole) - self._outline.given
+        best = self._furthest(asked, effort, least if goal.least else None)
+        if best is None:
+            return Outcome(None, exact=True)
+        where = placed(best, board, strict=True)
+        self._place(where)
+        return Outcome(self.joined(Allocation({}, given)), exact=True) if len(where) == len(best.members) else None
+
+    def _furthest(
+        self, asked: Sequence[Sequence[Demands]], effort: Effort, least: int | None = None
+    ) -> Selected | None:
+        """The best set of those that go furthest, or as far as is asked for: among those that meet one of the first
+        demands if there are any, else of the second, and so on. Leaves the board with what that asks of it."""
+        board = self.board
+        pools = [pool for _, pool in sorted(board.weights.items(), reverse=True)]
+        fill(board, self._aims.order)
+        weights, most = sorted(board.weights, reverse=True), [board.caps[pool] for pool in pools]
+        for progress, ways in levels(weights, most):
+            if least is not None and progress != least:
+                if progress < least:
+                    break
+                continue
+            for some in asked:
+                found: list[tuple[int, Sequence[int], Selected]] = []
+                for caps, demands in product(ways, some):
+                    for pool, cap in zip(pools, caps, strict=True):
+                        board.caps[pool] = cap
+                    selection = Selection(board, demands, self._aims, effort, size=sum(caps), spare=self._generous)
+                    if (choice := selection.best()) is not None:
+                        cost = sum(self._ranks.base(board.candidates[one]) for one in choice.members)
+                        found.append((cost, caps, choice))
+                if found:
+                    _, caps, choice = min(found, key=itemgetter(0))
+                    for pool, cap in zip(pools, caps, strict=True):
+                        board.caps[pool] = cap
+                    return choice
         return None
 
     def joined(self, rest: Allocation) -> Allocation:
@@ -215,13 +251,12 @@ class _Crowd:
         )
 
 
-def _fewer(limits: Sequence[Limit]) -> Iterator[Sequence[Limit]]:
-    """All of them, then fewer and fewer of those that are judged."""
+def _fewer(limits: Sequence[Limit], missed: int) -> Iterator[list[Sequence[Limit]]]:
+    """All of them, then all but one of those that are judged in each way, and so on: `missed` at most."""
     hard = [limit for limit in limits if not limit.judged]
     soft = [limit for limit in limits if limit.judged]
-    for count in range(len(soft), -1, -1):
-        for some in combinations(soft, count):
-            yield [*hard, *some]
+    for count in range(len(soft), max(len(soft) - missed, 0) - 1, -1):
+        yield [[*hard, *some] for some in combinations(soft, count)]
 
 
 def _planned(problem: Problem, active: Sequence[Limit], *, complete: bool) -> tuple[Plan, list[Rule]]:

@@ -12,10 +12,12 @@ from cairn.pathways.domain.plan import Item, Plan
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What an allocation is of no use without: `least` is how far it must go, and with `strict` it meets every rule."""
+    """What an allocation is of no use without: `least` is how far it must go, and with `strict` it meets every rule.
+    Otherwise it may miss `missed` limits."""
 
     least: Fraction = Fraction(0)
     strict: bool = False
+    missed: int = 0
 
     def ahead(self, plan: Plan, turns: Sequence[Slot | Item | Branch]) -> list[tuple[int, list[tuple[Slot, int]]]]:
         """After each turn, the progress that what was not begun can still give; and the leaves that are open, with how

@@ -10,7 +10,9 @@ state for each set of leaves that are open at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush
+from itertools import accumulate, pairwise
 from typing import Final
 
 from cairn.pathways.domain.candidate import Candidate
@@ -36,9 +38,6 @@ def matchable(part: Part, plan: Plan) -> bool:
     """Whether every credential counts for one in a part, and each choice is between leaves that ask for one."""
     options: dict[Slot, list[Option]] = {slot: [] for slot in part.slots}
     for item in part.items:
-        # Members of one class that fit different leaves are no matter of matching alone, and not of progress.
-        if not plan.complete and not item.single and len(item.slots) > 1 and len(set(_fitted(item).values())) > 1:
-            return False
         for option in item.options:
             if option.forbid or option.mark:
                 return False
@@ -50,7 +49,7 @@ def matchable(part: Part, plan: Plan) -> bool:
         if not (whole or all(option.inc == 1 for option in own)):
             return False
         asks = part.asks[slot] = 1 if whole else slot.need
-        if plan.generous and not _all_or_none(slot, own, asks):
+        if plan.generous and not _all_or_none(slot, own, asks, complete=plan.complete):
             return False
         if slot.guard and (len(slot.guard) > 1 or asks > 1 or any(branch.bonus for branch in slot.guard)):
             return False
@@ -59,19 +58,12 @@ def matchable(part: Part, plan: Plan) -> bool:
     return len(set(alone)) == len(alone) == sum(branch.choice in choices for branch in plan.branches)
 
 
-def _fitted(item: Item) -> dict[str, frozenset[Slot]]:
-    """The leaves of each member of a class."""
-    found: dict[str, frozenset[Slot]] = {}
-    for option in item.options:
-        found[option.candidate.id] = found.get(option.candidate.id, frozenset()) | {option.slot}
-    return found
-
-
-def _all_or_none(slot: Slot, options: Sequence[Option], asks: int) -> bool:
-    """Whether there is room for any number beyond what a leaf asks for, or for none. A branch that is asked for no more
-    may count all the same."""
+def _all_or_none(slot: Slot, options: Sequence[Option], asks: int, *, complete: bool) -> bool:
+    """Whether there is room for any number beyond what a leaf asks for, or for none. Where all is complete, a branch
+    that is asked for no more may count all the same."""
     incs = sorted(option.inc for option in options)
-    return slot.most is None or (not slot.guard and (len(incs) <= asks or sum(incs[: asks + 1]) > slot.most))
+    none = len(incs) <= asks or sum(incs[: asks + 1]) > (slot.most or 0)
+    return slot.most is None or (none and not (complete and slot.guard))
 
 
 class Places:
@@ -112,6 +104,7 @@ class Board(Places):
         asks = {slot: ask for _, slot, ask in by_name}
         self.slots = list(asks)
         super().__init__(asks.values())
+        self.complete = complete
         self.shares = [slot.share(ask) for slot, ask in asks.items()]
         choices: dict[Choice, list[int]] = {}
         weights: dict[int, list[int]] = {}
@@ -299,3 +292,29 @@ def fill(board: Board, order: Sequence[int]) -> Matching:
     for one in order:
         matching.add(one)
     return matching
+
+
+def levels(weights: Sequence[int], most: Sequence[int]) -> Iterator[tuple[int, list[list[int]]]]:
+    """From the most progress down: how much it is, and how many places of each weight may be filled for that, in every
+    way. `weights` come from the heaviest on, with how many places can be filled of each beside all heavier ones."""
+    steps = [weight - lighter for weight, lighter in pairwise([*weights, 0])]
+    totals = list(accumulate(most))
+    top = sum(weight * count for weight, count in zip(weights, most, strict=True))
+    # As every way has no more of the heaviest ones than that, for any number of them, what it has less is moved on from
+    # each weight to the next, and from the lightest to nowhere.
+    queue = [(0, (0,) * len(weights))]
+    seen = set(queue)
+    while queue:
+        loss, ways = queue[0][0], list[list[int]]()
+        while queue and queue[0][0] == loss:
+            _, moved = heappop(queue)
+            counts = [count + more - less for count, more, less in zip(most, (0, *moved), moved, strict=False)]
+            if all(count >= 0 for count in counts):
+                ways.append(counts)
+            for place, step in enumerate(steps):
+                after = loss + step, (*moved[:place], moved[place] + 1, *moved[place + 1 :])
+                if moved[place] < totals[place] and after not in seen:
+                    seen.add(after)
+                    heappush(queue, after)
+        if ways:
+            yield top - loss, ways

@@ -42,6 +42,10 @@ class Choice:
     bits: int
     sums: list[int] = field(default_factory=list[int])
 
+    @property
+    def members(self) -> list[int]:
+        return _members(self.bits)
+
 
 class Selection:
     """`size` is how many places there are to fill. `spare`: more may be placed than leaves ask for. That is of use to
@@ -319,27 +323,32 @@ class Selection:
             raise Exhausted
 
 
-def placed(choice: Choice, board: Board) -> dict[str, str]:
-    """Who goes where: in the order of candidates, each to the first leaf that leaves room for the others."""
+def placed(choice: Choice, board: Board, *, strict: bool = False) -> dict[str, str]:
+    """Who goes where: in the order of candidates, each to the first leaf that leaves room for the others. Where the
+    branches that count are `strict`ly as many as are asked for, there may be no room for some, who are left out."""
     matching = choice.matching
-    if choice.bits.bit_count() == len(matching.at):
+    members = choice.members
+    if len(members) == len(matching.at):
         matching.settle()
         return {board.names[one]: board.leaves[leaf] for one, leaf in sorted(matching.at.items())}
     found: dict[int, int] = {}
-    members = _members(choice.bits)
     for one in members:
         for leaf in board.fits[one]:
-            if _possible(board, members, {**found, one: leaf}, len(matching.at)):
+            if _possible(board, members, {**found, one: leaf}, len(matching.at), strict=strict):
                 found[one] = leaf
                 break
     return {board.names[one]: board.leaves[leaf] for one, leaf in found.items()}
 
 
-def _possible(board: Board, members: Sequence[int], given: dict[int, int], size: int) -> bool:
+def _possible(board: Board, members: Sequence[int], given: dict[int, int], size: int, *, strict: bool) -> bool:
     """Whether some can be placed as given, and the others so that as many places as asked for are filled."""
     matching = Matching(board)
     for one, leaf in given.items():
-        if not matching.add_at(one, leaf) and board.slots[leaf].most is not None:
+        if matching.add_at(one, leaf):
+            continue
+        if board.slots[leaf].most is not None or (
+            strict and board.slots[leaf].guard and leaf not in matching.at.values()
+        ):
             return False
     for one in sorted(members, key=lambda one: board.loose[one]):
         if one not in given and not matching.add(one) and not board.loose[one]:
