@@ -29,7 +29,7 @@ class Sum:
     @cached_property
     def weight(self) -> int:
         """By which sums of several kinds become comparable."""
-        return max(1, FINE // max(1, *map(abs, self.adds)))
+        return max(1, FINE // max([1, *map(abs, self.adds)]))
 
 
 @dataclass(frozen=True, slots=True)

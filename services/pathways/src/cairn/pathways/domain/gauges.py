@@ -5,7 +5,7 @@ of leaves may share. *Marks* are bits that options set: those that may not go to
 out of order, an award and its components) forbid each other's; those of `distinct` are counted.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import lcm
@@ -20,12 +20,17 @@ _Key = TypeVar("_Key")
 
 @dataclass(slots=True, eq=False)
 class Gauge:
-    """A field that holds a sum: it begins at `start`, and `zero` stands for a sum of zero."""
+    """A field that holds a sum: it begins at `start`, and `zero` stands for a sum of zero. The bit above it, `carry`,
+    is never set."""
 
     shift: int
     mask: int
     zero: int
     start: int
+
+    @property
+    def carry(self) -> int:
+        return (self.mask + 1) << self.shift
 
 
 @dataclass(slots=True, eq=False)
@@ -63,42 +68,6 @@ class Rule:
             if count < self.marks.min or (self.marks.max is not None and count > self.marks.max):
                 return False
         return self.verdict and all(state >> g.shift & g.mask >= g.zero for g in self.gauges)
-
-
-class Bound:
-    """A rule between two turns. A sum beyond `high` stays at or above zero whatever comes, one below `low` does not
-    reach it any more."""
-
-    __slots__ = ("_fields", "_lost", "_marks", "_possible")
-
-    def __init__(self, rule: Rule, ahead: Mapping[int, tuple[int, int]], values: int, *, strict: bool) -> None:
-        self._fields = [
-            (gauge.shift, gauge.mask, gauge.zero - ahead[gauge.shift][1], gauge.zero - ahead[gauge.shift][0])
-            for gauge in rule.gauges
-        ]
-        self._lost = rule.hard or (strict and not rule.active)
-        self._marks = rule.marks
-        self._possible = 0 if rule.marks is None else values & rule.marks.bits
-
-    def clamped(self, state: int) -> int | None:
-        for shift, mask, low, high in self._fields:
-            value = state >> shift & mask
-            if value < low:
-                if self._lost:
-                    return None
-                state += (low - 1 - value) << shift
-            elif value > high:
-                state -= (value - high) << shift
-        marks = self._marks
-        if marks is not None:
-            count = (state & marks.bits).bit_count()
-            if self._lost and marks.max is not None and count > marks.max:
-                return None
-            if marks.max is None and count >= marks.min:
-                return state | marks.bits
-            if self._lost and ((state | self._possible) & marks.bits).bit_count() < marks.min:
-                return None
-        return state
 
 
 def lay_rules(plan: Plan, problem: Problem, limits: Iterable[Limit]) -> list[Rule]:
@@ -264,7 +233,7 @@ def lay_gauge(plan: Plan, options: Sequence[Option], start: Fraction, add: Calla
     scale = lcm(start.denominator, *(amount.denominator for amount in amounts))
     whole = [int(amount * scale) for amount in amounts]
     span = abs(int(start * scale)) + sum(map(abs, whole)) + 1
-    shift = plan.take_bits((2 * span).bit_length())
+    shift = plan.take_bits((2 * span).bit_length() + 1)
     gauge = Gauge(shift, (1 << (2 * span).bit_length()) - 1, span, span + int(start * scale))
     for option, amount in zip(options, whole, strict=True):
         if amount:
@@ -288,7 +257,7 @@ def _pairs(plan: Plan, problem: Problem) -> list[Rule]:
         most = int(cap * problem.grain)
         span = most + sum(amounts.values()) + 1
         bits = (2 * span).bit_length()
-        shift = plan.take_bits(bits)
+        shift = plan.take_bits(bits + 1)
         plan.sharing[leaves] = (shift, {name: -amount for name, amount in amounts.items()})
         rules.append(Rule(hard=True, gauges=[Gauge(shift, (1 << bits) - 1, span, span + most)]))
     return rules

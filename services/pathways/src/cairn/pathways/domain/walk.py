@@ -18,7 +18,8 @@ from fractions import Fraction
 from heapq import nsmallest
 from typing import Final
 
-from cairn.pathways.domain.gauges import Bound, Rule
+from cairn.pathways.domain.bounds import Bounds
+from cairn.pathways.domain.gauges import Rule
 from cairn.pathways.domain.goal import Goal
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.outline import Branch, Choice, Slot
@@ -54,9 +55,9 @@ class Walk:
         turns = plan.order()
         later = self._supplies(turns)
         clears = _clears(turns, sum(rule.bits for rule in self._rules))
-        bounds = self._bounds(turns)
+        bounds = Bounds(plan, self._rules, strict=self._goal.strict)
         ahead = self._goal.ahead(plan, turns)
-        for turn, clear, supply, bound, reach in zip(turns, clears, later, bounds, ahead, strict=True):
+        for turn, clear, supply, bound, reach in zip(turns, clears, later, bounds.after(turns), ahead, strict=True):
             match turn:
                 case Item() if plan.shared:
                     states = self._share(states, turn)
@@ -66,8 +67,8 @@ class Walk:
                     states = self._decide(self._narrowed(states, 2), turn, supply)
                 case Slot():
                     states = self._close(states, turn)
-            if isinstance(turn, Item) and self._rules:
-                states = self._clamp(states, bound)
+            if bound:
+                states = bounds.kept(states, bound)
             if self._goal.least:
                 states = self._reaching(states, *reach)
             if clear:
@@ -313,42 +314,6 @@ class Walk:
             for state, entry in states.items()
             if state & on != on or state >> slot.shift & slot.mask >= slot.need
         }
-
-    def _bounds(self, turns: Sequence[Slot | Item | Branch]) -> list[list[Bound]]:
-        """After each item, how the rules are bounded by what can still come."""
-        ahead = {gauge.shift: (0, 0) for rule in self._rules for gauge in rule.gauges}
-        values = 0
-        found: list[list[Bound]] = []
-        for turn in reversed(turns):
-            if not isinstance(turn, Item) or not self._rules:
-                found.append([])
-                continue
-            found.append([Bound(rule, ahead, values, strict=self._goal.strict) for rule in self._rules])
-            moves: dict[int, list[int]] = {}
-            for option in turn.options:
-                values |= option.mark
-                for shift, amount in option.gauges:
-                    moves.setdefault(shift, []).append(amount)
-                for shift, amounts in self._plan.sharing.values():
-                    moves.setdefault(shift, []).append(amounts.get(option.candidate.id, 0))
-            for shift, amounts in moves.items():
-                worst, best = ahead[shift]
-                ahead[shift] = worst + min(0, *amounts), best + max(0, *amounts)
-        return found[::-1]
-
-    def _clamp(self, states: _States, bounds: Sequence[Bound]) -> _States:
-        """Drop states in which a rule can no longer be met though it must; make those alike in which what still comes
-        makes no difference to it."""
-        reached: _States = {}
-        for state, entry in states.items():
-            after: int | None = state
-            for bound in bounds:
-                after = bound.clamped(after)
-                if after is None:
-                    break
-            if after is not None and (after not in reached or entry[0] < reached[after][0]):
-                reached[after] = entry
-        return reached
 
 
 def _bits(branches: Sequence[Branch]) -> int:
