@@ -186,17 +186,20 @@ class Selection:
             return None
         ways: list[Choice] = []
         mixture: Mixture | None = None
+        tightest: tuple[int, Sequence[int], Choice] | None = None
         weights = [*self._weights, *[0] * len(self._sums)][: len(self._sums)]
         while len(ways) < _MIXED and (mixture is None or not mixture.enough):
             way = self._heaviest(weights, inside, outside)
             if way is None:
                 return None
-            if sum(weight * value for weight, value in zip(weights, way.sums, strict=True)) < 0:
+            value = sum(weight * value for weight, value in zip(weights, way.sums, strict=True))
+            if value < 0:
                 self._weights = weights
                 return None
             if not self._lack(way.bits, way.sums):
                 return way
             ways.append(way)
+            tightest = value, weights, way
             if min(way.sums, default=0) >= 0:
                 break
             if mixture is None:
@@ -204,9 +207,44 @@ class Selection:
             else:
                 mixture.add(way.sums)
             weights = mixture.weights
-        return self._mended(min(ways, key=self._lacking), inside, outside) or self._split(
-            ways, mixture, inside, outside
-        )
+        found = self._mended(min(ways, key=self._lacking), inside, outside)
+        if found is None and tightest is not None:
+            within, without = self._forced(*tightest, inside, outside)
+            if within | without:
+                return self._meeting(inside | within, outside | without)
+            return self._split(ways, mixture, inside, outside)
+        return found
+
+    def _forced(self, value: int, weights: Sequence[int], way: Choice, inside: int, outside: int) -> tuple[int, int]:
+        """Who must be in, and who must not: without them, or with them, even the heaviest set, which weighs `value`, is
+        too light. What the best exchange costs is what it is the lighter for."""
+        each = self._each(weights)
+        own, free = self._own(each, inside)
+        within = without = 0
+        lost: dict[int, int] = {}
+        placed = way.matching.at
+        self._spend(len(each))
+        for one in self._everyone:
+            if outside >> one & 1 or one in placed:
+                continue
+            least = -each[one] if free[one] else None
+            for out in way.matching.rivals(one):
+                loss = own[out] - own[one]
+                lost[out] = min(loss, lost.get(out, loss))
+                if not inside >> out & 1 and (least is None or loss < least):
+                    least = loss
+            if self._mates[one] or inside >> one & 1:
+                continue
+            if least is None or least > value:
+                without |= 1 << one
+            elif free[one] and each[one] > value:
+                within |= 1 << one
+        for one in placed:
+            if not (inside >> one & 1 or self._mates[one]):
+                more = max(0, each[one]) if free[one] else 0
+                if one not in lost or lost[one] + more > value:
+                    within |= 1 << one
+        return within, without
 
     def _split(self, ways: Sequence[Choice], mixture: Mixture | None, inside: int, outside: int) -> Choice | None:
         """Try with one in, and with it out: one of which the best mixture has a part, or that clashes."""
@@ -227,18 +265,13 @@ class Selection:
         """Of all sets that fill the board the one whose sums weigh most, with all inside and none outside; of equals
         the best by the aims. None if there is no such set."""
         board, rank = self._board, self._rank
-        each = [0] * len(board.names)
-        for weight, row in zip(weights, self._sums, strict=True):
-            if weight:
-                each = [value + weight * add for value, add in zip(each, row.adds, strict=True)]
-        free = [self._spare and loose for loose in board.loose]
+        each = self._each(weights)
+        own, free = self._own(each, inside)
         some = [one for one in self._everyone if not outside >> one & 1]
         must = [one for one in some if inside >> one & 1 and not free[one]]
 
         def first(one: int) -> tuple[bool, int, int, int]:
-            # What may be placed in any case costs the places only what it takes away.
-            own = (0 if inside >> one & 1 else min(0, each[one])) if free[one] else each[one]
-            return not (inside >> one & 1 and not free[one]), -own, -each[one], rank[one]
+            return not (inside >> one & 1 and not free[one]), -own[one], -each[one], rank[one]
 
         some.sort(key=first)
         self._spend(len(some))
@@ -258,6 +291,21 @@ class Selection:
                 if wanted and free[one] and not bits & (1 << one | self._mates[one]):
                     bits |= 1 << one
         return Choice(matching, bits, self._added(bits))
+
+    def _each(self, weights: Sequence[int]) -> list[int]:
+        """What each weighs."""
+        each = [0] * len(self._everyone)
+        for weight, row in zip(weights, self._sums, strict=True):
+            if weight:
+                each = [value + weight * add for value, add in zip(each, row.adds, strict=True)]
+        return each
+
+    def _own(self, each: Sequence[int], inside: int) -> tuple[list[int], list[bool]]:
+        """What each is worth in a place, and who may be placed in any case. That costs the places only what it takes
+        away."""
+        free = [self._spare and loose for loose in self._board.loose]
+        own = [(0 if inside >> one & 1 else min(0, value)) if free[one] else value for one, value in enumerate(each)]
+        return own, free
 
     def _mended(self, way: Choice, inside: int, outside: int) -> Choice | None:
         """Exchange one at a time, each the one that leaves least to lack, until nothing lacks, or nothing helps."""
