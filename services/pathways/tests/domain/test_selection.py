@@ -5,11 +5,12 @@ from itertools import combinations, product
 
 import pytest
 
+from cairn.pathways.domain.crowd import placed
 from cairn.pathways.domain.demands import Aims, Demands, Sum, Variety
 from cairn.pathways.domain.matching import Matching, Places
 from cairn.pathways.domain.mixture import Mixture
 from cairn.pathways.domain.outcome import Effort
-from cairn.pathways.domain.selection import Exhausted, Selection, placed
+from cairn.pathways.domain.selection import Exhausted, Selection
 
 
 class Slot:

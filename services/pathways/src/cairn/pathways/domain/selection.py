@@ -35,7 +35,7 @@ class Exhausted(Exception):
 
 
 @dataclass(slots=True)
-class Choice:
+class Selected:
     """A set that fills the board, as bits: those placed in `matching`, and others beyond what leaves ask for."""
 
     matching: Matching
@@ -73,13 +73,13 @@ class Selection:
         self._rank = {one: rank for rank, one in enumerate(aims.order)}
         self._weights: list[int] = []
 
-    def any(self) -> Choice | None:
+    def any(self) -> Selected | None:
         """Some set that meets the demands; None if there is none."""
         # What is best without demands is near what is best with them.
         way = self._heaviest([0] * len(self._sums), 0, 0)
         return way and (self._mended(way, 0, 0) or self._meeting(0, 0))
 
-    def best(self) -> Choice | None:
+    def best(self) -> Selected | None:
         """The best set that meets the demands; None if there is none."""
         found = self.any()
         if found is None:
@@ -103,7 +103,7 @@ class Selection:
                 found, inside, outside = self._most(found, 1 << one, inside, outside)
         return found
 
-    def _least(self, found: Choice, each: Sequence[int], least: int, outside: int) -> tuple[Choice, int]:
+    def _least(self, found: Selected, each: Sequence[int], least: int, outside: int) -> tuple[Selected, int]:
         """Keep small the sum of what each adds, which is `least` or more, from here on. Returns also who adds to it if
         nobody may."""
         most = sum(each[one] for one in _members(found.bits))
@@ -121,7 +121,7 @@ class Selection:
             self._keep(found, Sum(most, [-value for value in each]))
         return found, 0
 
-    def _most(self, found: Choice, group: int, inside: int, outside: int) -> tuple[Choice, int, int]:
+    def _most(self, found: Selected, group: int, inside: int, outside: int) -> tuple[Selected, int, int]:
         """Have as many of a group in as can be, beside those inside. Returns also who is inside and outside then."""
         least, most = (group & found.bits).bit_count(), group.bit_count()
         while least < most:
@@ -140,20 +140,20 @@ class Selection:
         self._keep(found, Sum(-least, [group >> one & 1 for one in self._everyone]))
         return found, inside, outside
 
-    def _with(self, more: Sum, inside: int, outside: int) -> Choice | None:
+    def _with(self, more: Sum, inside: int, outside: int) -> Selected | None:
         """Some set that meets one more demand."""
         self._sums.append(more)
         try:
             found = self._meeting(inside, outside)
         finally:
             self._sums.pop()
-        return found and Choice(found.matching, found.bits, self._added(found.bits))
+        return found and Selected(found.matching, found.bits, self._added(found.bits))
 
-    def _keep(self, found: Choice, more: Sum) -> None:
+    def _keep(self, found: Selected, more: Sum) -> None:
         self._sums.append(more)
         found.sums = self._added(found.bits)
 
-    def _exchanged(self, found: Choice, some: int, inside: int, outside: int) -> Choice | None:
+    def _exchanged(self, found: Selected, some: int, inside: int, outside: int) -> Selected | None:
         """With one of some more, in the stead of one that is not inside, if that is all it takes."""
         if self._spare:
             return None
@@ -167,10 +167,10 @@ class Selection:
                 if not self._lack(bits, sums):
                     matching = found.matching.copy()
                     matching.swap(one, out)
-                    return Choice(matching, bits, sums)
+                    return Selected(matching, bits, sums)
         return None
 
-    def _meeting(self, inside: int, outside: int) -> Choice | None:
+    def _meeting(self, inside: int, outside: int) -> Selected | None:
         """Some set that meets the demands, with all that are inside and none that is outside."""
         for one in _members(inside):
             outside |= self._mates[one] | self._apart[one]
@@ -184,9 +184,9 @@ class Selection:
                 return None
         if inside & outside:
             return None
-        ways: list[Choice] = []
+        ways: list[Selected] = []
         mixture: Mixture | None = None
-        tightest: tuple[int, Sequence[int], Choice] | None = None
+        tightest: tuple[int, Sequence[int], Selected] | None = None
         weights = [*self._weights, *[0] * len(self._sums)][: len(self._sums)]
         while len(ways) < _MIXED and (mixture is None or not mixture.enough):
             way = self._heaviest(weights, inside, outside)
@@ -215,7 +215,7 @@ class Selection:
             return self._split(ways, mixture, inside, outside)
         return found
 
-    def _forced(self, value: int, weights: Sequence[int], way: Choice, inside: int, outside: int) -> tuple[int, int]:
+    def _forced(self, value: int, weights: Sequence[int], way: Selected, inside: int, outside: int) -> tuple[int, int]:
         """Who must be in, and who must not: without them, or with them, even the heaviest set, which weighs `value`, is
         too light. What the best exchange costs is what it is the lighter for."""
         each = self._each(weights)
@@ -246,7 +246,7 @@ class Selection:
                     within |= 1 << one
         return within, without
 
-    def _split(self, ways: Sequence[Choice], mixture: Mixture | None, inside: int, outside: int) -> Choice | None:
+    def _split(self, ways: Sequence[Selected], mixture: Mixture | None, inside: int, outside: int) -> Selected | None:
         """Try with one in, and with it out: one of which the best mixture has a part, or that clashes."""
         near = min(ways, key=self._lacking)
         undecided = _mask(self._everyone) & ~inside & ~outside
@@ -261,7 +261,7 @@ class Selection:
         one = 1 << min(_members(some), key=self._rank.__getitem__)
         return self._meeting(inside | one, outside) or self._meeting(inside, outside | one)
 
-    def _heaviest(self, weights: Sequence[int], inside: int, outside: int) -> Choice | None:
+    def _heaviest(self, weights: Sequence[int], inside: int, outside: int) -> Selected | None:
         """Of all sets that fill the board the one whose sums weigh most, with all inside and none outside; of equals
         the best by the aims. None if there is no such set."""
         board, rank = self._board, self._rank
@@ -290,7 +290,7 @@ class Selection:
                 wanted = inside >> one & 1 or each[one] > 0
                 if wanted and free[one] and not bits & (1 << one | self._mates[one]):
                     bits |= 1 << one
-        return Choice(matching, bits, self._added(bits))
+        return Selected(matching, bits, self._added(bits))
 
     def _each(self, weights: Sequence[int]) -> list[int]:
         """What each weighs."""
@@ -307,7 +307,7 @@ class Selection:
         own = [(0 if inside >> one & 1 else min(0, value)) if free[one] else value for one, value in enumerate(each)]
         return own, free
 
-    def _mended(self, way: Choice, inside: int, outside: int) -> Choice | None:
+    def _mended(self, way: Selected, inside: int, outside: int) -> Selected | None:
         """Exchange one at a time, each the one that leaves least to lack, until nothing lacks, or nothing helps."""
         matching, bits, sums = way.matching.copy(), way.bits, way.sums
         lack, rank = self._lack(bits, sums), self._rank
@@ -337,9 +337,9 @@ class Selection:
             if enters is not None and leaves is not None:
                 matching.swap(enters, leaves)
             bits, sums, lack = bits ^ _bit(enters) ^ _bit(leaves), self._moved(sums, enters, leaves), best[0]
-        return Choice(matching, bits, sums)
+        return Selected(matching, bits, sums)
 
-    def _lacking(self, way: Choice) -> int:
+    def _lacking(self, way: Selected) -> int:
         return self._lack(way.bits, way.sums)
 
     def _lack(self, bits: int, sums: Sequence[int]) -> int:
@@ -369,39 +369,6 @@ class Selection:
         self._effort.spent += steps
         if self._effort.spent > self._effort.limit:
             raise Exhausted
-
-
-def placed(choice: Choice, board: Board, *, strict: bool = False) -> dict[str, str]:
-    """Who goes where: in the order of candidates, each to the first leaf that leaves room for the others. Where the
-    branches that count are `strict`ly as many as are asked for, there may be no room for some, who are left out."""
-    matching = choice.matching
-    members = choice.members
-    if len(members) == len(matching.at):
-        matching.settle()
-        return {board.names[one]: board.leaves[leaf] for one, leaf in sorted(matching.at.items())}
-    found: dict[int, int] = {}
-    for one in members:
-        for leaf in board.fits[one]:
-            if _possible(board, members, {**found, one: leaf}, len(matching.at), strict=strict):
-                found[one] = leaf
-                break
-    return {board.names[one]: board.leaves[leaf] for one, leaf in found.items()}
-
-
-def _possible(board: Board, members: Sequence[int], given: dict[int, int], size: int, *, strict: bool) -> bool:
-    """Whether some can be placed as given, and the others so that as many places as asked for are filled."""
-    matching = Matching(board)
-    for one, leaf in given.items():
-        if matching.add_at(one, leaf):
-            continue
-        if board.slots[leaf].most is not None or (
-            strict and board.slots[leaf].guard and leaf not in matching.at.values()
-        ):
-            return False
-    for one in sorted(members, key=lambda one: board.loose[one]):
-        if one not in given and not matching.add(one) and not board.loose[one]:
-            return False
-    return len(matching.at) == size
 
 
 def _bit(one: int | None) -> int:

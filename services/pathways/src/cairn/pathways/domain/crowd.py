@@ -1,0 +1,187 @@
+"""Crowds: the parts of an allocation that matching can do, without limits and under them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from itertools import combinations, product
+from operator import attrgetter, itemgetter
+
+from cairn.pathways.domain.demands import Aims, Demands, aims_of, demands_of
+from cairn.pathways.domain.goal import Goal
+from cairn.pathways.domain.limits import Limit
+from cairn.pathways.domain.matching import Board, Matching, fill, levels
+from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
+from cairn.pathways.domain.outline import Choice
+from cairn.pathways.domain.plan import Part, Plan, Problem
+from cairn.pathways.domain.selection import Selected, Selection
+
+
+class Crowd:
+    """Parts of a plan in which each credential counts for one."""
+
+    def __init__(self, plan: Plan, some: Sequence[Part]) -> None:
+        self.board = Board(some, complete=plan.complete)
+        self._outline = plan.outline
+        self._ranks = plan.ranks
+        self._generous = plan.generous
+        self._given: dict[str, list[str]] = {}
+        self._progress = 0
+        self.full = True
+        self.competing = sum(len(fits) > 1 for fits in self.board.fits)
+        """How many fit several leaves."""
+
+    @cached_property
+    def _aims(self) -> Aims:
+        return aims_of(self.board.candidates, self._ranks)
+
+    def take(self, part: Part) -> None:
+        """A leaf that shares nothing with another gets the best of what fits it."""
+        ((slot, asks),) = part.asks.items()
+        cost = attrgetter("cost")
+        best = sorted((min(item.options, key=cost) for item in part.items), key=cost)[:asks]
+        self._given[slot.leaf.id] = [option.candidate.id for option in best]
+        self._progress += slot.share(asks) * len(best)
+        self.full = self.full and len(best) == asks
+
+    def fill(self, effort: Effort) -> None:
+        """The others as well as can be, without limits. Raises Exhausted."""
+        board = self.board
+        if board.apart:
+            whole = Selection(board, Demands(), self._aims, effort, size=board.wanted) if board.complete else None
+            found = whole.best() if whole else self._furthest([[Demands()]], effort)
+            self.full = self.full and found is not None
+            self._place({} if found is None else placed(found, board))
+            return
+        matching = fill(board, self._aims.order)
+        self.full = self.full and len(matching.at) == board.wanted
+        matching.settle()
+        self._place({board.names[one]: board.leaves[leaf] for one, leaf in matching.at.items()})
+
+    def _place(self, found: Mapping[str, str]) -> None:
+        shares = dict(zip(self.board.leaves, zip(self.board.shares, self.board.caps, strict=False), strict=True))
+        for name, leaf in found.items():
+            share, asks = shares[leaf]
+            given = self._given.setdefault(leaf, [])
+            self._progress += share if len(given) < asks else 0
+            given.append(name)
+
+    def selected(
+        self, problem: Problem, limits: Sequence[Limit], effort: Effort, *, whichever: bool
+    ) -> Allocation | None:
+        """The best that meets some limits. Raises Exhausted."""
+        demands = demands_of(limits, problem, self.board) or Demands()
+        wanted = self.board.wanted
+        selection = Selection(self.board, demands, self._aims, effort, size=wanted, spare=self._generous)
+        found = selection.any() if whichever else selection.best()
+        if found is None:
+            return None
+        self._place(placed(found, self.board))
+        return self.joined(Allocation({}, Fraction(1)))
+
+    def nearest(self, problem: Problem, limits: Sequence[Limit], effort: Effort, goal: Goal) -> Outcome | None:
+        """The best of those that go as far as can be, and that miss no more limits than the goal allows. None if that
+        is not to be told here: what a limit asks for besides has room only in a branch that does not count. Raises
+        Exhausted."""
+        board, given = self.board, Fraction(self._outline.given, self._outline.whole)
+        asked = [
+            [demands_of(each, problem, board) or Demands() for each in some] for some in _fewer(limits, goal.missed)
+        ]
+        least = int(goal.least * self._outline.whole) - self._outline.given
+        best = self._furthest(asked, effort, least if goal.least else None)
+        if best is None:
+            return Outcome(None, exact=True)
+        where = placed(best, board, strict=True)
+        self._place(where)
+        return Outcome(self.joined(Allocation({}, given)), exact=True) if len(where) == len(best.members) else None
+
+    def _furthest(
+        self, asked: Sequence[Sequence[Demands]], effort: Effort, least: int | None = None
+    ) -> Selected | None:
+        """The best set of those that go furthest, or as far as is asked for: among those that meet one of the first
+        demands if there are any, else of the second, and so on. Leaves the board with what that asks of it."""
+        board = self.board
+        pools = [pool for _, pool in sorted(board.weights.items(), reverse=True)]
+        fill(board, self._aims.order)
+        weights, most = sorted(board.weights, reverse=True), [board.caps[pool] for pool in pools]
+        for progress, ways in levels(weights, most):
+            if least is not None and progress != least:
+                if progress < least:
+                    break
+                continue
+            for some in asked:
+                found: list[tuple[int, Sequence[int], Selected]] = []
+                for caps, demands in product(ways, some):
+                    for pool, cap in zip(pools, caps, strict=True):
+                        board.caps[pool] = cap
+                    selection = Selection(board, demands, self._aims, effort, size=sum(caps), spare=self._generous)
+                    if (choice := selection.best()) is not None:
+                        cost = sum(self._ranks.base(board.candidates[one]) for one in choice.members)
+                        found.append((cost, caps, choice))
+                if found:
+                    _, caps, choice = min(found, key=itemgetter(0))
+                    for pool, cap in zip(pools, caps, strict=True):
+                        board.caps[pool] = cap
+                    return choice
+        return None
+
+    def joined(self, rest: Allocation) -> Allocation:
+        """With what is allocated besides."""
+        guards = self._outline.guards
+        by_leaf = {**rest.by_leaf, **{leaf: tuple(sorted(names)) for leaf, names in self._given.items() if names}}
+        counting = set(rest.counting)
+        chosen: dict[Choice, int] = {}
+        # Where fewer branches hold something than are to count, the first of the others do.
+        for slot in sorted(self.board.slots, key=lambda slot: slot.leaf.id not in by_leaf):
+            for branch in slot.guard:
+                count = chosen.setdefault(branch.choice, 0)
+                if count < branch.choice.n or slot.leaf.id in by_leaf:
+                    chosen[branch.choice] += 1
+                    counting.add(slot.leaf.id)
+        return Allocation(
+            {leaf: by_leaf[leaf] for leaf in guards if leaf in by_leaf},
+            rest.progress + Fraction(self._progress, self._outline.whole),
+            frozenset(counting) | {leaf for leaf, guard in guards.items() if not guard},
+        )
+
+
+def _fewer(limits: Sequence[Limit], missed: int) -> Iterator[list[Sequence[Limit]]]:
+    """All of them, then all but one of those that are judged in each way, and so on: `missed` at most."""
+    hard = [limit for limit in limits if not limit.judged]
+    soft = [limit for limit in limits if limit.judged]
+    for count in range(len(soft), max(len(soft) - missed, 0) - 1, -1):
+        yield [[*hard, *some] for some in combinations(soft, count)]
+
+
+def placed(choice: Selected, board: Board, *, strict: bool = False) -> dict[str, str]:
+    """Who goes where: in the order of candidates, each to the first leaf that leaves room for the others. Where the
+    branches that count are `strict`ly as many as are asked for, there may be no room for some, who are left out."""
+    matching = choice.matching
+    members = choice.members
+    if len(members) == len(matching.at):
+        matching.settle()
+        return {board.names[one]: board.leaves[leaf] for one, leaf in sorted(matching.at.items())}
+    found: dict[int, int] = {}
+    for one in members:
+        for leaf in board.fits[one]:
+            if _possible(board, members, {**found, one: leaf}, len(matching.at), strict=strict):
+                found[one] = leaf
+                break
+    return {board.names[one]: board.leaves[leaf] for one, leaf in found.items()}
+
+
+def _possible(board: Board, members: Sequence[int], given: dict[int, int], size: int, *, strict: bool) -> bool:
+    """Whether some can be placed as given, and the others so that as many places as asked for are filled."""
+    matching = Matching(board)
+    for one, leaf in given.items():
+        if matching.add_at(one, leaf):
+            continue
+        if board.slots[leaf].most is not None or (
+            strict and board.slots[leaf].guard and leaf not in matching.at.values()
+        ):
+            return False
+    for one in sorted(members, key=lambda one: board.loose[one]):
+        if one not in given and not matching.add(one) and not board.loose[one]:
+            return False
+    return len(matching.at) == size
