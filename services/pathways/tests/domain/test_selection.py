@@ -7,7 +7,7 @@ import pytest
 
 from cairn.pathways.domain.crowd import placed
 from cairn.pathways.domain.demands import Aims, Demands, Sum, Variety
-from cairn.pathways.domain.matching import Matching, Places
+from cairn.pathways.domain.matching import Matching, Places, levels
 from cairn.pathways.domain.mixture import Mixture
 from cairn.pathways.domain.outcome import Effort
 from cairn.pathways.domain.selection import Exhausted, Selection
@@ -215,3 +215,20 @@ def test_swaps_are_those_after_which_all_the_others_are_placed_still():
                 assert other.at.keys() == before.keys() - {out} | {one}
                 assert all(board.fits[placed].count(leaf) for placed, leaf in other.at.items())
             assert matching.at == before
+
+
+def test_levels_are_all_ways_to_fill_places_from_the_most_progress_down():
+    draw = random.Random(11)
+    for _ in range(200):
+        weights = sorted(draw.sample(range(1, 9), draw.randint(0, 3)), reverse=True)
+        most = [draw.randint(0, 3) for _ in weights]
+        heavier = [sum(most[: place + 1]) for place in range(len(most))]
+        found = {}
+        for ways in product(*(range(sum(most) + 1) for _ in weights)):
+            # No more of the heaviest ones, for any number of them, than can be filled.
+            if all(sum(ways[: place + 1]) <= least for place, least in enumerate(heavier)):
+                progress = sum(weight * count for weight, count in zip(weights, ways, strict=True))
+                found.setdefault(progress, []).append(list(ways))
+        listed = list(levels(weights, most))
+        assert [progress for progress, _ in listed] == sorted(found, reverse=True)
+        assert {progress: sorted(ways) for progress, ways in listed} == {p: sorted(ways) for p, ways in found.items()}
