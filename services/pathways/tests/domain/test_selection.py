@@ -16,12 +16,16 @@ from cairn.pathways.domain.selection import Exhausted, Selection
 class Slot:
     """What a board knows of a leaf: whether there is room beyond what it asks for."""
 
+    guard = ()
+
     def __init__(self, most):
         self.most = most
 
 
 class Table(Places):
     """A board, drawn."""
+
+    complete = True
 
     def __init__(self, draw, size):
         leaves = draw.randint(2, 4)

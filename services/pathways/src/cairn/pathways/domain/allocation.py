@@ -78,11 +78,13 @@ def _limited(
     whole = _wholly_crowded(problem, limits, complete=complete) if crowd and crowd.competing >= SMALL else None
     if whole is not None:
         try:
-            if complete:
-                found = whole.selected(problem, limits, effort, whichever=whichever)
-                return Outcome(found, exact=True, best=not whichever)
-            if (nearest := whole.nearest(problem, limits, effort, goal)) is not None:
-                return nearest
+            found = (
+                whole.selected(problem, limits, effort, whichever=whichever)
+                if complete
+                else whole.nearest(problem, limits, effort, goal)
+            )
+            if found is not None:
+                return found
         except Exhausted:
             if complete:
                 return Outcome(None, exact=False)

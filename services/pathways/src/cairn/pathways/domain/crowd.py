@@ -67,18 +67,16 @@ class Crowd:
             self._progress += share if len(given) < asks else 0
             given.append(name)
 
-    def selected(
-        self, problem: Problem, limits: Sequence[Limit], effort: Effort, *, whichever: bool
-    ) -> Allocation | None:
-        """The best that meets some limits. Raises Exhausted."""
+    def selected(self, problem: Problem, limits: Sequence[Limit], effort: Effort, *, whichever: bool) -> Outcome | None:
+        """The best that is complete and meets some limits. None if that is not to be told here: what a limit asks for
+        besides has room only in a branch that is taken. Raises Exhausted."""
         demands = demands_of(limits, problem, self.board) or Demands()
         wanted = self.board.wanted
         selection = Selection(self.board, demands, self._aims, effort, size=wanted, spare=self._generous)
         found = selection.any() if whichever else selection.best()
         if found is None:
-            return None
-        self._place(placed(found, self.board))
-        return self.joined(Allocation({}, Fraction(1)))
+            return Outcome(None, exact=True)
+        return self._outcome(found, Allocation({}, Fraction(1)), best=not whichever)
 
     def nearest(self, problem: Problem, limits: Sequence[Limit], effort: Effort, goal: Goal) -> Outcome | None:
         """The best of those that go as far as can be, and that miss no more limits than the goal allows. None if that
@@ -92,9 +90,14 @@ class Crowd:
         best = self._furthest(asked, effort, least if goal.least else None)
         if best is None:
             return Outcome(None, exact=True)
-        where = placed(best, board, strict=True)
+        return self._outcome(best, Allocation({}, given))
+
+    def _outcome(self, found: Selected, rest: Allocation, *, best: bool = True) -> Outcome | None:
+        where = placed(found, self.board)
+        if len(where) < len(found.members):
+            return None
         self._place(where)
-        return Outcome(self.joined(Allocation({}, given)), exact=True) if len(where) == len(best.members) else None
+        return Outcome(self.joined(rest), exact=True, best=best)
 
     def _furthest(
         self, asked: Sequence[Sequence[Demands]], effort: Effort, least: int | None = None
@@ -154,9 +157,9 @@ def _fewer(limits: Sequence[Limit], missed: int) -> Iterator[list[Sequence[Limit
         yield [[*hard, *some] for some in combinations(soft, count)]
 
 
-def placed(choice: Selected, board: Board, *, strict: bool = False) -> dict[str, str]:
-    """Who goes where: in the order of candidates, each to the first leaf that leaves room for the others. Where the
-    branches that count are `strict`ly as many as are asked for, there may be no room for some, who are left out."""
+def placed(choice: Selected, board: Board) -> dict[str, str]:
+    """Who goes where: in the order of candidates, each to the first leaf that leaves room for the others. There may be
+    no room for some in a branch, who are left out."""
     matching = choice.matching
     members = choice.members
     if len(members) == len(matching.at):
@@ -165,22 +168,25 @@ def placed(choice: Selected, board: Board, *, strict: bool = False) -> dict[str,
     found: dict[int, int] = {}
     for one in members:
         for leaf in board.fits[one]:
-            if _possible(board, members, {**found, one: leaf}, len(matching.at), strict=strict):
+            if _possible(board, members, {**found, one: leaf}, len(matching.at)):
                 found[one] = leaf
                 break
     return {board.names[one]: board.leaves[leaf] for one, leaf in found.items()}
 
 
-def _possible(board: Board, members: Sequence[int], given: dict[int, int], size: int, *, strict: bool) -> bool:
+def _possible(board: Board, members: Sequence[int], given: dict[int, int], size: int) -> bool:
     """Whether some can be placed as given, and the others so that as many places as asked for are filled."""
     matching = Matching(board)
+    more: set[int] = set()
     for one, leaf in given.items():
         if matching.add_at(one, leaf):
             continue
-        if board.slots[leaf].most is not None or (
-            strict and board.slots[leaf].guard and leaf not in matching.at.values()
-        ):
+        slot, taken = board.slots[leaf], leaf in matching.at.values()
+        # A branch beyond those that are asked for counts where all is complete.
+        beyond = slot.guard and not taken
+        if (beyond and not board.complete) or (slot.most is not None and (not beyond or leaf in more)):
             return False
+        more.add(leaf)
     for one in sorted(members, key=lambda one: board.loose[one]):
         if one not in given and not matching.add(one) and not board.loose[one]:
             return False

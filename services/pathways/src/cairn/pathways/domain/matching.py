@@ -49,7 +49,7 @@ def matchable(part: Part, plan: Plan) -> bool:
         if not (whole or all(option.inc == 1 for option in own)):
             return False
         asks = part.asks[slot] = 1 if whole else slot.need
-        if plan.generous and not _all_or_none(slot, own, asks, complete=plan.complete):
+        if plan.generous and not _all_or_none(slot, own, asks):
             return False
         if slot.guard and (len(slot.guard) > 1 or asks > 1 or any(branch.bonus for branch in slot.guard)):
             return False
@@ -58,12 +58,10 @@ def matchable(part: Part, plan: Plan) -> bool:
     return len(set(alone)) == len(alone) == sum(branch.choice in choices for branch in plan.branches)
 
 
-def _all_or_none(slot: Slot, options: Sequence[Option], asks: int, *, complete: bool) -> bool:
-    """Whether there is room for any number beyond what a leaf asks for, or for none. Where all is complete, a branch
-    that is asked for no more may count all the same."""
+def _all_or_none(slot: Slot, options: Sequence[Option], asks: int) -> bool:
+    """Whether there is room for any number beyond what a leaf asks for, or for none."""
     incs = sorted(option.inc for option in options)
-    none = len(incs) <= asks or sum(incs[: asks + 1]) > (slot.most or 0)
-    return slot.most is None or (none and not (complete and slot.guard))
+    return slot.most is None or len(incs) <= asks or sum(incs[: asks + 1]) > slot.most
 
 
 class Places:
@@ -129,7 +127,8 @@ class Board(Places):
             slot, name = option.slot, option.candidate.id
             candidates[name] = option.candidate
             fits.setdefault(name, set()).add(place[slot])
-            if slot.most is None:
+            # Where all is complete, a branch that is asked for no more may count all the same.
+            if slot.most is None or (self.complete and slot.guard):
                 loose.add(name)
         self.names = sorted(fits)
         self.candidates = [candidates[name] for name in self.names]
