@@ -274,11 +274,11 @@ def test_a_key_that_appears_twice_is_refused_in_every_layout(layout: dict[str, A
 
 
 @pytest.mark.parametrize("depth", [63, 64, 65, 300, 2000])
-@pytest.mark.parametrize("innermost", ["", "1"])
-def test_depth_is_counted_alike_in_every_layout(depth: int, innermost: str) -> None:
-    compact = "[" * depth + innermost + "]" * depth
+@pytest.mark.parametrize(("opening", "innermost", "closing"), [("[", "", "]"), ("[", "1", "]"), ('{"":', "1", "}")])
+def test_depth_is_counted_alike_in_every_layout(depth: int, opening: str, innermost: str, closing: str) -> None:
+    compact = opening * depth + innermost + closing * depth
     levels = depth + (1 if innermost else 0)
-    for text in (compact, compact.replace("[", "[ ")):
+    for text in (compact, compact.replace("[", "[ ").replace("{", "{ ")):
         if levels <= 64:
             parse_json(text)
         else:

@@ -161,6 +161,33 @@ def test_an_achievement_that_stands_elsewhere_as_well_is_not_taken_for_the_other
     assert _by_memory(outlines, document) == _in_full(document)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"issuer": {"id": "https://uni.example/", "type": ["Profile"], "name": "Others"}},
+        {"issuer": {"id": "https://uni.example/b", "type": ["Profile"], "name": "Others"}},
+        {"tag": ["same", "same"]},
+        {"tag": ["a", "z"]},
+        {"tag": ["z", "a"]},
+    ],
+)
+def test_statements_of_one_subject_or_term_are_put_in_order_anew(change: dict[str, Any], times: int) -> None:
+    creator = {"id": "https://uni.example/b", "type": ["Profile"], "name": "University"}
+    achievement = {"id": "https://uni.example/c", "type": ["Achievement"], "tag": ["b", "c"], "creator": creator}
+    document = {
+        "@context": BADGE["@context"],
+        "type": ["VerifiableCredential", "OpenBadgeCredential"],
+        "issuer": {"id": "did:web:uni.example", "type": ["Profile"], "name": "Others"},
+        "credentialSubject": {"type": ["AchievementSubject"], "achievement": achievement},
+    }
+    outlines = _after(document, times)
+    changed = copy.deepcopy(document)
+    for name, value in change.items():
+        (changed["credentialSubject"]["achievement"] if name == "tag" else changed)[name] = value
+    found = _by_memory(outlines, changed)
+    assert found == _in_full(changed) if times == 3 or "issuer" in change else found in (None, _in_full(changed))
+
+
 def test_s3_the_memory_is_bounded_whatever_is_met() -> None:
     outlines = Outlines(size=4)
     for number in range(1, 30):

@@ -227,9 +227,10 @@ def input_document(secured: dict[str, Any], proof: dict[str, Any]) -> dict[str, 
 
 
 def without_proof(written: bytes, secured: dict[str, Any], proof: dict[str, Any]) -> bytes | None:
-    """What `input_document` gives, as orjson writes it, cut out of how it writes the whole: where nothing follows."""
-    if "previousProof" in proof or next(reversed(secured)) != "proof":
+    """What `input_document` gives, as orjson writes it, cut out of how it writes the whole, if nothing follows."""
+    if "previousProof" in proof:
         return None
+    # A text that ends so cannot end within another member: that would not be closed.
     end = b',"proof":%b}' % orjson.dumps(secured["proof"])
     return b"%b}" % written[: -len(end)] if written.endswith(end) else None
 
