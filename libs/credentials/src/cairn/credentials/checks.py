@@ -130,7 +130,8 @@ def _one_proof(
         )
     signer = did_of(method_id)
     known = keys.get(signer)
-    issuer = _issuer_check(secured, method_id, known, created=proof_instant(proof, "created"), at=at, purpose=purpose)
+    created = proof_instant(proof, "created")
+    issuer = _issuer_check(secured, signer, method_id, known, created=created, at=at, purpose=purpose)
     if not isinstance(known, DidDocument):
         return known or undetermined("issuer-mismatch", "the proof names no key of the issuer's", "/proof"), issuer
     method = known.method(method_id)
@@ -167,9 +168,8 @@ def _token(
         except TokenRefused as error:
             refusal = refusal or error
             continue
-        issuer = _issuer_check(
-            secured, method.id, known, created=parse_instant(secured.document.get("validFrom")), at=at, purpose=purpose
-        )
+        created = parse_instant(secured.document.get("validFrom"))
+        issuer = _issuer_check(secured, did_of(method.id), method.id, known, created=created, at=at, purpose=purpose)
         wrong = [] if secured.form == sd_jwt_vc.FORM else claim_mismatches(token)
         if wrong:
             detail = f"the token's {', '.join(wrong)} say otherwise than the credential"
@@ -205,6 +205,7 @@ def _binding(secured: Secured, keys: Mapping[str, DidDocument | Check]) -> Check
 
 def _issuer_check(
     secured: Secured,
+    signer: str,
     method_id: str,
     known: DidDocument | Check | None,
     *,
@@ -212,9 +213,9 @@ def _issuer_check(
     at: datetime,
     purpose: str,
 ) -> Check:
-    """kid -> DID -> issuer (S7), and what the issuer says of the key (S27)."""
-    if did_of(method_id) != secured.issuer:
-        detail = f"the key of {did_of(method_id)[:120]} signed, not that of the issuer"
+    """kid -> DID -> issuer (S7), and what the issuer says of the key (S27). `signer` is the method's DID."""
+    if signer != secured.issuer:
+        detail = f"the key of {signer[:120]} signed, not that of the issuer"
         return failed([Finding("issuer-mismatch", detail, "/issuer")])
     if not isinstance(known, DidDocument):
         return known or undetermined("proof-first", PROOF_FIRST, "/issuer")
