@@ -5,6 +5,7 @@ import time
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from cairn.common import db
 from cairn.common.db import Database, Patience, Unavailable, begin_request
@@ -54,6 +55,23 @@ async def test_r14_the_server_soon_ends_what_a_request_gave_up_and_not_what_a_wo
         async with one.transaction("north") as tx:
             found.append({row["ms"] for row in await tx.rows(settings, {"names": names})})
     assert found == [{5_000}, {30_000, 60_000}]
+
+
+async def test_r15_who_waits_for_anothers_lock_is_refused_alone(database, worker) -> None:
+    """Else whoever lets requests queue for a lock of their own would end everybody's connections."""
+    lock = text("SELECT pg_advisory_xact_lock(4711)")
+
+    async def take() -> None:
+        async with database.transaction("north") as tx:
+            await tx.execute(lock)
+
+    async with worker.transaction("north") as tx:
+        await tx.execute(lock)
+        db._patience.set(Patience(60))
+        with pytest.raises(DBAPIError) as caught:
+            await take()
+        assert caught.value.orig.sqlstate == "55P03"
+        assert database._listening is None
 
 
 async def test_r14_a_peer_that_acknowledges_nothing_is_noticed_within_seconds(worker) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cairn.common.instants import format_instant
 from cairn.credentials import Ed25519Signer, prepare
 from cairn.credentials.canonicalize.outline import Outline
+from cairn.issuance.domain import patterns
 from cairn.issuance.domain.compose import Issuer, StackFacts, Subject, credential_for_award, credential_for_completion
 from cairn.issuance.domain.intents import WrongBytes
 from cairn.issuance.domain.model import Achievement, Institution, Profile
@@ -52,6 +53,27 @@ facts = st.fixed_dictionaries(
         "source": st.sampled_from(["lms", "external"]),
     }
 )
+
+
+def test_the_templates_of_all_achievements_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a few hundred qualifications with many electives would take a gigabyte."""
+    monkeypatch.setattr(patterns, "_TEMPLATES", 10)
+    known = Patterns()
+    for number in range(40):
+        pattern = known.of("did:web:uni.example", INSTITUTION, f"{ID}-{number // 4}", ACHIEVEMENT)
+        stack = StackFacts(
+            "https://uni.example/q",
+            "1",
+            "Q",
+            "0" * 64,
+            NOW,
+            [("urn:uuid:1", f"{ID}-of-{number % 4}", "did:web:uni.example")],
+        )
+        for name in ("Ada", "Grace"):
+            subject = Subject("urn:uuid:2", Profile(name=name), {})
+            pattern.fill(subject, stack, NOW, verification_method=METHOD, cryptosuite="eddsa-rdfc-2022")
+        assert known._taken.templates == sum(len(each[3]._templates) for each in known._known.values())
+        assert 0 < known._taken.templates <= 10
 
 
 @given(

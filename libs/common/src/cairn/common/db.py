@@ -184,6 +184,9 @@ class Database:
                     "application_name": "cairn",
                     # What a client gave up must not keep its locks for long: a silent network does not tell the server.
                     "statement_timeout": "30s" if worker else "5s",
+                    # A request that waits for another's lock is refused by itself; else its patience would end, and
+                    # every connection of the pool be given up for a PostgreSQL that is well.
+                    "lock_timeout": "0" if worker else "3500ms",
                     "idle_in_transaction_session_timeout": "60s" if worker else "5s",
                     # A client that went away must not leave its query running.
                     "client_connection_check_interval": "500ms",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -30,6 +31,8 @@ from cairn.issuance.domain.model import Achievement, Evidence, Institution, add_
 
 _SIZE: Final = 256
 _KINDS: Final = 64
+_TEMPLATES: Final = 1024
+"""In all: one for a stack of twenty credentials takes some 90 KiB."""
 _ONE_IN: Final = 16
 _SUBJECT: Final = "credentialSubject"
 
@@ -41,11 +44,21 @@ Made: TypeAlias = tuple[PreparedProof, dict[str, Any]]
 """The credential with its proof prepared, and its holding as JSON."""
 
 
+@dataclass(slots=True)
+class Taken:
+    """How many templates there are, in all patterns together."""
+
+    templates: int = 0
+
+
 class Pattern:
     """Of one achievement."""
 
-    def __init__(self, issuer: Issuer, achievement_id: str, achievement: Achievement) -> None:
+    def __init__(
+        self, issuer: Issuer, achievement_id: str, achievement: Achievement, taken: Taken | None = None
+    ) -> None:
         self.achievement = achievement
+        self._taken = taken or Taken()
         self._issuer, self._id = issuer, achievement_id
         self._templates: dict[Kind, CredentialTemplate | None] = {}
         self._met: set[Kind] = set()
@@ -80,6 +93,7 @@ class Pattern:
                 # Making a template is as much work as ten credentials, and where a framework has many electives, few
                 # stacks are alike: it is worth its while from the second time on.
                 if len(self._met) >= _KINDS:
+                    self._taken.templates -= len(self._templates)
                     self._met.clear()
                     self._templates.clear()
                     self._used.clear()
@@ -87,6 +101,7 @@ class Pattern:
             elif kind not in self._templates:
                 template = self._template(subject, ground, now, texts, verification_method)
                 self._templates[kind] = template
+                self._taken.templates += 1
             if template is not None:
                 values = list(texts.values())
                 if cryptosuite == "eddsa-rdfc-2022":
@@ -199,19 +214,26 @@ class Patterns:
 
     def __init__(self, size: int = _SIZE) -> None:
         self._size = size
+        self._taken = Taken()
         self._known: dict[str, tuple[str, Body, Body, Pattern]] = {}
 
     def of(self, did: str, institution: Body, achievement_id: str, achievement: Body) -> Pattern:
         """Made anew where the institution or its achievement is not what it was."""
+        if self._taken.templates >= _TEMPLATES:
+            self._empty()
         known = self._known.get(achievement_id)
         if known is not None and known[:3] == (did, institution, achievement):
             return known[3]
         if len(self._known) >= self._size:
-            self._known.clear()
+            self._empty()
         issuer = Issuer(did, Institution.model_validate(institution))
-        pattern = Pattern(issuer, achievement_id, Achievement.model_validate(achievement))
+        pattern = Pattern(issuer, achievement_id, Achievement.model_validate(achievement), self._taken)
         self._known[achievement_id] = did, institution, achievement, pattern
         return pattern
+
+    def _empty(self) -> None:
+        self._known.clear()
+        self._taken = Taken()
 
 
 def _cited(stack: StackFacts) -> dict[tuple[Any, ...], str]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
 from cairn.pathways.domain.holding import Holding
 from cairn.pathways.domain.selector import add_months
 
 _INSTANT: Final = timedelta(microseconds=1)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +72,6 @@ def turning_points(holdings: Iterable[Holding], months: Collection[int]) -> Iter
         if holding.valid_until is not None:
             yield holding.valid_until
         for count in months:
-            yield add_months(holding.earned, count) + _INSTANT
+            within = add_months(holding.earned, count)
+            if within <= _LAST - _INSTANT:
+                yield within + _INSTANT
