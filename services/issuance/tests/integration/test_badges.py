@@ -57,6 +57,7 @@ async def test_a_badge_without_a_picture_is_drawn_and_carries_its_credential(ser
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == {"png": "image/png", "svg": "image/svg+xml"}[form]
     assert "sandbox" in answer.headers["content-security-policy"]
+    assert answer.headers["content-disposition"].startswith("attachment;")
     signed = (await service.get(f"/v1/credentials/{credential}")).json()["credential"]
     assert json.loads(unbake(answer.content)) == signed
     if form == "png":

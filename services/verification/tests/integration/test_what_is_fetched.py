@@ -53,6 +53,9 @@ async def test_s9_before_the_proof_holds_only_the_issuers_did_document_is_fetche
         found = await verify(client, forged)
         assert not found["verified"]
     assert set(web.hits) <= {north.did_path}
+    # Another control stands behind this one: without it nothing is fetched either, and the answer is a wrong one.
+    found = await verify(client, altered)
+    assert found["checks"]["status"]["code"] == "proof-first"
 
 
 async def test_s9_a_forged_token_sends_us_nowhere_else(client, north, web) -> None:
