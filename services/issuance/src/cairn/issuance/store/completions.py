@@ -26,13 +26,12 @@ _ADD: Final = Sql("""
     ON CONFLICT (id) DO NOTHING RETURNING id
 """)
 _ADD_RECEIPT: Final = Sql("""
-    INSERT INTO receipts (tenant_id, id, principal, lines, rejected)
-    VALUES (:tenant, :id, :principal, :lines, :rejected)
-""")
-_ADD_LINES: Final = Sql("""
+    WITH receipt AS (
+        INSERT INTO receipts (tenant_id, id, principal, lines, rejected)
+        VALUES (:tenant, :receipt, :principal, :lines, :rejected))
     INSERT INTO receipt_lines (tenant_id, receipt_id, line, completion_id)
     SELECT :tenant, :receipt, line, completion
-      FROM unnest(cast(:lines AS int[]), cast(:ids AS uuid[])) AS u (line, completion)
+      FROM unnest(cast(:accepted AS int[]), cast(:ids AS uuid[])) AS u (line, completion)
 """)
 _TAKE_PENDING: Final = Sql(f"""
     WITH RECURSIVE {_TURNS}
@@ -92,12 +91,14 @@ async def add_receipt(
     accepted: Sequence[tuple[int, UUID]],
 ) -> None:
     told = orjson.dumps(list(rejected)).decode()
-    await tx.fetch(_ADD_RECEIPT, tenant=tenant, id=receipt, principal=principal, lines=lines, rejected=told)
     await tx.fetch(
-        _ADD_LINES,
+        _ADD_RECEIPT,
         tenant=tenant,
         receipt=receipt,
-        lines=[line for line, _ in accepted],
+        principal=principal,
+        lines=lines,
+        rejected=told,
+        accepted=[line for line, _ in accepted],
         ids=[completion for _, completion in accepted],
     )
 
