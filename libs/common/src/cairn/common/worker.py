@@ -44,8 +44,8 @@ class Job:
     idle_seconds: float = 0.25
     """How long to wait when there was nothing to do."""
     called: asyncio.Event | None = None
-    """Set by whoever makes work for it. With this it looks again `idle_seconds` later only if it was set, else when it
-    is, and at the latest after a second: a call may be made in another process."""
+    """Set by whoever makes work for it. A job with this that finds nothing waits `idle_seconds`, and then until it is
+    set: no longer than a second, for work may also be made by another process."""
 
 
 _UNCALLED_SECONDS: Final = 1.0
