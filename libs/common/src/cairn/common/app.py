@@ -33,6 +33,9 @@ _PREFIX: Final = re.compile(r"(/[a-z0-9-]{1,40}){1,4}")
 OURS_ALONE: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """FastAPI's own spans and records show paths, queries and exceptions, and those name learners (S30)."""
 
+_HEALTH: Final = frozenset({"/livez", "/readyz", "/metrics"})
+"""Answered however much is in hand: who asks would otherwise end a process for being busy."""
+
 _FULL: Final = "The service holds as many requests as it has room for."
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -141,7 +144,7 @@ class _Limit:
         self._detail = f"The body is longer than {max_body} bytes."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in _HEALTH:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
@@ -204,7 +207,7 @@ class _Observe:
         self._app, self._service = app, service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in {"/livez", "/readyz", "/metrics"}:
+        if scope["type"] != "http" or scope["path"] in _HEALTH:
             await self._app(scope, receive, send)
             return
         status = 500
