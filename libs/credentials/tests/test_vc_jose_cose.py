@@ -1,4 +1,4 @@
-"""VC-JOSE-COSE 1.0 (JOSE and SD-JWT; COSE is not supported), each statement cited, and the Open Badges JWT."""
+"""VC-JOSE-COSE 1.0 (JOSE and SD-JWT; COSE is in `test_vc_cose.py`), each statement cited, and the Open Badges JWT."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
 """`POST /v1/verifications`: every form of a credential, each check's answer, and the record that stays."""
 
 import json
+from base64 import b64encode
 from datetime import datetime
 
+import cbor2
 import httpx
 import pytest
 from pydantic import SecretStr
@@ -86,6 +88,21 @@ async def test_every_form_of_one_credential_gives_the_same_answers(client, north
     assert len({one["digest"] for one in found[:4]}) == 1
     assert len({one["digest"] for one in found[4:]}) == 1
     assert len({one["id"] for one in found}) == len(forms)
+
+
+async def test_one_secured_with_cose_passes_every_check_by_itself_and_in_its_envelope(client, north) -> None:
+    header = cbor2.dumps({1: -8, 4: north.signer.verification_method.encode(), 16: "application/vc+cose"})
+    payload = json.dumps(north.unsigned(index=42)).encode()
+    signature = north.signer.sign(cbor2.dumps(["Signature1", header, b"", payload]))
+    data = cbor2.dumps(cbor2.CBORTag(18, [header, {}, payload, signature]))
+    envelope = {
+        "@context": "https://www.w3.org/ns/credentials/v2",
+        "id": f"data:application/vc+cose;base64,{b64encode(data).decode()}",
+        "type": "EnvelopedVerifiableCredential",
+    }
+    by_itself = await client.post(PATH, content=data, headers={"content-type": "application/vc+cose"})
+    for found in (by_itself.json(), await verify(client, envelope)):
+        assert (outcomes(found), found["form"]) == (ALL_PASSED, "vc+cose"), found
 
 
 async def test_every_altered_leaf_is_refused(client, north) -> None:

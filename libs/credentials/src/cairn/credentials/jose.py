@@ -157,7 +157,7 @@ def claim_mismatches(token: Token) -> list[str]:
 
 
 def _presents(kind: str, document: dict[str, Any]) -> bool:
-    return kind in (*PRESENTATION_KINDS, "vp+sd-jwt") or (
+    return kind in (*PRESENTATION_KINDS, "vp+sd-jwt", "vp+cose") or (
         kind == "jwt" and "VerifiablePresentation" in types_of(document)
     )
 

@@ -12,6 +12,7 @@ import orjson
 from cairn.credentials import sd_jwt_vc
 from cairn.credentials.baking import is_image, unbake
 from cairn.credentials.bundle import context_sha256, context_urls
+from cairn.credentials.cose import COSE_KINDS, COSE_START, cose_in, read_cose
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
 from cairn.credentials.jose import CREDENTIAL_KINDS, PRESENTATION_KINDS, SD_KINDS, Token, token_of
@@ -28,6 +29,7 @@ _MAX_VALUES: Final = 20_000
 _MAX_PROOFS: Final = 8
 _ENVELOPES: Final = frozenset({"EnvelopedVerifiableCredential", "EnvelopedVerifiablePresentation"})
 _ENVELOPE: Final = re.compile(r"data:application/(?:(?:vc|vp)\+(?:sd-)?jwt|dc\+sd-jwt|jwt),(\S*)", re.IGNORECASE)
+_COSE_ENVELOPE: Final = re.compile(r"data:application/v[cp]\+cose;base64,(\S*)\s?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
 def read_presented(value: dict[str, Any] | str | bytes) -> Secured:
     """A credential or a presentation. Raises as `read_secured` does."""
     written = None
+    if isinstance(value, bytes) and value.startswith(COSE_START):
+        return _from_cose(value)
     if isinstance(value, bytes) and not value.startswith(b"{"):
         try:
             value = unbake(value) if is_image(value) else value.decode()
@@ -166,6 +170,13 @@ def _from_token(text: str) -> Secured:
     return Secured(token.document, "vp+jwt" if token.is_presentation else "vc+jwt", token=token)
 
 
+def _from_cose(data: bytes) -> Secured:
+    if len(data) > _MAX_BYTES:
+        raise TokenRefused(f"more than {_MAX_BYTES} bytes", code="too-large")
+    token = token_of(read_cose(data), COSE_KINDS)
+    return Secured(token.document, token.jws.kind, token=token)
+
+
 def _from_sd_jwt(sd_jwt: SdJwt) -> Secured:
     jws = sd_jwt.jws
     if sd_jwt_vc.is_sd_jwt_vc(sd_jwt):
@@ -179,10 +190,11 @@ def _from_envelope(envelope: dict[str, Any]) -> Secured:
     """VC data model 2.0 §4.13.1 and §4.13.2: a context that defines the envelope, its type, and a data: URL."""
     if VC2 not in listed(envelope.get("@context")):
         raise TokenRefused(f"the envelope's contexts lack {VC2}", code="context-order", pointer="/@context")
-    data = _ENVELOPE.fullmatch(text_of(envelope.get("id")) or "")
-    if data is None:
+    url = text_of(envelope.get("id")) or ""
+    data, cose = _ENVELOPE.fullmatch(url), _COSE_ENVELOPE.fullmatch(url)
+    if data is None and cose is None:
         raise TokenRefused("the envelope's id is no data: URL of a form read here", code="unsupported", pointer="/id")
-    found = _from_token(data[1])
+    found = _from_token(data[1]) if data else _from_cose(cose_in(cose[1] if cose else ""))
     if ("EnvelopedVerifiablePresentation" in types_of(envelope)) is not found.is_presentation:
         raise TokenRefused("the envelope holds something other than its type says", code="envelope-type", pointer="/id")
     return found

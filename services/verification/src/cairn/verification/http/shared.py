@@ -20,7 +20,10 @@ MAX_BODY: Final = 1_048_576
 _OBJECT: Final = frozenset({"application/vc", "application/vp", "application/vc+ld+json", "application/ld+json"})
 _TOKEN: Final = frozenset(
     f"application/{name}"
-    for name in ("vc+jwt", "vp+jwt", "vc+ld+json+jwt", "jwt", "dc+sd-jwt", "vc+sd-jwt", "vp+sd-jwt", "sd-jwt")
+    for name in (
+        *("vc+jwt", "vp+jwt", "vc+ld+json+jwt", "jwt", "vc+cose", "vp+cose"),
+        *("dc+sd-jwt", "vc+sd-jwt", "vp+sd-jwt", "sd-jwt"),
+    )
 )
 _IMAGE: Final = frozenset({"image/png", "image/svg+xml"})
 _TAKEN: Final = (

@@ -65,7 +65,9 @@ class VerificationShown(Model):
     digest: str = Field(description="SHA-256 of the credential, by which it is known again.")
     credential_id: str | None = None
     issuer: str | None = None
-    form: str | None = Field(None, description="`data-integrity`, `vc+jwt`, `vc+sd-jwt`, `dc+sd-jwt`, `open-badges-2`.")
+    form: str | None = Field(
+        None, description="`data-integrity`, `vc+jwt`, `vc+sd-jwt`, `vc+cose`, `dc+sd-jwt`, `open-badges-2`."
+    )
     cryptosuite: str | None = None
     contexts: dict[str, str] = Field({}, description="The JSON-LD contexts it was read by, with their SHA-256.")
     checks: ChecksShown
@@ -87,7 +89,9 @@ class PresentationShown(Model):
     as_of: Instant
     digest: str
     holder: str | None = None
-    form: str | None = Field(None, description="`data-integrity`, `vp+jwt`, `vp+sd-jwt`, `dc+sd-jwt`, `unsigned`.")
+    form: str | None = Field(
+        None, description="`data-integrity`, `vp+jwt`, `vp+sd-jwt`, `vp+cose`, `dc+sd-jwt`, `unsigned`."
+    )
     cryptosuite: str | None = None
     checks: PresentationChecksShown
     credentials: tuple[VerificationShown, ...]
@@ -127,7 +131,7 @@ _EXAMPLE: Final = {
 }
 _OBJECT: Final = {"type": "object", "description": "The credential itself."}
 _TOKEN: Final = {"type": "string", "description": "The compact JWT."}
-_IMAGE: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
+_BINARY: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
 _REFUSES: Final = refuses("malformed", "credential-missing", "unsupported-media-type")
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -151,8 +155,10 @@ _BODY: Final[dict[str, Any]] = {
             "application/vp+jwt": {"schema": _TOKEN},
             "application/dc+sd-jwt": {"schema": _TOKEN},
             "application/vc+sd-jwt": {"schema": _TOKEN},
-            "image/png": {"schema": _IMAGE},
-            "image/svg+xml": {"schema": _IMAGE},
+            "application/vc+cose": {"schema": _BINARY},
+            "application/vp+cose": {"schema": _BINARY},
+            "image/png": {"schema": _BINARY},
+            "image/svg+xml": {"schema": _BINARY},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
