@@ -89,6 +89,10 @@ fuzz: install ## what strangers hand in, mutated: no reader raises, hangs or swe
 faults: install ## each fault three times with 10,000 events, for hours; goes on where it was broken off (EVENTS=10000)
 	$(BIN)/python -m tests.faults $(or $(EVENTS),10000)
 
+# It needs the history: a clone without --depth. So it is no part of `make test`, which a tarball must pass, too.
+upgrade: install ## an older version and this one together, there and back, under load (FROM=revision BUS=kafka)
+	$(BIN)/python -m tests.upgrade "$(FROM)" $(BUS)
+
 ##@ Measuring it
 bench-%: install ## one benchmark, as in docs/benchmarks.md: make bench-system
 	$(BIN)/python -m bench.$*
@@ -98,4 +102,4 @@ compose: ## write .env with fresh secrets for docker compose, unless there is on
 	@sh deploy/compose/env.sh
 
 .PHONY: help run story status dead-letters replay clean distclean install install-run format lock openapi test lint types walls events-check unit \
-  integration e2e fuzz faults compose
+  integration e2e fuzz faults upgrade compose

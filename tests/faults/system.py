@@ -56,15 +56,23 @@ async def answers(address: str) -> bool:
 
 
 class System:
-    """`env` as Kafka's access needs it; nothing for the log on PostgreSQL."""
+    """`env` as Kafka's access needs it; nothing for the log on PostgreSQL. `python` and what the processes are `told`
+    are of another version, which has other points than this one."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        python: Path | str = sys.executable,
+        told: Mapping[str, str] | None = None,
+    ) -> None:
         self.faults = folder.with_name(f"{folder.name}-faults")
-        self.faults.mkdir()
+        self.faults.mkdir(exist_ok=True)
         (self.faults / "points.json").write_text(json.dumps([point.to_json() for point in POINTS]))
-        inside = {"PYTHONPATH": str(INSIDE), "FAULTS_FOLDER": str(self.faults)}
-        self._env = dict(env or {})
-        self.box = Box(folder, env={**self._env, **inside})
+        inside = {"PYTHONPATH": str(INSIDE), "FAULTS_FOLDER": str(self.faults)} if told is None else told
+        self.env = dict(env or {})
+        self.box = Box(folder, env={**self.env, **inside}, python=python)
         self._armed: dict[str, dict[str, Any]] = {}
 
     def serving(self) -> System:
@@ -113,8 +121,8 @@ class System:
 
     async def events(self) -> list[tuple[str, Event]]:
         """Everything on the bus, as (topic, event), each partition in its order, repetitions included."""
-        if self._env:
-            return await kafka_events(self._env)
+        if self.env:
+            return await kafka_events(self.env)
         rows = await self.rows("bus", 'SELECT topic, body FROM log ORDER BY topic, partition, "offset"')
         return [(row["topic"], decode(row["body"])) for row in rows]
 

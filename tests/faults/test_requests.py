@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from signal import SIGTERM
 from typing import Any
 
@@ -41,28 +40,12 @@ async def test_r7_the_same_request_fifty_times_at_once_is_one_credential(system:
 
 async def test_r16_processes_restarted_in_turn_under_load_fail_no_request(system: System) -> None:
     traffic = await ready_traffic(system, rate=10)
-    statuses: list[int] = []
-    paths = [f"/issuance/v1/learners/{id_}" for user, id_ in traffic.cohort.ids.items() if not user.endswith("-away")]
-    paths += ["/pathways/v1/frameworks", "/verification/openapi.json"]
-
-    async def ask(number: int) -> None:
-        statuses.append((await traffic.client.get(paths[number % len(paths)])).status_code)
-
-    async def asking(rate: float) -> None:
-        started, number = time.monotonic(), 0
-        async with asyncio.TaskGroup() as requests:
-            while not posting.done():
-                requests.create_task(ask(number))
-                number += 1
-                await asyncio.sleep(max(0, started + number / rate - time.monotonic()))
-
     posting = asyncio.create_task(traffic.run(20))
-    reading = asyncio.create_task(asking(90))
+    reading = asyncio.create_task(traffic.read(90, lambda: not posting.done()))
     for part in system.parts:
         await system.kill(part, SIGTERM)
     await posting
-    await reading
     assert set(traffic.statuses) == {202}
-    assert set(statuses) == {200}
+    assert {answer.status for answer in await reading} == {200}
     await traffic.signed()
     await check(system)

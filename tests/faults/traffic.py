@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Final
@@ -84,6 +85,18 @@ class Traffic:
             assert time.monotonic() < deadline, f"{row['n']} of {len(self.sent)} are signed"
             await asyncio.sleep(0.3)
 
+    async def read(self, rate: float, going: Callable[[], bool]) -> list[Sent]:
+        """Ask through the gateway for things of each service, so many times a second, and wait for the answers."""
+        paths = [f"/issuance/v1/learners/{id_}" for user, id_ in self.cohort.ids.items() if not user.endswith("-away")]
+        paths += ["/pathways/v1/frameworks", "/verification/openapi.json"]
+        started, answers = time.monotonic(), list[asyncio.Task[Sent]]()
+        async with asyncio.TaskGroup() as requests:
+            while going():
+                path = paths[len(answers) % len(paths)]
+                answers.append(requests.create_task(self._send("GET", path)))
+                await asyncio.sleep(max(0, started + len(answers) / rate - time.monotonic()))
+        return [answer.result() for answer in answers]
+
     @property
     def statuses(self) -> Counter[int]:
         return Counter(sent.status for sent in self.sent.values())
@@ -94,14 +107,17 @@ class Traffic:
 
     async def _note(self, completion: dict[str, Any]) -> None:
         self._lines[completion["id"]] = completion
+        headers = {"Idempotency-Key": completion["id"]}
+        self.sent[completion["id"]] = await self._send("POST", self._path, json=completion, headers=headers)
+
+    async def _send(self, method: str, path: str, **what: Any) -> Sent:
         started = time.monotonic()
         try:
-            answer = await self.client.post(self._path, json=completion, headers={"Idempotency-Key": completion["id"]})
+            answer = await self.client.request(method, path, **what)
             status, retry_after = answer.status_code, answer.headers.get("retry-after")
         except httpx.TransportError:
             status, retry_after = 0, None
-        found = Sent(status, time.monotonic() - started, retry_after)
-        self.sent[completion["id"]] = found
+        return Sent(status, time.monotonic() - started, retry_after)
 
 
 _SIGNED: Final = """

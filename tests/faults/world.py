@@ -113,6 +113,9 @@ class Cohort:
     def code(self, name: str) -> str:
         return f"{self.name}-{name}"
 
+    def qualification(self, kind: str) -> str:
+        return f"https://north-coast.example/q/{self.code(kind)}"
+
     async def _prepare(self) -> None:
         names = ("fleeting", "current-award") if self.expiring else ("stats", "ml", "extra", "full-award", "late-award")
         for name in names:
@@ -142,7 +145,7 @@ class Cohort:
             return {"id": name, "count": {"min": 1}, "from": {"achievement": ids if name == "ml" else ids[:1]}}
 
         framework = {
-            "qualification": f"https://north-coast.example/q/{self.code(kind)}",
+            "qualification": self.qualification(kind),
             "version": "1",
             "title": kind,
             "award": {"achievement": f"{self._url}/achievements/{HOME}/{self.code(f'{kind}-award')}"},
@@ -283,13 +286,15 @@ class Cohort:
     def expected(self) -> dict[str, int]:
         """How many credentials there must be, and how many of them are valid: what one can tell without a run."""
         if self.expiring:
-            return {"credentials": 2 * self.size, "valid": self.size, "standing": 0}
+            return {"credentials": 2 * self.size, "valid": self.size, "held": self.size, "standing": 0}
         count = {part: sum(m.part == part for m in self.members) for part in {m.part for m in self.members}}
         completions = 2 * self.size - count.get("lacking", 0) + count.get("extra", 0)
         awards = self.size - count.get("lacking", 0) + count.get("extra", 0)
+        valid = completions + awards - 2 * count.get("revoked", 0)
         return {
             "credentials": completions + awards,
-            "valid": completions + awards - 2 * count.get("revoked", 0),
+            "valid": valid,
+            "held": valid,
             "standing": awards - count.get("revoked", 0),
         }
 
@@ -316,8 +321,10 @@ class Cohort:
     @staticmethod
     def _counts(picture: Picture) -> dict[str, int]:
         credentials = [entry for each in picture.values() for entry in each["credentials"]]
+        holdings = [entry for each in picture.values() for entry in each["holdings"]]
         awards = [entry for each in picture.values() for entry in each["awards"]]
         return {
+            "held": sum(entry.endswith(" valid") for entry in holdings),
             "credentials": sum(entry.endswith(("issued valid", "issued revoked")) for entry in credentials),
             "valid": sum(entry.endswith("issued valid") for entry in credentials),
             "standing": sum(entry.endswith("active") for entry in awards),

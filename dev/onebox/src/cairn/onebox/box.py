@@ -20,10 +20,17 @@ from cairn.provision.processes import free_port
 
 
 class Box:
-    """Started when made. `learners` 0 serves only; `env` is added to this process's environment."""
+    """Started when made. `learners` 0 serves only; `env` is added to this process's environment; `python` is that of
+    an environment in which another version is installed."""
 
     def __init__(
-        self, folder: Path, *, learners: int = 0, port: int | None = None, env: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        learners: int = 0,
+        port: int | None = None,
+        env: Mapping[str, str] | None = None,
+        python: Path | str = sys.executable,
     ) -> None:
         self.folder = folder
         self.port = port or free_port()
@@ -38,7 +45,7 @@ class Box:
             **(env or {}),
         }
         with os.fdopen(descriptor, "wb") as out:
-            command = [sys.executable, "-m", "cairn.onebox"]
+            command = [str(python), "-m", "cairn.onebox"]
             self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=told)
 
     @property
