@@ -21,7 +21,7 @@ from cairn.provision.processes import command_line
 from tests.faults.system import Other, System
 
 _ROOT: Final = Path(__file__).parents[2]
-_INSIDE: Final = Path(__file__).parent / "inside"
+INSIDE: Final = Path(__file__).parent / "inside"
 
 
 class NoSuchRevision(Exception):
@@ -76,7 +76,7 @@ class Mixed(System):
         self._builds = folder.with_name(f"{folder.name}-builds.json")
         self._noted = {"onebox.gateway": str(NEWER.python)}
         self._note()
-        told = {"PYTHONPATH": str(_INSIDE), "UPGRADE_BUILDS": str(self._builds)}
+        told = {"PYTHONPATH": str(INSIDE), "UPGRADE_BUILDS": str(self._builds)}
         super().__init__(folder, env, python=first.python, told=told)
 
     async def become(self, part: str, build: Build) -> float:
