@@ -12,6 +12,7 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import Final
 
+from cairn.pathways.domain.apart import alone
 from cairn.pathways.domain.crowd import Crowd
 from cairn.pathways.domain.demands import demands_of
 from cairn.pathways.domain.gauges import Rule, lay_rules
@@ -31,6 +32,11 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
     """The best legal allocation: with `complete` among those that meet the root and every limit (None if there is
     none), else among all. `whichever` asks for one of them, be it not the best. The order of candidates does not
     matter."""
+    return alone(problem, complete=complete) or contested(problem, effort, complete=complete, whichever=whichever)
+
+
+def contested(problem: Problem, effort: Effort, *, complete: bool, whichever: bool = False) -> Outcome:
+    """The same, where credentials compete or limits bind."""
     plan, rules = _planned(problem, (), complete=complete)
     if complete and not (plan.reachable(problem.root) and plan.matchable()):
         return Outcome(None, exact=True)

@@ -105,9 +105,7 @@ class Holding:
     @cached_property
     def canonical(self) -> bytes:
         """The normal form in RFC 8785, for digests."""
-        # Its keys are known, and its values are text, but for the names of frameworks of levels.
-        written = orjson.dumps(self._normal(), option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
-        return written if all(map(str.isascii, self.level)) else canonical(orjson.loads(written))
+        return _written(self._normal(), self.level)
 
     @cached_property
     def doubtful(self) -> bool:
@@ -197,8 +195,7 @@ class Holding:
             assessment = {"supervised": self.supervised, "identityVerified": self.identity_verified}
             whole["assessment"] = {key: value for key, value in assessment.items() if value is not None}
         if self.status:
-            entries = self.status if len(self.status) == 1 else sorted({*self.status}, key=StatusEntry.order)
-            whole["status"] = [{"at": _utc(entry.at), "state": entry.state.value} for entry in entries]
+            whole["status"] = _history(self.status)
         if self.credits is not None:
             whole["credits"] = {"value": plain(self.credits.value), "unit": self.credits.unit}
         if self.level:
@@ -214,6 +211,18 @@ class Holding:
         if self.attempt_of:
             whole["attemptOf"] = self.attempt_of
         return whole
+
+
+def _written(normal: Mapping[str, object], level: Mapping[str, int]) -> bytes:
+    """A normal form in RFC 8785. Its keys are known, and its values are text, but for the names of frameworks of
+    levels."""
+    written = orjson.dumps(normal, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+    return written if all(map(str.isascii, level)) else canonical(orjson.loads(written))
+
+
+def _history(status: Sequence[StatusEntry]) -> list[dict[str, object]]:
+    entries = status if len(status) == 1 else sorted({*status}, key=StatusEntry.order)
+    return [{"at": _utc(entry.at), "state": entry.state} for entry in entries]
 
 
 def _sorted(values: Sequence[str]) -> Sequence[str]:
@@ -285,11 +294,11 @@ def stored_holding(body: Mapping[str, Any], status: Sequence[StatusEntry] = ()) 
     """A holding from its normal form, as `to_json` wrote it: it was checked then, and is not checked again."""
     worth, grade, until = body.get("credits"), body.get("grade"), body.get("validUntil")
     assessment = body.get("assessment", {})
-    return Holding(
+    holding = Holding(
         id=body["id"],
         achievement=body["achievement"],
         issuer=body["issuer"],
-        earned=parse_instant(body["earned"]),
+        earned=datetime.fromisoformat(body["earned"]),
         type=tuple(body.get("type", ())),
         credits=Credits(Decimal(worth["value"]), worth["unit"]) if worth else None,
         level=body.get("level", {}),
@@ -302,11 +311,14 @@ def stored_holding(body: Mapping[str, Any], status: Sequence[StatusEntry] = ()) 
         mode=body.get("mode"),
         source=body.get("source"),
         accredited_by=tuple(body.get("accreditedBy", ())),
-        valid_until=parse_instant(until) if until else None,
+        valid_until=datetime.fromisoformat(until) if until else None,
         attempt_of=body.get("attemptOf"),
         components=tuple(body.get("components", ())),
         status=tuple(status),
     )
+    # So is its canonical form, but for the status: to work it out anew is most of the cost of a digest.
+    vars(holding)["canonical"] = _written({**body, "status": _history(status)} if status else body, holding.level)
+    return holding
 
 
 _KEYS: Final = (

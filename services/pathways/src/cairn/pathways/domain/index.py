@@ -37,10 +37,11 @@ def index_keys(framework: Framework, awards: Mapping[str, Collection[str]] | Non
 def holding_keys(holding: Holding, others: Iterable[Holding] = ()) -> frozenset[str]:
     """Keys that a holding touches, `*` always among them. `others` are the learner's other holdings: those that it is
     an attempt of, or that are attempts of it, are touched with it."""
-    tied: Iterable[Holding] = (holding,)
-    if others:
-        tied = attempt_classes([holding, *(other for other in others if other.id != holding.id)])[holding.id]
-    return frozenset[str]().union(*(_own_keys(_answers(each), tuple(each.level)) for each in tied))
+    own = _own_keys(_answers(holding), tuple(holding.level))
+    if not others:
+        return own
+    tied = attempt_classes([holding, *(other for other in others if other.id != holding.id)])[holding.id]
+    return own.union(*(_own_keys(_answers(each), tuple(each.level)) for each in tied))
 
 
 # How a holding answers each of `LIST_KEYS`, in their order.
