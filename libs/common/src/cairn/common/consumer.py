@@ -18,7 +18,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter as Counts
 from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Any, Final, cast
 
 import asyncpg
@@ -177,8 +179,8 @@ class Consumer:
             error = await self._insist(batch[0][1], error)
         if error is None:
             self._in_a_row = 0
-            for _, event in batch:
-                TAKEN.labels(self.group, event.type).inc()
+            for name, count in Counts(event.type for _, event in batch).items():
+                TAKEN.labels(self.group, name).inc(count)
         elif isinstance(error, Poison):
             bad = [record for record, event in batch if event.id == error.event.id]
             if not bad:
@@ -271,15 +273,15 @@ class Consumer:
 
     def _span(self, events: Sequence[Event]) -> Any:
         """A child of the events' own span where they share one; else a span with links to theirs."""
-        parents = {event.traceparent: span_context(event.traceparent) for event in events}
-        contexts = [context for context in parents.values() if context]
+        parents = dict.fromkeys(event.traceparent for event in events)
+        contexts = [context for each in islice(parents, _MAX_LINKS) if (context := span_context(each))]
         parent = contexts[0] if len(parents) == 1 and contexts else None
         return _tracer.start_as_current_span(
             f"take {self.group}",
             kind=SpanKind.CONSUMER,
             context=set_span_in_context(trace.NonRecordingSpan(parent)) if parent else None,
             record_exception=False,
-            links=[] if parent else [Link(context) for context in contexts[:_MAX_LINKS]],
+            links=[] if parent else [Link(context) for context in contexts],
             attributes={"messaging.batch.message_count": len(events), "messaging.consumer.group.name": self.group},
         )
 

@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from cairn.common.instants import parse_instant
 from cairn.pathways.domain.canonical import canonical
 from cairn.pathways.domain.reading import NO_INSTANT, Reader, step
 
@@ -106,6 +105,11 @@ class Holding:
     def canonical(self) -> bytes:
         """The normal form in RFC 8785, for digests."""
         return _written(self._normal(), self.level)
+
+    @property
+    def body(self) -> bytes:
+        """The same without the status, which has a table of its own: see `stored_holding`."""
+        return _written({key: value for key, value in self._normal().items() if key != "status"}, self.level)
 
     @cached_property
     def doubtful(self) -> bool:
@@ -291,7 +295,7 @@ def parse_holdings(documents: object, path: str = "/holdings") -> tuple[Holding,
 
 
 def stored_holding(body: Mapping[str, Any], status: Sequence[StatusEntry] = ()) -> Holding:
-    """A holding from its normal form, as `to_json` wrote it: it was checked then, and is not checked again."""
+    """A holding from its `body`: it was checked before it was written, and is not checked again."""
     worth, grade, until = body.get("credits"), body.get("grade"), body.get("validUntil")
     assessment = body.get("assessment", {})
     holding = Holding(

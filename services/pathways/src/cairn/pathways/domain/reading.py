@@ -108,7 +108,7 @@ class Reader:
         return value
 
     def decimal(self, value: object, path: str) -> Decimal:
-        if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+        if not isinstance(value, str) or not is_decimal(value):
             number = isinstance(value, int | float) and not isinstance(value, bool)
             fix = f'Write "{value}".' if number else "Write a decimal as a string."
             self.refuse(
@@ -129,6 +129,10 @@ class Reader:
         except ValueError as error:
             self.refuse("bad-instant", path, f"{error}.", _WHEN)
             return NO_INSTANT
+
+
+def is_decimal(text: str) -> bool:
+    return _DECIMAL.fullmatch(text) is not None
 
 
 def _is_text(value: object) -> TypeGuard[str]:

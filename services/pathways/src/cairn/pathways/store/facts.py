@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -207,15 +207,13 @@ async def add(tx: Transaction, holdings: Sequence[NewHolding], statuses: Sequenc
     """Holdings and statuses, in one statement."""
     if not holdings and not statuses:
         return
-    # Without its status, which has a table of its own.
-    bodies = [replace(each.holding, status=()).canonical.decode() for each in holdings]
     await tx.fetch(
         _ADD,
         tenants=[each.tenant for each in holdings],
         ids=[each.holding.id for each in holdings],
         learners=[each.learner for each in holdings],
         awards=[each.award for each in holdings],
-        bodies=bodies,
+        bodies=[each.holding.body.decode() for each in holdings],
         # PostgreSQL's arrays of arrays are rectangles, so the keys of a row travel as JSON.
         keys=[orjson.dumps(sorted(holding_keys(each.holding))).decode() for each in holdings],
         of=[each.tenant for each in statuses],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+import time
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,8 +30,8 @@ log = structlog.get_logger(__name__)
 
 TAMPERED: Final = Counter("cairn_decisions_tampered_total", "Learners not audited since their decisions were altered.")
 _LOOKED_AT_AGAIN: Final = timedelta(hours=1)
-_AT_ONCE: Final = 25
-"""Learners who are judged between two words to the database."""
+_SILENCE: Final = 10.0
+"""Seconds after which somebody says a word to the database."""
 
 AUDITS: Final = Counter("cairn_audits_total", "Audits made: of one learner against one version of a framework.")
 AWARD_SECONDS: Final = Histogram(
@@ -174,10 +175,13 @@ async def _judge_all(
     people = [who for subject in subjects for who in (subject.learner, *subject.same)]
     latest, awards = await audits.latest(tx, people), await audits.awards(tx, people)
 
-    def work(some: Sequence[Subject]) -> Verdict:
-        verdict = Verdict()
-        shelves = {tenant: _Shelf(deps, tenant, read.values(), known.get(tenant, {}), keys[tenant]) for tenant in keys}
-        for subject in some:
+    shelves = {tenant: _Shelf(deps, tenant, read.values(), known.get(tenant, {}), keys[tenant]) for tenant in keys}
+    verdict, left = Verdict(), deque(subjects)
+
+    def work() -> None:
+        until = time.monotonic() + _SILENCE
+        while left and time.monotonic() < until:
+            subject = left.popleft()
             for versions in shelves[subject.tenant].within(changed[subject.learner]):
                 verdict.add(
                     judge(
@@ -191,15 +195,13 @@ async def _judge_all(
                         steps=deps.settings.audit_steps,
                     )
                 )
-        return verdict
 
     # Off the loop: a batch is some hundred audits, and health must answer meanwhile.
-    verdict = Verdict()
-    for start in range(0, len(subjects), _AT_ONCE):
-        if start:
-            # PostgreSQL ends a transaction that says nothing for a minute, however much is being worked out meanwhile.
-            await tx.execute(text("SELECT 1"))
-        verdict.add(await asyncio.to_thread(work, subjects[start : start + _AT_ONCE]))
+    await asyncio.to_thread(work)
+    while left:
+        # PostgreSQL ends a transaction that says nothing for a minute, however much is being worked out meanwhile.
+        await tx.execute(text("SELECT 1"))
+        await asyncio.to_thread(work)
     return verdict
 
 

@@ -9,39 +9,19 @@ an award is staged under the lock of the learner who has it, which keeps the ord
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from cairn.common import dead_letters, inbox
 from cairn.common.consumer import Poison
 from cairn.common.db import Transaction
-from cairn.common.events import Event, fact_of
-from cairn.common.events.models import (
-    AchievementPublished,
-    AchievementRetired,
-    CredentialIssued,
-    CredentialRenewed,
-    CredentialStatusChanged,
-    LearnerErased,
-    LearnerMerged,
-    LearnerUnmerged,
-)
-from cairn.common.tenancy import is_tenant
+from cairn.common.events import Event
 from cairn.pathways.deps import Deps
-from cairn.pathways.domain import Refused, parse_holding
 from cairn.pathways.store import catalog, decisions, facts
-from cairn.pathways.store.catalog import NewAchievement
-from cairn.pathways.store.facts import Learner, Link, NewHolding, NewLink, NewStatus
+from cairn.pathways.store.facts import Learner, Link
 from cairn.pathways.use_cases.auditing import Done, Touch, reaudit
+from cairn.pathways.use_cases.telling import Told, tell
 
 GROUP: Final = "pathways"
-
-_STATES: Final = {
-    "credential.suspended.v1": "suspended",
-    "credential.reinstated.v1": "valid",
-    "credential.revoked.v1": "revoked",
-    "credential.expired.v1": "expired",
-}
 
 
 class _MoreToLock(Exception):
@@ -50,77 +30,6 @@ class _MoreToLock(Exception):
     def __init__(self, learners: Mapping[str, str]) -> None:
         super().__init__()
         self.learners = dict(learners)
-
-
-@dataclass(slots=True)
-class Told:
-    """What one event says. `learners` are all that it names, with their tenants; `touched` the one it is about."""
-
-    event: Event
-    learners: dict[str, str] = field(default_factory=dict[str, str])
-    touched: str | None = None
-    holding: NewHolding | None = None
-    statuses: list[NewStatus] = field(default_factory=list[NewStatus])
-    link: NewLink | None = None
-    achievement: NewAchievement | None = None
-    erased: LearnerErased | None = None
-
-
-def tell(event: Event) -> Told:
-    """Raises Poison for what cannot be taken, and MalformedEvent."""
-    told = Told(event)
-    match fact_of(event):
-        case CredentialIssued() as fact:
-            _about(told, fact.learner)
-            try:
-                holding = parse_holding(fact.holding.to_json())
-            except Refused as refused:
-                codes = ", ".join(f"{problem.code} at {problem.path}" for problem in refused.problems)
-                raise Poison(event, "malformed", f"the holding was refused: {codes}") from None
-            told.holding = NewHolding(event.tenant, fact.learner, holding, fact.award)
-            told.statuses = [
-                NewStatus(event.tenant, holding.id, entry.at, entry.state, event.id) for entry in holding.status
-            ]
-        case CredentialStatusChanged() as fact:
-            _about(told, fact.learner)
-            state = _STATES[event.type]
-            told.statuses = [NewStatus(event.tenant, fact.credential, fact.at, state, event.id)]
-        case CredentialRenewed() as fact:
-            _about(told, fact.learner)
-            told.statuses = [NewStatus(event.tenant, fact.supersedes, fact.at, "superseded", event.id)]
-        case LearnerMerged() | LearnerUnmerged() as fact:
-            _link(told, fact)
-        case LearnerErased() as fact:
-            _about(told, fact.learner)
-            told.erased = fact
-        case AchievementPublished() as fact:
-            told.achievement = NewAchievement(event.tenant, fact.achievement, fact.to_json())
-        case AchievementRetired() as fact:
-            told.achievement = NewAchievement(event.tenant, fact.achievement, retired_at=fact.at)
-        case _:
-            pass  # what else is on these topics is for others
-    return told
-
-
-def _about(told: Told, learner: str) -> None:
-    told.learners[learner] = told.event.tenant
-    told.touched = learner
-
-
-def _link(told: Told, fact: LearnerMerged | LearnerUnmerged) -> None:
-    """A merge is said twice. What is said under the merged learner's key only makes that learner known here."""
-    event = told.event
-    if event.key == fact.merged:
-        told.learners[fact.merged] = event.tenant
-        return
-    if event.key != fact.learner or not is_tenant(fact.merged_tenant) or fact.learner == fact.merged:
-        raise Poison(event, "malformed", "the merge is said under the key of neither learner, or names no tenant")
-    _about(told, fact.learner)
-    told.learners[fact.merged] = fact.merged_tenant
-    merged = isinstance(fact, LearnerMerged)
-    told.link = NewLink(
-        event.tenant, fact.learner, fact.merged_tenant, fact.merged, fact.consent, fact.at, merged=merged
-    )
 
 
 async def take(deps: Deps, events: Sequence[Event]) -> Done:

@@ -19,7 +19,7 @@ from cairn.common.events import MODELS, MalformedEvent, decode
 from cairn.pathways.deps import Deps
 from cairn.pathways.store import facts
 from cairn.pathways.store.state import state_hash
-from cairn.pathways.use_cases import intake
+from cairn.pathways.use_cases import intake, telling
 from cairn.pathways.use_cases.auditing import Touch, reaudit
 
 Progress = Callable[[str, int, int], None]
@@ -79,13 +79,13 @@ async def _hear(tx: Transaction, subscription: Subscription, progress: Progress)
 
 
 async def _store(tx: Transaction, records: Iterable[Record]) -> int:
-    told: list[intake.Told] = []
+    told: list[telling.Told] = []
     skipped = 0
     for record in records:
         try:
             event = decode(record.body)
             if event.type in MODELS:
-                told.append(intake.tell(event))
+                told.append(telling.tell(event))
         except (MalformedEvent, Poison):
             skipped += 1
     wanted: dict[str, str] = {}
