@@ -85,7 +85,7 @@ class Relay:
         *,
         service: str,
         batch: int = 500,
-        poll_seconds: float = 0.025,
+        poll_seconds: float = 0.05,
         standby_seconds: float = 1.0,
         calls: Mapping[str, asyncio.Event] | None = None,
     ) -> None:

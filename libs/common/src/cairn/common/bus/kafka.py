@@ -222,6 +222,10 @@ class KafkaSubscription(ConsumerRebalanceListener):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=2 * 1024 * 1024,
+            # Some hundred events, or those of a tenth of a second, come together: one for itself costs the broker, and
+            # us, as much.
+            fetch_min_bytes=128 * 1024,
+            fetch_max_wait_ms=100,
             # Rebalances while a member starts or ends are frequent in a rolling restart: notice them soon.
             heartbeat_interval_ms=1000,
             session_timeout_ms=10_000,
