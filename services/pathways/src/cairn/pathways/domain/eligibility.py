@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
 from math import lcm
 from operator import itemgetter
 from typing import Final
@@ -14,6 +13,7 @@ from cairn.pathways.domain.decisions import Decision, Rpl, Substitution
 from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.holding import LOST, Holding, Period, Standing, State
 from cairn.pathways.domain.nodes import Group, Leaf, Node
+from cairn.pathways.domain.once import cached_property
 from cairn.pathways.domain.plan import Problem
 from cairn.pathways.domain.reading import NO_INSTANT
 from cairn.pathways.domain.regime import Fit, Regime

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property
 from math import ceil
 from typing import Final
 
@@ -16,6 +15,7 @@ from cairn.pathways.domain.holding import LOST, Holding, Standing, State, plain_
 from cairn.pathways.domain.limits import Amount as AmountLimit
 from cairn.pathways.domain.limits import Counted, Distinct, Judgement, Limit, Share
 from cairn.pathways.domain.nodes import Group, Leaf, Node, walk
+from cairn.pathways.domain.once import cached_property
 from cairn.pathways.domain.outcome import Allocation, Effort
 from cairn.pathways.domain.plan import Problem
 from cairn.pathways.domain.regime import Regime

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from cairn.pathways.domain.canonical import canonical
+from cairn.pathways.domain.once import cached_property
 from cairn.pathways.domain.reading import NO_INSTANT, Reader, step
 
 
