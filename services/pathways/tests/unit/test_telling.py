@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cairn.common.events.models import Assessment, Credits, Grade, Holding, StatusEntry
 from cairn.pathways.domain import Refused, parse_holding
-from cairn.pathways.use_cases.telling import _plain
+from cairn.pathways.use_cases.telling import plain_holding
 
 texts = st.sampled_from([*["a", "ü", "https://x.example/~1/"] * 9, ""])
 some = st.lists(texts, max_size=3).map(tuple)
@@ -50,7 +50,7 @@ holdings = st.builds(
 @settings(max_examples=300, deadline=None)
 @given(holdings)
 def test_a_plain_holding_is_what_the_reader_makes_of_it(said: Holding) -> None:
-    found = _plain(said)
+    found = plain_holding(said)
     try:
         read = parse_holding(said.to_json())
     except Refused:
@@ -71,4 +71,4 @@ def test_holdings_such_as_ours_are_plain() -> None:
         level={"EQF": 7},
         mode="online",
     )
-    assert _plain(said) == parse_holding(said.to_json())
+    assert plain_holding(said) == parse_holding(said.to_json())

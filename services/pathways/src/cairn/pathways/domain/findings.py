@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil
+from math import ceil, lcm
 from typing import Final
 
 from cairn.pathways.domain.allocation import allocate, given, judge, judge_all, looked_at_by
@@ -57,17 +57,21 @@ class Findings:
     def progress(self) -> Decimal:
         """From 0 to 1 (STACKING, "Progress"), rounded down to six places: only complete is 1."""
 
-        def of(node: Node) -> Fraction | int:
+        def of(node: Node) -> tuple[int, int]:
+            """A part of a whole: fractions would take three times as long."""
             if self._met[node.id]:
-                return 1
+                return 1, 1
             if isinstance(node, Group):
-                best_first = sorted(map(of, node.children), reverse=True)[: node.n]
-                return Fraction(sum(best_first), node.n)
-            missing, need = self._missing(node), self.case.needs[node.id]
-            return 0 if missing == need else 1 - Fraction(missing, need)
+                shares = list(map(of, node.children))
+                if node.n < len(shares):
+                    shares = sorted(shares, key=lambda share: Fraction(*share), reverse=True)[: node.n]
+                common = lcm(*(whole for _, whole in shares))
+                return sum(part * (common // whole) for part, whole in shares), common * node.n
+            need = self.case.needs[node.id]
+            return need - self._missing(node), need
 
-        progress = Fraction(1 if self.complete else of(self.case.framework.root))
-        return (Decimal(progress.numerator) / progress.denominator).quantize(_PLACES, "ROUND_DOWN").normalize()
+        part, whole = (1, 1) if self.complete else of(self.case.framework.root)
+        return (Decimal(part) / whole).quantize(_PLACES, "ROUND_DOWN").normalize()
 
     @cached_property
     def limits(self) -> tuple[LimitResult, ...]:

@@ -17,7 +17,10 @@ def first_full(framework: Framework, arriving: Sequence[tuple[datetime, Candidat
     """The first instant at which each leaf that is asked for in any case, and so many branches of a choice between
     leaves, could have as many candidates as they need at least, each its own; None if never. What comes must stay.
 
-    Those that can be placed together are a matroid (`matching`): who finds no place on arrival never will."""
+    Those that can be placed together are a matroid (`matching`): who finds no place on arrival never will. Where
+    nothing competes, the leaves one by one tell as much, and it is the beginning of time."""
+    if all(len(c.worth) == 1 for _, c in arriving) and len({c.kind for _, c in arriving}) == len(arriving):
+        return NO_INSTANT
     sure, choices = framework.asked
     asks = _asks(sure, [candidate for _, candidate in arriving])
     wanted = sum(asks) + sum(choice.n for choice in choices)

@@ -53,7 +53,7 @@ def tell(event: Event) -> Told:
     match fact_of(event):
         case CredentialIssued() as fact:
             _about(told, fact.learner)
-            holding = _plain(fact.holding) or _read(event, fact.holding)
+            holding = plain_holding(fact.holding) or read_holding(event, fact.holding)
             told.holding = NewHolding(event.tenant, fact.learner, holding, fact.award)
             told.statuses = [
                 NewStatus(event.tenant, holding.id, entry.at, entry.state, event.id) for entry in holding.status
@@ -79,7 +79,8 @@ def tell(event: Event) -> Told:
     return told
 
 
-def _read(event: Event, said: Said) -> Holding:
+def read_holding(event: Event, said: Said) -> Holding:
+    """As any JSON is read. Raises Poison, which says what was refused and where."""
     try:
         return parse_holding(said.to_json())
     except Refused as refused:
@@ -87,8 +88,8 @@ def _read(event: Event, said: Said) -> Holding:
         raise Poison(event, "malformed", f"the holding was refused: {codes}") from None
 
 
-def _plain(said: Said) -> Holding | None:
-    """What `_read` makes of a holding such as ours are, in a quarter of the time; None where it is for the reader to
+def plain_holding(said: Said) -> Holding | None:
+    """What `read_holding` makes of a holding such as ours are, in a quarter of the time; None where it is for that to
     judge."""
     worth, grade, level, assessed = said.credits, said.grade, said.level, said.assessment
     named = said.id, said.achievement, said.issuer, *said.type, *said.area, *said.tag, *said.skill
