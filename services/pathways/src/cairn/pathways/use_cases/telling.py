@@ -91,16 +91,15 @@ def read_holding(event: Event, said: Said) -> Holding:
 def plain_holding(said: Said) -> Holding | None:
     """What `read_holding` makes of a holding such as ours are, in a quarter of the time; None where it is for that to
     judge."""
-    worth, grade, level, assessed = said.credits, said.grade, said.level, said.assessment
-    named = said.id, said.achievement, said.issuer, *said.type, *said.area, *said.tag, *said.skill
-    others = *said.accredited_by, *said.components, said.mode, said.attempt_of, worth and worth.unit
-    if "" in named or "" in others or not all(0 <= step <= LARGEST for step in level.values()):
+    worth, grade, assessed = said.credits, said.grade, said.assessment
+    score = None if grade is None or (grade.points, grade.scale) != (None, None) else grade.score
+    texts = said.id, said.achievement, said.issuer, *said.type, *said.area, *said.tag, *said.skill, *said.accredited_by
+    others = *said.components, said.mode, said.attempt_of, worth and worth.unit
+    if "" in texts or "" in others or not all(0 <= step <= LARGEST for step in said.level.values()):
         return None
     if worth is not None and not is_decimal(str(worth.value)):
         return None
-    if grade is not None and (grade.score is None or grade.points is not None or grade.scale is not None):
-        return None
-    if grade is not None and grade.score is not None and not (is_decimal(str(grade.score)) and grade.score <= 1):
+    if grade is not None and (score is None or not is_decimal(str(score)) or score > 1):
         return None
     return Holding(
         id=said.id,
@@ -109,8 +108,8 @@ def plain_holding(said: Said) -> Holding | None:
         earned=said.earned,
         type=said.type,
         credits=worth and Credits(worth.value, worth.unit),
-        level=level,
-        grade=Grade(grade.score) if grade is not None and grade.score is not None else None,
+        level=said.level,
+        grade=None if score is None else Grade(score),
         area=said.area,
         tag=said.tag,
         skill=said.skill,
