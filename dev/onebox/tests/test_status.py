@@ -100,11 +100,12 @@ def test_where_nothing_runs_a_line_says_what_to_do(tmp_path: Path):
         asyncio.run(show(None, tmp_path, Console()))
 
 
-@pytest.mark.parametrize("address", [f"http://127.0.0.1:{free_port()}", "http://[", "nowhere"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{}", "http://[", "nowhere"])
 def test_where_nothing_answers_that_is_said_and_is_a_failure(
     address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setenv("CAIRN_DATA", "/nowhere")
+    address = address.format(free_port())
     assert main(["status", address]) == 1
     assert f"nothing answers at {address}" in capsys.readouterr().err
 
