@@ -88,6 +88,20 @@ def test_a_limit_whose_scope_does_not_count_is_met(make, limited):
     assert limited([make.holding("b", credits="1")], scoped, requirement=either).status == "incomplete"
 
 
+def test_a_limit_looks_at_a_leaf_that_asks_for_nothing_in_a_branch_that_counts(make, limited):
+    """The branch counts as its other leaf is met; then so does this one, and has none of what the limit asks for."""
+    branch = [
+        {"id": "asks", "count": {"min": 1}, "from": {"tag": ["x"]}},
+        {"id": "free", "credits": {"min": "0", "max": "1"}, "from": {"tag": ["x"]}},
+    ]
+    either = {
+        "id": "r",
+        "any": [{"id": "branch", "all": branch}, {"id": "other", "count": {"min": 1}, "from": {"tag": ["y"]}}],
+    }
+    answer = limited([make.holding("a", credits="1")], {"amount": {"min": "2"}, "scope": "free"}, requirement=either)
+    assert answer.status == "incomplete"
+
+
 def test_a_scope_narrows_a_limit_to_what_is_below_it(make, limited):
     both = {"id": "root", "all": [make.leaf("a"), make.leaf("b")]}
     held = [make.holding("a", area=["p"]), make.holding("b", area=["q"])]

@@ -13,7 +13,7 @@ from cairn.pathways.domain.goal import Goal
 from cairn.pathways.domain.limits import Limit
 from cairn.pathways.domain.matching import Board, Matching, fill, levels
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
-from cairn.pathways.domain.outline import Choice
+from cairn.pathways.domain.outline import Branch, Choice
 from cairn.pathways.domain.plan import Part, Plan, Problem
 from cairn.pathways.domain.selection import Selected, Selection
 
@@ -133,7 +133,7 @@ class Crowd:
         """With what is allocated besides."""
         guards = self._outline.guards
         by_leaf = {**rest.by_leaf, **{leaf: tuple(sorted(names)) for leaf, names in self._given.items() if names}}
-        counting = set(rest.counting)
+        taken: set[Branch] = set()
         chosen: dict[Choice, int] = {}
         # Where fewer branches hold something than are to count, the first of the others do.
         for slot in sorted(self.board.slots, key=lambda slot: slot.leaf.id not in by_leaf):
@@ -141,11 +141,13 @@ class Crowd:
                 count = chosen.setdefault(branch.choice, 0)
                 if count < branch.choice.n or slot.leaf.id in by_leaf:
                     chosen[branch.choice] += 1
-                    counting.add(slot.leaf.id)
+                    taken.add(branch)
+        # With a branch count its leaves that ask for nothing, which are not on the board.
+        counting = {leaf for leaf, guard in guards.items() if taken.issuperset(guard)}
         return Allocation(
             {leaf: by_leaf[leaf] for leaf in guards if leaf in by_leaf},
             rest.progress + Fraction(self._progress, self._outline.whole),
-            frozenset(counting) | {leaf for leaf, guard in guards.items() if not guard},
+            rest.counting | counting,
         )
 
 
