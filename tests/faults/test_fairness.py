@@ -19,7 +19,7 @@ EVERY: Final = 0.2
 """Seconds between two completions of the small institution."""
 POSTS: Final = 20
 TIMES: Final = 10
-BURST: Final = 1200
+BURST: Final = 4000
 _SIGNED: Final = """
     SELECT learner_id, issued_at FROM credentials
      WHERE tenant_id = $1 AND award_id IS NOT NULL AND state = 'issued' AND learner_id = ANY ($2)
