@@ -17,8 +17,10 @@ from cairn.pathways.domain.plan import Problem
 
 def alone(problem: Problem, *, complete: bool) -> Outcome | None:
     """As `allocation.allocate`; None where it is not so simple."""
+    if problem.limits:
+        return None
     outline = problem.regime.outline(problem.root, problem.grain, complete=complete, generous=False)
-    if problem.limits or outline.branches or outline.shared:
+    if outline.branches or outline.shared:
         return None
     coming = _by_leaf(problem, outline.slots)
     if coming is None:

@@ -105,7 +105,7 @@ def _sums(limit: Share | Amount | Gpa, problem: Problem, some: Sequence[Candidat
     for start, add in sums(limit, problem.moment, problem.grain):
         adds = [add(c.counted(())) for c in some]
         scale = lcm(start.denominator, *(amount.denominator for amount in adds))
-        yield Sum(int(start * scale), [int(amount * scale) for amount in adds])
+        yield Sum(int(start * scale), [amount.numerator * (scale // amount.denominator) for amount in adds])
 
 
 def _variety(limit: Distinct, problem: Problem, some: Sequence[Candidate]) -> Variety:

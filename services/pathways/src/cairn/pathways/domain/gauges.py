@@ -231,7 +231,7 @@ def lay_gauge(plan: Plan, options: Sequence[Option], start: Fraction, add: Calla
     """A field for a sum, wide enough for any, in which one is the smallest difference that occurs."""
     amounts = [add(option) for option in options]
     scale = lcm(start.denominator, *(amount.denominator for amount in amounts))
-    whole = [int(amount * scale) for amount in amounts]
+    whole = [amount.numerator * (scale // amount.denominator) for amount in amounts]
     span = abs(int(start * scale)) + sum(map(abs, whole)) + 1
     shift = plan.take_bits((2 * span).bit_length() + 1)
     gauge = Gauge(shift, (1 << (2 * span).bit_length()) - 1, span, span + int(start * scale))

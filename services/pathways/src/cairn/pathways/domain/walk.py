@@ -43,6 +43,7 @@ class Walk:
         self._effort = effort
         self._complete = plan.complete
         self._goal = goal
+        self._least = int(goal.least * plan.outline.whole)
         self._rules = rules
         # Between the costs and the progress: how many limits are not met.
         self._above = plan.ranks.above + len(rules).bit_length()
@@ -104,7 +105,7 @@ class Walk:
 
     def _reaching(self, states: _States, ahead: int, begun: Sequence[tuple[Slot, int]]) -> _States:
         """The states from which one can still go as far as is wanted."""
-        wanted = int(self._goal.least * self._plan.outline.whole) - ahead - 1
+        wanted = self._least - ahead - 1
         fields = [(slot.shift, slot.mask, slot.need, slot.unit, rest) for slot, rest in begun]
         reached: _States = {}
         for state, entry in states.items():
