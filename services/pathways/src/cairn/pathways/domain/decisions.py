@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Final, cast
 
 from cairn.common.instants import format_instant
 from cairn.pathways.domain.canonical import canonical
 from cairn.pathways.domain.holding import Holding, State, StatusEntry, read_holding
-from cairn.pathways.domain.reading import NO_INSTANT, JsonObject, Reader, step
+from cairn.pathways.domain.once import cached_property
+from cairn.pathways.domain.reading import NO_INSTANT, JsonObject, Reader, merged, step
 
 _NOTHING: Final = Holding("", "", "", NO_INSTANT)
 
@@ -89,21 +89,7 @@ def parse_decision(document: object, path: str = "") -> Decision:
 
 def merge_decisions(decisions: Iterable[Decision], path: str = "/decisions") -> tuple[Decision, ...]:
     """Decisions by id. Equal duplicates are merged; unequal ones are refused with the path of the second."""
-    reader = Reader()
-    by_id: dict[str, Decision] = {}
-    for place, decision in enumerate(decisions):
-        known = by_id.setdefault(decision.id, decision)
-        if known is not decision and known.canonical != decision.canonical:
-            problem = f"Two different decisions have the id {decision.id!r}."
-            reader.refuse(
-                "conflicting-duplicate",
-                step(path, place),
-                problem,
-                "Keep one, or give it another id.",
-                kind="structure",
-            )
-    reader.settle()
-    return tuple(by_id[key] for key in sorted(by_id))
+    return merged(decisions, path, "decisions")
 
 
 def read_decision(reader: Reader, document: object, path: str) -> Decision:

@@ -12,7 +12,7 @@ import orjson
 
 from cairn.pathways.domain.canonical import canonical
 from cairn.pathways.domain.once import cached_property
-from cairn.pathways.domain.reading import NO_INSTANT, Reader, step
+from cairn.pathways.domain.reading import NO_INSTANT, Reader, merged, step
 
 
 class State(StrEnum):
@@ -261,21 +261,7 @@ def pointed(whole: int, places: int) -> str:
 
 def merge_duplicates(holdings: Iterable[Holding], path: str = "/holdings") -> tuple[Holding, ...]:
     """Holdings by id. Equal duplicates are merged; unequal ones are refused with the path of the second."""
-    reader = Reader()
-    by_id: dict[str, Holding] = {}
-    for place, holding in enumerate(holdings):
-        known = by_id.setdefault(holding.id, holding)
-        if known is not holding and known.canonical != holding.canonical:
-            problem = f"Two different holdings have the id {holding.id!r}."
-            reader.refuse(
-                "conflicting-duplicate",
-                step(path, place),
-                problem,
-                "Keep one, or give it another id.",
-                kind="structure",
-            )
-    reader.settle()
-    return tuple(by_id[key] for key in sorted(by_id))
+    return merged(holdings, path, "holdings")
 
 
 def parse_holding(document: object, path: str = "") -> Holding:

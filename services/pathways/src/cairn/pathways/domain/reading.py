@@ -1,13 +1,14 @@
 """Reading JSON that strangers wrote: every problem is collected with its place, and nothing unknown is let through."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final, TypeGuard, cast
+from typing import Final, Protocol, TypeGuard, TypeVar, cast
 
 from cairn.common.instants import parse_instant
 from cairn.pathways.domain.errors import Kind, Problem, Refused
+from cairn.pathways.domain.once import cached_property
 
 DEEPEST: Final = 32
 LARGEST: Final = 1_000_000
@@ -129,6 +130,30 @@ class Reader:
         except ValueError as error:
             self.refuse("bad-instant", path, f"{error}.", _WHEN)
             return NO_INSTANT
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+    @cached_property
+    def canonical(self) -> bytes: ...
+
+
+_Known = TypeVar("_Known", bound=_Identified)
+
+
+def merged(some: Iterable[_Known], path: str, what: str) -> tuple[_Known, ...]:
+    """Those by id. Equal duplicates are one; unequal ones are refused with the path of the second."""
+    reader = Reader()
+    by_id: dict[str, _Known] = {}
+    for place, one in enumerate(some):
+        known = by_id.setdefault(one.id, one)
+        if known is not one and known.canonical != one.canonical:
+            detail = f"Two different {what} have the id {one.id!r}."
+            fix = "Keep one, or give it another id."
+            reader.refuse("conflicting-duplicate", step(path, place), detail, fix, kind="structure")
+    reader.settle()
+    return tuple(by_id[key] for key in sorted(by_id))
 
 
 def is_decimal(text: str) -> bool:
