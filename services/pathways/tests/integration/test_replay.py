@@ -2,12 +2,15 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import pytest
 from pydantic import SecretStr
 
+from cairn.common.bus.contract import Record
+from cairn.common.bus.postgres_group import PostgresSubscription
 from cairn.common.consumer import Consumer
 from cairn.common.db import EVERY_TENANT
 from cairn.common.events import fact_of, topic_of
@@ -164,3 +167,28 @@ async def test_r9_what_cannot_be_taken_becomes_a_dead_letter_and_the_rest_goes_o
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     done = await replay(service.worker, transport.pathways, consumers.TOPICS, lambda *_: None)
     assert (done.events, done.skipped, done.before) == (3, 1, done.after)
+
+
+@pytest.mark.parametrize("transport", ["postgres"], indirect=True)
+async def test_r9_a_poison_spoils_no_good_event_of_the_same_learner_that_comes_after_it_in_a_batch(
+    service: Service, transport: Transport, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, poison = log.issued("lrn_ada", "stats"), log.issued("lrn_ada", "ml", at=MARCH, tenant="harbour")
+    after = [*log.issued("lrn_ada", "ml"), *log.issued("lrn_ada", "data")]
+    await publish(transport, before)
+    await consume(service, transport, 1)
+    await publish(transport, [*poison, *after])
+    await consume(service, transport, 3)
+    (letter,) = await service.sql("SELECT tenant_id FROM dead_letters")
+    assert letter["tenant_id"] == "harbour"
+    assert len(await service.sql("SELECT id FROM holdings", HOME)) == 3
+    fetch, fetched = PostgresSubscription.fetch, 0
+
+    async def first_alone(self: PostgresSubscription, most: int, wait: float) -> Sequence[Record]:
+        nonlocal fetched
+        fetched += 1
+        return await fetch(self, 1 if fetched == 1 else 3, wait)
+
+    monkeypatch.setattr(PostgresSubscription, "fetch", first_alone)
+    apart = await replay(service.worker, transport.pathways, consumers.TOPICS, lambda *_: None)
+    assert (apart.skipped, apart.before) == (1, apart.after)

@@ -99,7 +99,7 @@ async def lock_learners(tx: Transaction, learners: Mapping[str, str]) -> dict[st
     Always in the order of ids, so that two batches never wait in a circle. A row under another tenant is left out.
     """
     await add_learners(tx, learners)
-    return await lock_known(tx, learners)
+    return {who: each for who, each in (await lock_known(tx, learners)).items() if each.tenant == learners[who]}
 
 
 async def add_learners(tx: Transaction, learners: Mapping[str, str]) -> None:
@@ -114,12 +114,11 @@ _ADD_LEARNERS: Final = Sql("""
 """)
 
 
-async def lock_known(tx: Transaction, learners: Mapping[str, str]) -> dict[str, Learner]:
-    """As `lock_learners`, of those who have a row."""
+async def lock_known(tx: Transaction, learners: Collection[str]) -> dict[str, Learner]:
+    """As `lock_learners`, of those who have a row, whichever tenant in scope they are of."""
     return {
         row["id"]: Learner(row["id"], row["tenant_id"], row["erased_at"] is not None)
         for row in await tx.fetch(_LOCK, ids=sorted(learners))
-        if row["tenant_id"] == learners[row["id"]]
     }
 
 

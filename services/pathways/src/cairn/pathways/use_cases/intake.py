@@ -8,7 +8,7 @@ an award is staged under the lock of the learner who has it, which keeps the ord
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from cairn.common import dead_letters, inbox
@@ -47,17 +47,13 @@ async def take(deps: Deps, events: Sequence[Event]) -> Done:
 
 
 async def _take(deps: Deps, batch: Sequence[Told], more: Mapping[str, str]) -> Done:
-    wanted: dict[str, str] = {}
-    for told in batch:
-        for who, tenant in told.learners.items():
-            if wanted.setdefault(who, tenant) != tenant:
-                raise _stranger(told)
-    scope = {told.event.tenant for told in batch} | set(wanted.values())
+    wanted = named(batch)
+    scope = {tenant for told in batch for tenant in (told.event.tenant, *told.learners.values())}
     async with deps.database.transaction(scope, share=facts.REBUILD) as tx:
         learners, links = await _lock(tx, scope, wanted, more)
         for told in batch:
-            if any(who not in learners for who in told.learners):
-                raise _stranger(told)
+            if not is_right(told, learners):
+                raise Poison(told.event, "learner-refused", "it is about a learner of another tenant")
         fresh = {event.id for event in await inbox.fresh(tx, GROUP, [told.event for told in batch])}
         new = [told for told in batch if told.event.id in fresh]
         await store(tx, new)
@@ -72,8 +68,18 @@ async def _take(deps: Deps, batch: Sequence[Told], more: Mapping[str, str]) -> D
     return done
 
 
-def _stranger(told: Told) -> Poison:
-    return Poison(told.event, "learner-refused", "it is about a learner of another tenant")
+def named(batch: Iterable[Told]) -> dict[str, str]:
+    """The learners whom the events name, with the tenant that the first to name each says: it counts for the new."""
+    wanted: dict[str, str] = {}
+    for told in batch:
+        for who, tenant in told.learners.items():
+            wanted.setdefault(who, tenant)
+    return wanted
+
+
+def is_right(told: Told, learners: Mapping[str, Learner]) -> bool:
+    """Whether each learner whom the event names is of the tenant that it says."""
+    return all(who in learners and learners[who].tenant == tenant for who, tenant in told.learners.items())
 
 
 async def _lock(

@@ -88,16 +88,10 @@ async def _store(tx: Transaction, records: Iterable[Record]) -> int:
                 told.append(telling.tell(event))
         except (MalformedEvent, Poison):
             skipped += 1
-    wanted: dict[str, str] = {}
-    for each in told:
-        for who, tenant in each.learners.items():
-            wanted.setdefault(who, tenant)
-    learners = await facts.lock_learners(tx, wanted) if wanted else {}
-    right = [
-        each
-        for each in told
-        if all(who in learners and learners[who].tenant == tenant for who, tenant in each.learners.items())
-    ]
+    wanted = intake.named(told)
+    await facts.add_learners(tx, wanted)
+    learners = await facts.lock_known(tx, wanted)
+    right = [each for each in told if intake.is_right(each, learners)]
     await intake.store(tx, right)
     return skipped + len(told) - len(right)
 
