@@ -1,7 +1,8 @@
 """The long form, by hand: `make faults`, or `python -m tests.faults [events [rounds [bus]]]`.
 
-Every point is killed at `rounds` times (3), each in a system of its own in which `events` (10,000) are on their way, on
-the `bus` postgres, kafka, or both; then the other faults at their full length. What has ended well is written to
+Every point is killed at `rounds` times (3), while `events` (10,000) are on their way, on the `bus` postgres, kafka, or
+both, in systems of their own in each of which every process dies once at most; then come the other faults at their full
+length. What has ended well is written to
 `.faults/results.json` and not done again, so that a run can be broken off; removing that file begins anew.
 """
 
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -31,7 +32,7 @@ from cairn.provision.kafka import KafkaBroker
 
 from .invariant import check
 from .kills import Peace, in_peace, kill_at
-from .points import POINTS, Point
+from .points import POINTS, Point, together
 from .system import System
 from .world import found
 
@@ -46,8 +47,8 @@ _TESTS: Final = (
     "test_servers.py",
 )
 
-Case = Callable[[], Mapping[str, Any]]
-"""What was found. Raises AssertionError."""
+Case = Callable[[], Mapping[str, Mapping[str, Any]]]
+"""What was found, by fault. Raises AssertionError."""
 
 
 @contextmanager
@@ -78,14 +79,15 @@ def peace_of(size: int) -> Peace:
     return Peace(**json.loads(kept.read_text()))
 
 
-def kill(bus: str, point: Point, nth: int, size: int) -> Mapping[str, Any]:
+def kill(bus: str, points: Sequence[Point], nth: int, size: int) -> Mapping[str, Mapping[str, Any]]:
     peace = peace_of(size)
     with running(bus) as system:
-        back = asyncio.run(kill_at(system, [point], "killed", size, peace, nth))
-        return {"back": round(max(back.values()), 1), **asyncio.run(check(system))}
+        back = asyncio.run(kill_at(system, points, "killed", size, peace, nth))
+        found = asyncio.run(check(system))
+    return {named(name, bus, nth): {"back": round(seconds, 1), **found} for name, seconds in back.items()}
 
 
-def test(node: str) -> Mapping[str, Any]:
+def test(node: str, nth: int) -> Mapping[str, Mapping[str, Any]]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", f"tests/faults/{node}"],
         env={**os.environ, "FAULTS_LONG": "1"},
@@ -94,7 +96,7 @@ def test(node: str) -> Mapping[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:]
-    return {}
+    return {of_test(node, nth): {}}
 
 
 def tests() -> list[str]:
@@ -108,15 +110,24 @@ def tests() -> list[str]:
     return [line.removeprefix("tests/faults/") for line in found.stdout.splitlines() if "::" in line]
 
 
-def cases(size: int, rounds: int, buses: list[str]) -> dict[str, Case]:
-    all_: dict[str, Case] = {}
+def named(fault: str, bus: str, nth: int) -> str:
+    return f"{fault} | {bus} | {nth}"
+
+
+def of_test(node: str, nth: int) -> str:
+    return named(node.partition("::")[2], "", nth)
+
+
+def cases(size: int, rounds: int, buses: Sequence[str], done: Container[str]) -> Iterator[tuple[str, int, Case]]:
+    """What is to be done yet: its name, how many faults it is, and the way to do it."""
     for nth in range(1, rounds + 1):
         for bus in buses:
-            for point in POINTS:
-                all_[f"{point.name} | {bus} | {nth}"] = partial(kill, bus, point, nth, size)
+            left = [point for point in POINTS if named(point.name, bus, nth) not in done]
+            for some in together(left):
+                yield named(some[0].name, bus, nth), len(some), partial(kill, bus, some, nth, size)
         for node in tests():
-            all_[f"{node.partition('::')[2]} | | {nth}"] = partial(test, node)
-    return all_
+            if of_test(node, nth) not in done:
+                yield of_test(node, nth), 1, partial(test, node, nth)
 
 
 def main(events: int = 10_000, rounds: int = 3, bus: str = "") -> int:
@@ -127,14 +138,12 @@ def main(events: int = 10_000, rounds: int = 3, bus: str = "") -> int:
     file = _FOLDER / "results.json"
     results: dict[str, dict[str, Any]] = json.loads(file.read_text()) if file.exists() else {}
     size = max(10, round(events / _EVENTS_OF_A_LEARNER / 10) * 10)
-    wanted = cases(size, rounds, [bus] if bus else ["postgres", "kafka"])
+    left = list(cases(size, rounds, [bus] if bus else ["postgres", "kafka"], results))
     console, failed = Console(), 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=len(wanted), completed=len(wanted.keys() & results.keys()))
-        for name, case in wanted.items():
-            if name in results:
-                continue
+        task = progress.add_task("", total=len(results) + sum(of for _, of, _ in left), completed=len(results))
+        for name, of, case in left:
             progress.update(task, description=name)
             started = time.monotonic()
             try:
@@ -144,10 +153,13 @@ def main(events: int = 10_000, rounds: int = 3, bus: str = "") -> int:
                 console.print(f"[red]{name}[/]: {type(error).__name__} ", end="")
                 console.print(str(error), markup=False)
                 continue
-            at = datetime.now(UTC).isoformat(timespec="seconds")
-            results[name] = {**found, "seconds": round(time.monotonic() - started), "at": at}
+            ended = {
+                "seconds": round(time.monotonic() - started),
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+            results |= {fault: {**of_it, **ended} for fault, of_it in found.items()}
             file.write_text(json.dumps(results, indent=1) + "\n")
-            progress.advance(task)
+            progress.advance(task, of)
     console.print(table(results))
     return 1 if failed else 0
 
