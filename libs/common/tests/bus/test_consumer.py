@@ -20,7 +20,7 @@ from cairn.common.bus import Bus
 from cairn.common.consumer import Consumer, Poison, TooManyDeadLetters, is_transient
 from cairn.common.db import EVERY_TENANT, PLATFORM, Database, Unavailable
 from cairn.common.dead_letters import Handler, NoDeadLetter
-from cairn.common.events import Event, encode
+from cairn.common.events import Event, MalformedEvent, encode
 from cairn.common.problem import DomainError
 from cairn.common.settings import DEVELOPMENT_KEK
 from cairn.common.vault import Unreadable, Vault
@@ -281,6 +281,10 @@ async def test_r11_malformed_events_are_dead_letters_and_newer_ones_are_understo
     assert sorted(letter.detail.split(" ")[0] for letter in north) == ["data.credential:", "partitionkey"]
     assert {letter.event_type for letter in north} == {"credential.revoked.v1"}
     assert not any(CANARY in letter.detail for letter in north)
+    # Nor is it taken by the back door.
+    (strayed,) = (letter for letter in north if letter.subject_key == "lrn_2")
+    with pytest.raises(MalformedEvent, match="partitionkey"):
+        await dead_letters.replay(database, vault, "north", strayed.id, {GROUP: recorder}, by="registrar")
 
 
 async def test_s36_a_dead_letter_is_sealed_and_its_tenants_alone(
@@ -406,6 +410,48 @@ async def test_too_many_dead_letters_in_a_row_halt(embedded: PostgresTransport, 
     await drain(consumer, 20)  # mended: nothing was committed meanwhile
     await consumer.close()
     assert recorder.taken() == {"lrn_1": list(range(20))}
+
+
+@pytest.mark.parametrize("batch", [1, 20])
+async def test_r9_dead_letters_between_good_events_are_not_in_a_row_whatever_the_batch(
+    embedded: PostgresTransport, database: Database, vault: Vault, batch: int
+):
+    good = [revoked("lrn_1", n, reason="forged" if n % 3 == 1 else "") for n in range(10)]
+    spoilt = [encode(event) if n % 3 != 2 else b"not JSON" for n, event in enumerate(good)]
+    await raw(embedded, [("lrn_1", body) for body in spoilt])
+    recorder = Recorder(database)
+
+    def refuse(events: Sequence[Event]) -> None:
+        for event in events:
+            if event.data["reason"]:
+                raise Poison(event, "forged", "It names no registered award.")
+
+    recorder.refuse = refuse
+    consumer = consumer_of(await embedded.bus("pathways"), database, vault, recorder, batch=batch, patience=2)
+    await drain(consumer, 10)
+    await consumer.close()
+    assert recorder.taken() == {"lrn_1": [0, 3, 6, 9]}
+    assert len(await letters(database)) == len(await letters(database, PLATFORM)) == 3
+
+
+async def test_r9_an_event_that_is_refused_takes_no_other_along_that_goes_by_its_id(
+    embedded: PostgresTransport, database: Database, vault: Vault
+):
+    good = revoked("lrn_1", 0)
+    await raw(embedded, [("lrn_1", encode(replace(good, subject="lrn_1/1"))), ("lrn_1", encode(good))])
+    recorder = Recorder(database)
+
+    def refuse(events: Sequence[Event]) -> None:
+        for event in events:
+            if event.subject == "lrn_1/1":
+                raise Poison(event, "forged", "It names no registered award.")
+
+    recorder.refuse = refuse
+    consumer = consumer_of(await embedded.bus("pathways"), database, vault, recorder)
+    await drain(consumer, 2)
+    await consumer.close()
+    assert recorder.taken() == {"lrn_1": [0]}
+    assert len(await letters(database)) == 1
 
 
 async def test_a_fenced_batch_is_dropped_and_taken_once(transport: Transport, database: Database, vault: Vault):

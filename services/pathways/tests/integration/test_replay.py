@@ -13,7 +13,7 @@ from cairn.common.bus.contract import Record
 from cairn.common.bus.postgres_group import PostgresSubscription
 from cairn.common.consumer import Consumer
 from cairn.common.db import EVERY_TENANT
-from cairn.common.events import fact_of, topic_of
+from cairn.common.events import Encoded, encode, fact_of, topic_of
 from cairn.pathways import consumers
 from cairn.pathways.deps import Deps
 from cairn.pathways.settings import PathwaysSettings
@@ -23,7 +23,7 @@ from cairn.provision.pytest_plugin import Transport
 
 from .conftest import Service
 from .test_convergence import RULES, play, story
-from .world import HOME, MARCH, NOW, Log, catalogue, framework
+from .world import AWAY, HOME, MARCH, NOW, Log, catalogue, framework
 
 
 async def publish(transport: Transport, events: list) -> None:
@@ -192,3 +192,24 @@ async def test_r9_a_poison_spoils_no_good_event_of_the_same_learner_that_comes_a
     monkeypatch.setattr(PostgresSubscription, "fetch", first_alone)
     apart = await replay(service.worker, transport.pathways, consumers.TOPICS, lambda *_: None)
     assert (apart.skipped, apart.before) == (1, apart.after)
+
+
+@pytest.mark.parametrize("transport", ["postgres"], indirect=True)
+async def test_r9_a_replay_refuses_what_was_refused_and_keeps_nothing_of_it(
+    service: Service, transport: Transport, log: Log
+) -> None:
+    known = [*log.issued("lrn_bo", "stats"), *log.issued("lrn_cy", "stats")]
+    # lrn_bo is no learner of the other university's, so nor is lrn_lu made known. Both lie in the same partition.
+    wrong = log.merged("lrn_lu", "lrn_bo", MARCH)[0]
+    strayed = log.issued("lrn_cy", "ml")[0]
+    later = log.issued("lrn_lu", "stats", tenant=AWAY)
+    await publish(transport, [*known, wrong])
+    carried = Encoded(strayed.id, strayed.tenant, "lrn_bo", encode(strayed))
+    await transport.issuance.publish("credentials", [carried])
+    await publish(transport, later)
+    await consume(service, transport, 5)
+    codes = await service.sql("SELECT code FROM dead_letters ORDER BY code")
+    assert [row["code"] for row in codes] == ["learner-refused", "malformed"]
+    assert len(await service.sql("SELECT id FROM holdings")) == 3
+    done = await replay(service.worker, transport.pathways, consumers.TOPICS, lambda *_: None)
+    assert (done.events, done.skipped, done.before) == (5, 2, done.after)

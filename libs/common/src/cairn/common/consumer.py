@@ -35,7 +35,7 @@ from cairn.common import dead_letters
 from cairn.common.bus.contract import Bus, Fenced, Record, Refused, Subscription
 from cairn.common.db import PLATFORM, Database, Unavailable
 from cairn.common.dead_letters import Handler
-from cairn.common.events import MODELS, Event, MalformedEvent, decode, fact_of
+from cairn.common.events import MODELS, Event, MalformedEvent, check_key, decode, fact_of
 from cairn.common.problem import DomainError
 from cairn.common.telemetry import span_context
 from cairn.common.vault import Vault
@@ -164,16 +164,21 @@ class Consumer:
             try:
                 event = decode(record.body)
                 if event.type in self._types:
-                    _check(record, event)
+                    check_key(event, record.key)
+                    fact_of(event)
                     batch.append((record, event))
                 else:
                     IGNORED.labels(self.group).inc()
             except MalformedEvent as error:
+                # First what came before it: how many are set aside in a row must not depend on the batch.
+                await self._handle(batch)
+                batch = []
                 await self._bury(record, event, "malformed", str(error))
-        if batch:
-            await self._handle(batch)
+        await self._handle(batch)
 
     async def _handle(self, batch: Sequence[tuple[Record, Event]]) -> None:
+        if not batch:
+            return
         error = await self._try([event for _, event in batch])
         if error is not None and len(batch) == 1:
             error = await self._insist(batch[0][1], error)
@@ -182,14 +187,13 @@ class Consumer:
             for name, count in Counts(event.type for _, event in batch).items():
                 TAKEN.labels(self.group, name).inc(count)
         elif isinstance(error, Poison):
-            bad = [record for record, event in batch if event.id == error.event.id]
-            if not bad:
+            place = next((place for place, (_, event) in enumerate(batch) if event == error.event), None)
+            if place is None:
                 raise RuntimeError(f"{self.group} refused an event that it was not given") from error
-            for record in bad:
-                await self._bury(record, error.event, error.code, error.detail)
-            rest = [pair for pair in batch if pair[1].id != error.event.id]
-            if rest:
-                await self._handle(rest)
+            # What came before it goes first: what is taken in between ends a row of dead letters.
+            await self._handle(batch[:place])
+            await self._bury(batch[place][0], error.event, error.code, error.detail)
+            await self._handle(batch[place + 1 :])
         elif len(batch) > 1:
             # In order, so that each key stays in its own.
             middle = len(batch) // 2
@@ -321,13 +325,6 @@ def is_transient(error: BaseException) -> bool:
     state: Any = getattr(error, "sqlstate", None)
     # Connection, rollback (deadlock, serialization), resources, lock not available, shutdown, system.
     return isinstance(state, str) and (state[:2] in {"08", "40", "53", "57", "58"} or state == "55P03")
-
-
-def _check(record: Record, event: Event) -> None:
-    if event.key != record.key:
-        # It lies among the events of another learner, so its order means nothing.
-        raise MalformedEvent("partitionkey is not the key under which the event was sent")
-    fact_of(event)
 
 
 def _verdict(error: Exception) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from cairn.common.bus.contract import Record
 from cairn.common.db import Database, Transaction
-from cairn.common.events import Event, decode, fact_of, stable_id
+from cairn.common.events import Event, check_key, decode, fact_of, stable_id
 from cairn.common.problem import DomainError
 from cairn.common.vault import Vault
 
@@ -126,6 +126,7 @@ async def replay(
     if handler is None:
         raise NoDeadLetter("Its consumer is not here any more.")
     event = decode(body)
+    check_key(event, found.subject_key or "")
     fact_of(event)
     await handler([event])
     async with database.transaction(tenant) as tx:

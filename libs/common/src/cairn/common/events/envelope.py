@@ -147,6 +147,13 @@ def decode(body: bytes) -> Event:
     )
 
 
+def check_key(event: Event, key: str) -> None:
+    """Whether it was sent under its own key. Raises MalformedEvent."""
+    if event.key != key:
+        # It lies among the events of another learner, so its order means nothing.
+        raise MalformedEvent("partitionkey is not the key under which the event was sent")
+
+
 def _check_size(body: bytes) -> None:
     if len(body) > MAX_BYTES:
         raise MalformedEvent(f"the event has {len(body)} bytes, more than {MAX_BYTES}")

@@ -52,7 +52,7 @@ async def _take(deps: Deps, batch: Sequence[Told], more: Mapping[str, str]) -> D
     async with deps.database.transaction(scope, share=facts.REBUILD) as tx:
         learners, links = await _lock(tx, scope, wanted, more)
         for told in batch:
-            if not is_right(told, learners):
+            if any(who not in learners or learners[who].tenant != tenant for who, tenant in told.learners.items()):
                 raise Poison(told.event, "learner-refused", "it is about a learner of another tenant")
         fresh = {event.id for event in await inbox.fresh(tx, GROUP, [told.event for told in batch])}
         new = [told for told in batch if told.event.id in fresh]
@@ -75,11 +75,6 @@ def named(batch: Iterable[Told]) -> dict[str, str]:
         for who, tenant in told.learners.items():
             wanted.setdefault(who, tenant)
     return wanted
-
-
-def is_right(told: Told, learners: Mapping[str, Learner]) -> bool:
-    """Whether each learner whom the event names is of the tenant that it says."""
-    return all(who in learners and learners[who].tenant == tenant for who, tenant in told.learners.items())
 
 
 async def _lock(

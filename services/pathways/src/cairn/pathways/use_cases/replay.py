@@ -15,7 +15,7 @@ from cairn.common.bus import Bus, Record, Subscription
 from cairn.common.bus.whole import alone, whole
 from cairn.common.consumer import Poison
 from cairn.common.db import EVERY_TENANT, Transaction
-from cairn.common.events import MODELS, MalformedEvent, decode
+from cairn.common.events import MODELS, MalformedEvent, check_key, decode
 from cairn.pathways.deps import Deps
 from cairn.pathways.store import facts
 from cairn.pathways.store.state import state_hash
@@ -85,13 +85,18 @@ async def _store(tx: Transaction, records: Iterable[Record]) -> int:
         try:
             event = decode(record.body)
             if event.type in MODELS:
+                check_key(event, record.key)
                 told.append(telling.tell(event))
         except (MalformedEvent, Poison):
             skipped += 1
-    wanted = intake.named(told)
-    await facts.add_learners(tx, wanted)
-    learners = await facts.lock_known(tx, wanted)
-    right = [each for each in told if intake.is_right(each, learners)]
+    known = await facts.lock_known(tx, intake.named(told))
+    tenants, right = {who: each.tenant for who, each in known.items()}, list[telling.Told]()
+    for each in told:
+        # One by one, as when they first came: what is refused makes nobody known.
+        if all(tenants.get(who, tenant) == tenant for who, tenant in each.learners.items()):
+            tenants |= each.learners
+            right.append(each)
+    await facts.add_learners(tx, tenants)
     await intake.store(tx, right)
     return skipped + len(told) - len(right)
 
