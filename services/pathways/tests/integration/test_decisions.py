@@ -1,5 +1,6 @@
 """Decisions: made, sealed, in effect at once, over at their end, revoked; and noticed when somebody alters them."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ import pytest
 from cairn.common.db import EVERY_TENANT, Database, Transaction
 from cairn.common.events.models import DecisionsSealed, QualificationCompleted, fact_of
 from cairn.common.instants import parse_instant
-from cairn.pathways.use_cases import verifying
+from cairn.pathways.use_cases import auditing, verifying
 from cairn.provision.pytest_plugin import Transport
 
 from .conftest import Service
@@ -153,6 +154,30 @@ async def test_a_table_of_equivalences_is_for_everybody_and_reaches_those_who_ar
     assert await student.fall_due() == 2
     assert set(await states(student)) == {"revoked"}
     assert (await student.get("/v1/equivalences", AWAY)).json()["decisions"] == []
+
+
+async def test_r8_an_equivalence_reaches_a_learner_whose_batch_is_under_way(
+    student: Service, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judging, go_on, judge = asyncio.Event(), asyncio.Event(), auditing._judge_all
+
+    async def slowly(*given: Any) -> Any:
+        judging.set()
+        await go_on.wait()
+        return await judge(*given)
+
+    monkeypatch.setattr(auditing, "_judge_all", slowly)
+    # It has read the decisions, and has yet to plan what falls due.
+    batch = asyncio.create_task(student.hear(*log.issued(ADA, "thesis")))
+    await judging.wait()
+    line = {"achievement": achievement("thesis"), "countsAs": achievement("ml"), "reason": "senate, 3 May"}
+    posted = asyncio.create_task(student.post("/v1/equivalences", line))
+    await asyncio.wait([posted], timeout=1)
+    go_on.set()
+    await batch
+    assert (await posted).status_code == 201
+    await student.fall_due()
+    assert await states(student) == ["active"]
 
 
 async def test_a_move_lets_a_newer_version_count_and_takes_nothing_away(campus: Service, log: Log) -> None:

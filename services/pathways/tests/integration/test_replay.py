@@ -23,7 +23,7 @@ from cairn.provision.pytest_plugin import Transport
 
 from .conftest import Service
 from .test_convergence import RULES, play, story
-from .world import AWAY, HOME, MARCH, NOW, Log, catalogue, framework
+from .world import AWAY, HOME, MARCH, NOW, Log, achievement, catalogue, framework
 
 
 async def publish(transport: Transport, events: list) -> None:
@@ -213,3 +213,23 @@ async def test_r9_a_replay_refuses_what_was_refused_and_keeps_nothing_of_it(
     assert len(await service.sql("SELECT id FROM holdings")) == 3
     done = await replay(service.worker, transport.pathways, consumers.TOPICS, lambda *_: None)
     assert (done.events, done.skipped, done.before) == (5, 2, done.after)
+
+
+@pytest.mark.parametrize("transport", ["postgres"], indirect=True)
+async def test_r8_a_replay_agrees_after_a_version_was_retired_and_one_equivalence_led_to_another(
+    service: Service, transport: Transport, log: Log
+) -> None:
+    heard = [*catalogue(), *log.issued("lrn_ada", "stats"), *log.issued("lrn_bo", "thesis")]
+    await publish(transport, heard)
+    await consume(service, transport, len(heard))
+    retired = await service.publish(framework("stats", "ml"))
+    await service.publish(framework("ml", qualification="https://north.example/q/ml"))
+    await service.backfill()
+    assert (await service.post(f"/v1/frameworks/{retired}/retire")).status_code == 200
+    for one, other in (("thesis", "master"), ("master", "ml")):
+        line = {"achievement": achievement(one), "countsAs": achievement(other), "reason": "a test"}
+        assert (await service.post("/v1/equivalences", line)).status_code == 201
+    await service.fall_due()
+    await service.backfill()
+    done = await replay(service.worker, transport.pathways, consumers.TOPICS, lambda *_: None)
+    assert (done.before, done.awards) == (done.after, 0)

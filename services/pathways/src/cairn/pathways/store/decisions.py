@@ -115,15 +115,9 @@ async def chain(tx: Transaction, vault: Vault, tenant: str, learner: str) -> Cha
     return (await chains(tx, vault, [learner], [tenant])).get((tenant, learner), Chain())
 
 
-async def lock_institution(tx: Transaction, tenant: str) -> None:
-    """One at a time adds to the institution's chain; a learner's is guarded by the lock of their row."""
-    await tx.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:place, 0))"), {"place": f"decisions:{tenant}"}
-    )
-
-
 async def append(tx: Transaction, vault: Vault, chain: Chain, new: Entry) -> Entry:
-    """Add `new` at the end, sealed. The chain's lock is held. What is returned is as it was stored."""
+    """Add `new` at the end, sealed. The learner's row is locked or, for the institution, no batch is under way. What is
+    returned is as it was stored."""
     before = chain.entries[-1].seal if chain.entries else b""
     entry = replace(new, ordinal=len(chain.entries) + 1)
     entry = replace(entry, seal=entry.digest(vault, before))

@@ -137,7 +137,8 @@ async def equate(deps: Deps, principal: Principal, wanted: Wanted) -> Made:
     """
     tenant = principal.tenant
     async with deps.database.transaction(tenant) as tx:
-        await decisions.lock_institution(tx, tenant)
+        # A batch under way knows nothing of it, and would plan over what falls due by it.
+        await facts.exclude(tx)
         now = await deps.clock(tx)
         new = _entry(principal, INSTITUTION, wanted, now)
         await _check(tx, tenant, INSTITUTION, new)
@@ -153,7 +154,7 @@ async def unequate(deps: Deps, principal: Principal, id_: UUID, reason: str) -> 
     """Again: changes nothing. Raises DomainError `not-found`, `decisions-altered`."""
     tenant = principal.tenant
     async with deps.database.transaction(tenant) as tx:
-        await decisions.lock_institution(tx, tenant)
+        await facts.exclude(tx)
         now = await deps.clock(tx)
         chain = await _chain(tx, deps, tenant, INSTITUTION)
         entry = _named(chain, id_)

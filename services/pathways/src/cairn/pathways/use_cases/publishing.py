@@ -130,7 +130,10 @@ async def retire(deps: Deps, principal: Principal, id_: UUID) -> Found:
         await facts.exclude(tx)
         row = await _active(tx, id_)
         if row["retired_at"] is None:
-            await frameworks.retire(tx, str(id_), await deps.clock(tx))
+            now = await deps.clock(tx)
+            await frameworks.retire(tx, str(id_), now)
+            # Of those whom it has not awarded there is nothing to say by it any more.
+            await backfills.start(tx, principal.tenant, str(id_), now)
         found = await find(tx, str(id_))
         await tx.commit()
     assert found is not None

@@ -92,12 +92,12 @@ def instants(rulings: Iterable[Ruling]) -> tuple[list[datetime], list[datetime]]
 
 
 def counted_as(rulings: Sequence[Ruling], at: datetime) -> Mapping[str, frozenset[str]]:
-    """What else credentials of an achievement count as, by equivalences that stand, one after the other."""
+    """What else credentials of an achievement count as, by equivalences that stand."""
     step: dict[str, set[str]] = {}
     for ruling in rulings:
         if ruling.entry.kind == "equivalence" and ruling.stands(at):
             step.setdefault(ruling.entry.body["achievement"], set()).add(ruling.entry.body["countsAs"])
-    return {name: frozenset(_reached(name, step)) for name in step}
+    return {name: frozenset(others) for name, others in step.items()}
 
 
 def counting_too(chain: Chain, keys: frozenset[str], at: datetime) -> frozenset[str]:
@@ -108,17 +108,6 @@ def counting_too(chain: Chain, keys: frozenset[str], at: datetime) -> frozenset[
         for name, others in more.items()
         if any(f"achievement:{other}" in keys for other in others)
     }
-
-
-def _reached(name: str, step: Mapping[str, Iterable[str]]) -> set[str]:
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        for each in step.get(waiting.pop(), ()):
-            if each not in found:
-                found.add(each)
-                waiting.append(each)
-    return found
 
 
 def substitutes(rulings: Iterable[Ruling], at: datetime) -> Iterator[str]:
