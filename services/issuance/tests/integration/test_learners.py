@@ -1,10 +1,16 @@
 """Learners: sealed, found by identifier, merged by consent, erased."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import text
+
+from cairn.common.events import fact_of
+
+from ..conftest import NOW
 
 
 async def test_a_registered_learner_is_read_back(service):
@@ -98,6 +104,36 @@ async def test_s34_a_merge_is_said_under_both_keys_and_undone_the_same_way(servi
     answer = await service.http.delete(f"/v1/learners/{north}/merges/{harbour}", headers=service.auth("north"))
     assert answer.status_code == 204
     assert {event.key for event in await service.said("learner.unmerged.v1")} == {north, harbour}
+
+
+async def test_s34_who_is_merged_at_a_third_institution_is_not_merged_again(service):
+    body = {"id": "island", "name": "Island", "url": "https://island.example"}
+    assert (await service.post("/v1/institutions", body, "platform")).status_code == 201
+    harbour = await service.learner("ada", "harbour")
+    answers = []
+    for tenant in ("north", "island"):
+        learner = await service.learner("ada", tenant)
+        code = (await service.post(f"/v1/learners/{harbour}/link-codes", tenant="harbour")).json()["code"]
+        merge = {"code": code, "consent": "I agree."}
+        answers.append(await service.post(f"/v1/learners/{learner}/merges", merge, tenant))
+    assert [answer.status_code for answer in answers] == [201, 409]
+    assert answers[1].json()["code"] == "merge-refused"
+    assert len(await service.said("learner.merged.v1")) == 2, "under the key of each"
+
+
+async def test_r12_a_merge_ends_and_begins_again_whatever_clock_says_it(service):
+    north, harbour = await service.learner("ada"), await service.learner("ada", "harbour")
+    app, said = service.http._transport.app, []
+    for fast in (5, 3):
+        code = (await service.post(f"/v1/learners/{harbour}/link-codes", tenant="harbour")).json()["code"]
+        app.state.deps = replace(service.deps, now=partial(NOW.__add__, timedelta(minutes=fast)))
+        merge = {"code": code, "consent": "I agree."}
+        assert (await service.post(f"/v1/learners/{north}/merges", merge)).status_code == 201
+        app.state.deps = replace(service.deps, now=partial(NOW.__add__, timedelta(minutes=fast - 1)))
+        await service.http.delete(f"/v1/learners/{north}/merges/{harbour}", headers=service.auth("north"))
+    said = [fact_of(event) for event in await service.said() if event.key == north]
+    began, ended, again, over = [fact.at for fact in said]
+    assert began <= ended < again <= over
 
 
 async def test_s34_the_other_institution_cannot_be_read_with_a_bad_code(service):

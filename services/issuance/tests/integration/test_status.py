@@ -1,13 +1,19 @@
 """Status: what a university takes back, what it publishes about that, and what it says on the bus."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 
 import orjson
 import pytest
 
+from cairn.common.instants import parse_instant
 from cairn.credentials import decode_list
 from cairn.issuance.domain.rules import next_status
 from cairn.issuance.store import status_lists
+
+from ..conftest import NOW
 
 
 async def change(service, credential: str, action: str, tenant: str = "north"):
@@ -64,6 +70,24 @@ async def test_a_suspension_ends_with_a_reinstatement(service):
     assert [entry["status"] for entry in shown["changes"]] == ["suspended", "valid"]
     said = [event.type for event in await service.said() if event.subject == credential]
     assert said == ["credential.issued.v1", "credential.suspended.v1", "credential.reinstated.v1"]
+
+
+async def test_r12_what_came_last_is_said_to_be_last_whatever_clock_said_it(service):
+    suspendable = {"code": "ethics", "name": "Ethics", "description": "…", "criteria": {"narrative": "…"}}
+    await service.post("/v1/achievements", suspendable | {"suspendable": True})
+    await service.learner("ada")
+    earned = NOW + timedelta(minutes=4)  # by the clock of the LMS
+    credential = await service.issued("ada", "ethics", completedAt=earned.isoformat())
+    app = service.http._transport.app
+    for action, fast in (("suspend", 2), ("reinstate", 0), ("suspend", 5), ("reinstate", 1)):
+        app.state.deps = replace(service.deps, now=partial(NOW.__add__, timedelta(minutes=fast)))
+        await change(service, credential, action)
+    said = [event for event in await service.said() if event.subject == credential][1:]
+    assert [event.type.split(".")[1] for event in said] == ["suspended", "reinstated"] * 2
+    times = [parse_instant(event.data["at"]) for event in said]
+    assert sorted({earned, *times}) == [earned, *times]
+    shown = (await service.get(f"/v1/credentials/{credential}")).json()
+    assert [parse_instant(entry["at"]) for entry in shown["changes"]] == times
 
 
 async def test_what_is_revoked_before_it_is_signed_is_said_after_its_issue(service):

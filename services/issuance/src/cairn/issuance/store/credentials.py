@@ -13,6 +13,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cairn.common.db import Transaction
+from cairn.common.instants import parse_instant
 from cairn.common.sql import Sql
 from cairn.issuance.store.turns import in_turn
 
@@ -201,15 +202,23 @@ async def page(tx: Transaction, learner: str | None, after: str, limit: int) -> 
 
 async def set_status(
     tx: Transaction, row: RowMapping, status: str, *, reason: str, principal: str, at: datetime
-) -> None:
-    """The new status, its record, and a new version of the list that publishes it; the list's row is locked by that."""
+) -> datetime:
+    """The new status, its record, and a new version of the list that publishes it; the list's row is locked by that.
+
+    Since when: `at`, but later than what happened to it before, whatever clock said that (R12). By these instants
+    others tell what came last.
+    """
     await tx.execute(
         text("UPDATE credentials SET status = :status WHERE id = :id"), {"status": status, "id": row["id"]}
     )
-    await tx.execute(
+    changed = await tx.row(
         text("""
             INSERT INTO status_changes (tenant_id, credential_id, status, reason, principal, at)
-            VALUES (:tenant, :id, :status, :reason, :principal, :at)
+            VALUES (:tenant, :id, :status, :reason, :principal,
+                    greatest(:at, cast(:earned AS timestamptz) + interval '1 microsecond',
+                             (SELECT max(at) + interval '1 microsecond' FROM status_changes
+                               WHERE credential_id = :id)))
+            RETURNING at
         """),
         {
             "tenant": row["tenant_id"],
@@ -218,12 +227,15 @@ async def set_status(
             "reason": reason,
             "principal": principal,
             "at": at,
+            "earned": parse_instant(row["holding"]["earned"]) if row["holding"] else None,
         },
     )
+    assert changed is not None
     await tx.execute(
         text("UPDATE status_lists SET version = version + 1 WHERE tenant_id = :tenant AND id = :list"),
         {"tenant": row["tenant_id"], "list": row["list_id"]},
     )
+    return changed["at"]
 
 
 async def status_changes(tx: Transaction, ids: Sequence[str]) -> Sequence[Mapping[str, Any]]:

@@ -131,22 +131,26 @@ async def use_link_code(tx: Transaction, tenant: str, digest: bytes) -> str | No
     return row["learner_id"] if row else None
 
 
-async def add_merge(tx: Transaction, row: Mapping[str, Any]) -> bool:
-    """False where the learner is merged into somebody already."""
+async def add_merge(tx: Transaction, row: Mapping[str, Any]) -> datetime | None:
+    """Since when it counts: later than the end of the last merge of the two, whatever clock said that (R12). None
+    where the learner is merged into somebody already, be it where this transaction cannot see it."""
     statement = text("""
         INSERT INTO merges (tenant_id, id, learner_id, merged_tenant, merged_id, consent, recorded_by, merged_at)
-        VALUES (:tenant, :id, :learner, :merged_tenant, :merged, :consent, :by, :at)
-        ON CONFLICT (merged_id) WHERE unmerged_at IS NULL DO NOTHING RETURNING id
+        VALUES (:tenant, :id, :learner, :merged_tenant, :merged, :consent, :by,
+                greatest(:at, (SELECT max(unmerged_at) + interval '1 microsecond' FROM merges
+                                WHERE learner_id = :learner AND merged_id = :merged)))
+        ON CONFLICT (merged_id) WHERE unmerged_at IS NULL DO NOTHING RETURNING merged_at
     """)
-    return await tx.row(statement, row) is not None
+    added = await tx.row(statement, row)
+    return None if added is None else added["merged_at"]
 
 
 async def end_merge(tx: Transaction, learner_id: str, merged_id: str, now: datetime) -> RowMapping | None:
-    """The merge that this ends, or None."""
+    """The merge that this ends, not before it began, whatever clock said that (R12); or None."""
     statement = text("""
-        UPDATE merges SET unmerged_at = :now
+        UPDATE merges SET unmerged_at = greatest(:now, merged_at)
          WHERE learner_id = :learner AND merged_id = :merged AND unmerged_at IS NULL
-        RETURNING id, merged_tenant
+        RETURNING id, merged_tenant, unmerged_at
     """)
     return await tx.row(statement, {"learner": learner_id, "merged": merged_id, "now": now})
 

@@ -65,10 +65,10 @@ async def apply(
     status = next_status(row["status"], action)
     if status == row["status"]:
         return False
-    await credentials.set_status(tx, row, status, reason=reason, principal=principal, at=now)
+    at = await credentials.set_status(tx, row, status, reason=reason, principal=principal, at=now)
     # What a caller wrote is of no learner, and nobody was told of it.
     if row["issued_at"] is not None and row["learner_id"] is not None:
-        await tx.publish(status_event(row["tenant_id"], row["learner_id"], row["id"], status, now))
+        await tx.publish(status_event(row["tenant_id"], row["learner_id"], row["id"], status, at))
     return True
 
 

@@ -255,15 +255,17 @@ async def announce(tx: Transaction, rows: Sequence[Mapping[Any, Any]], now: date
 
 
 async def _supersede(tx: Transaction, row: Mapping[str, Any], now: datetime) -> None:
-    """The old credential's place is taken at the instant at which the new one is signed.
+    """The old credential's place is taken at the instant at which the new one is signed, or just after what happened
+    to it last.
 
     One that was revoked or suspended meanwhile stays so, as its status list says.
     """
+    at = now
     old = await credentials.credential(tx, row["renews"], lock=True)
     if old is not None and old["status"] == "valid":
         reason = f"renewed by {row['id']}"
-        await credentials.set_status(tx, old, "superseded", reason=reason, principal="issuance", at=now)
-    fact = CredentialRenewed(learner=row["learner_id"], credential=row["id"], supersedes=row["renews"], at=now)
+        at = await credentials.set_status(tx, old, "superseded", reason=reason, principal="issuance", at=now)
+    fact = CredentialRenewed(learner=row["learner_id"], credential=row["id"], supersedes=row["renews"], at=at)
     await tx.publish(
         Event(
             type="credential.renewed.v1",

@@ -132,13 +132,14 @@ async def merge(deps: Deps, principal: Principal, learner_id: str, code: str, co
         merged = await people.use_link_code(tx, other, deps.vault.blind("link-code", other, secret))
         if merged is None:
             raise refused
+        again = DomainError(
+            "One of the two is merged already.", code="merge-refused", fix="Undo that merge first, if it was wrong."
+        )
         standing = await people.merges(tx, [learner_id, merged])
         if merged == learner_id or any(row["merged_id"] in {learner_id, merged} for row in standing):
-            raise DomainError(
-                "One of the two is merged already.", code="merge-refused", fix="Undo that merge first, if it was wrong."
-            )
+            raise again
         merge_id = uuid4()
-        await people.add_merge(
+        at = await people.add_merge(
             tx,
             {
                 "tenant": tenant,
@@ -151,7 +152,10 @@ async def merge(deps: Deps, principal: Principal, learner_id: str, code: str, co
                 "at": now,
             },
         )
-        fact = LearnerMerged(learner=learner_id, merged=merged, merged_tenant=other, consent=str(merge_id), at=now)
+        if at is None:
+            # Into a learner of a third institution, whose merges are not ours to see.
+            raise again
+        fact = LearnerMerged(learner=learner_id, merged=merged, merged_tenant=other, consent=str(merge_id), at=at)
         # Said to both learners' readers, each under their own key and tenant.
         await tx.publish(*_both("learner.merged.v1", tenant, other, fact))
         await tx.commit()
@@ -168,7 +172,11 @@ async def unmerge(deps: Deps, principal: Principal, learner_id: str, merged_id: 
         other = ended["merged_tenant"]
         await tx.widen({principal.tenant, other})
         fact = LearnerUnmerged(
-            learner=learner_id, merged=merged_id, merged_tenant=other, consent=str(ended["id"]), at=now
+            learner=learner_id,
+            merged=merged_id,
+            merged_tenant=other,
+            consent=str(ended["id"]),
+            at=ended["unmerged_at"],
         )
         await tx.publish(*_both("learner.unmerged.v1", principal.tenant, other, fact))
         await tx.commit()
