@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from cairn.common.events import Event, fact_of
 from cairn.common.events.models import (
@@ -15,8 +16,11 @@ from cairn.common.events.models import (
 )
 from cairn.credentials import read_facts
 from cairn.issuance import consumers, jobs
-from cairn.issuance.use_cases import awards
+from cairn.issuance.domain.model import Profile
+from cairn.issuance.store import people
+from cairn.issuance.use_cases import awards, issue
 from cairn.issuance.use_cases.awards import Forged
+from cairn.issuance.use_cases.learners import profile_place
 
 AT = datetime(2026, 10, 1, tzinfo=UTC)
 CERTIFICATE = {
@@ -82,6 +86,19 @@ def lapsed(learner: str, action: str) -> Event:
         at=AT,
     )
     return event("qualification.lapsed.v1", fact)
+
+
+def restored(learner: str, component: str) -> Event:
+    fact = QualificationRestored(
+        learner=learner,
+        award="award-1",
+        qualification=QUALIFICATION,
+        version=VERSION,
+        components=(component,),
+        digest="c" * 64,
+        at=datetime(2026, 10, 2, tzinfo=UTC),
+    )
+    return event("qualification.restored.v1", fact)
 
 
 @pytest.fixture
@@ -248,6 +265,80 @@ async def test_s33_a_framework_that_never_comes_refuses_the_award(service, stack
     assert [row["state"] for row in await award_credentials(service)] == ["issued"], "now that it adds up"
 
 
+async def test_r9_an_award_that_is_refused_again_after_its_replay_is_a_dead_letter_again(service, stack):
+    learner, component = stack
+    service.worker.settings.award_patience_seconds = service.deps.settings.award_patience_seconds = 0
+    try:
+        await consumers.handle(service.worker, [completed(learner, [component])])
+        await jobs.settle_waiting(service.worker)
+        (letter,) = (await service.get("/v1/dead-letters?unsettled=true")).json()
+        assert (await service.post(f"/v1/dead-letters/{letter['id']}/replay")).status_code == 200
+        assert (await service.get("/v1/dead-letters?unsettled=true")).json() == []
+        await jobs.settle_waiting(service.worker)
+    finally:
+        service.worker.settings.award_patience_seconds = service.deps.settings.award_patience_seconds = 60
+    assert [one["id"] for one in (await service.get("/v1/dead-letters?unsettled=true")).json()] == [letter["id"]]
+
+
+async def test_r9_awards_whose_framework_never_comes_keep_none_waiting_whose_framework_came(service, stack):
+    learner, component = stack
+    strays = [completed(learner, [component], award=f"stray-{n}", version="never") for n in range(60)]
+    await consumers.handle(service.worker, strays)
+    await consumers.handle(service.worker, [completed(learner, [component])])
+    await consumers.handle(service.worker, [activated()])
+    assert await jobs.settle_waiting(service.worker) == 1
+    await service.work()
+    assert [row["state"] for row in await award_credentials(service)] == ["issued"]
+
+
+async def test_r9_a_waiting_award_that_cannot_be_signed_keeps_no_other_waiting(service, stack):
+    learner, component = stack
+    await service.learner("bell", name="Bell")
+    theirs = await service.issued("bell")
+    [bell] = await service.sql("SELECT learner_id AS id FROM credentials WHERE id = :id", id=theirs)
+    awarded = [completed(learner, [component]), completed(bell["id"], [theirs], award="award-2")]
+    await consumers.handle(service.worker, awarded)
+    async with service.worker.database.transaction("north") as tx:
+        row = await people.learner(tx, bell["id"])
+        profile = Profile(name="Bell \x07").model_dump_json().encode()
+        sealed = service.worker.vault.seal(row["key"], profile, profile_place(bell["id"]))
+        await tx.execute(
+            text("UPDATE learners SET profile = :sealed WHERE id = :id"), {"sealed": sealed, "id": bell["id"]}
+        )
+        await tx.commit()
+    await consumers.handle(service.worker, [activated()])
+    await jobs.settle_waiting(service.worker)
+    await service.work()
+    assert [row["state"] for row in await award_credentials(service)] == ["issued"]
+    (letter,) = (await service.get("/v1/dead-letters")).json()
+    assert (letter["code"], "a control character" in letter["detail"]) == ("award-refused", True)
+
+
+async def test_r9_an_institution_without_a_key_keeps_no_other_waiting(service, stack):
+    learner, component = stack
+    await service.learner("bo", "harbour")
+    await service.complete("ada", completedAt="2026-04-01T00:00:00Z")
+    await issue.draft(service.worker)  # intended, and the key is lost before it is signed
+    await service.complete("ada", completedAt="2026-05-01T00:00:00Z")
+    lost = "UPDATE issuer_keys SET revoked_at = now() WHERE tenant_id = 'north'"
+    found = "UPDATE issuer_keys SET revoked_at = NULL WHERE tenant_id = 'north'"
+    for statement in (lost, found):
+        async with service.worker.database.transaction("north") as tx:
+            await tx.execute(text(statement))
+            await tx.commit()
+        if statement == lost:
+            assert await service.issued("bo", tenant="harbour")
+            # The bus delivers it, and it is no fault of the event's.
+            await consumers.handle(service.worker, [activated(), completed(learner, [component])])
+            await jobs.settle_waiting(service.worker)
+            (letter,) = (await service.get("/v1/dead-letters")).json()
+            assert "no EdDSA key" in letter["detail"]
+    await service.post(f"/v1/dead-letters/{letter['id']}/replay")
+    await service.work()
+    states = [row["state"] for row in await service.sql("SELECT state FROM credentials WHERE tenant_id = 'north'")]
+    assert states == ["issued"] * 4, "nothing was lost by it"
+
+
 @pytest.mark.parametrize(("action", "status"), [("revoke", "revoked"), ("suspend", "suspended"), ("review", "valid")])
 async def test_a_lapse_does_to_the_credential_what_the_framework_says(service, stack, action, status):
     learner, component = stack
@@ -260,20 +351,38 @@ async def test_a_lapse_does_to_the_credential_what_the_framework_says(service, s
 async def test_a_restored_award_lifts_its_suspension(service, stack):
     learner, component = stack
     await consumers.handle(service.worker, [activated(), completed(learner, [component]), lapsed(learner, "suspend")])
-    restored = QualificationRestored(
-        learner=learner,
-        award="award-1",
-        qualification=QUALIFICATION,
-        version=VERSION,
-        components=(component,),
-        digest="c" * 64,
-        at=datetime(2026, 10, 2, tzinfo=UTC),
-    )
-    await consumers.handle(service.worker, [event("qualification.restored.v1", restored)])
+    await consumers.handle(service.worker, [restored(learner, component)])
     await service.work()
     assert [row["status"] for row in await award_credentials(service)] == ["valid"]
     said = [said.type for said in await service.said() if said.data.get("credential") or said.data.get("award")]
     assert said == ["credential.issued.v1", "credential.suspended.v1", "credential.reinstated.v1"]
+
+
+async def test_an_award_that_lapsed_before_its_signature_and_holds_again_is_signed(service, stack):
+    learner, component = stack
+    late = await service.issued("ada", completedAt="2026-04-01T00:00:00Z")
+    await consumers.handle(service.worker, [completed(learner, [component]), lapsed(learner, "suspend")])
+    await consumers.handle(service.worker, [activated(), restored(learner, late)])
+    await jobs.settle_waiting(service.worker)
+    await service.work()
+    [row] = await award_credentials(service)
+    assert (row["state"], row["status"], row["holding"]["components"]) == ("issued", "valid", [late])
+
+
+async def test_s33_an_award_that_lapsed_is_not_signed_by_a_replay_of_its_dead_letter(service, stack):
+    learner, component = stack
+    service.worker.settings.award_patience_seconds = 0
+    try:
+        await consumers.handle(service.worker, [completed(learner, [component])])
+        await jobs.settle_waiting(service.worker)
+    finally:
+        service.worker.settings.award_patience_seconds = 60
+    await consumers.handle(service.worker, [activated(), lapsed(learner, "revoke")])
+    (letter,) = (await service.get("/v1/dead-letters")).json()
+    assert (await service.post(f"/v1/dead-letters/{letter['id']}/replay")).status_code == 200
+    await jobs.settle_waiting(service.worker)
+    await service.work()
+    assert await award_credentials(service) == []
 
 
 async def test_a_lapse_before_the_signature_is_not_forgotten(service, stack):

@@ -64,7 +64,8 @@ async def store(
     detail: str,
     event_type: str,
 ) -> None:
-    """Keep what this consumer could not take. A record that is kept already stays as it is.
+    """Keep what this consumer could not take. A record that is kept already stays as it is, unless a replay had taken
+    it: it is refused again, and unsettled.
 
     `detail` is stored in the clear and shown in lists: it must quote nothing of the event.
     """
@@ -161,6 +162,10 @@ def _letter(row: Mapping[Any, Any]) -> DeadLetter:
 
 
 _STORE: Final = text("""
+    WITH again AS (
+        UPDATE dead_letters
+           SET code = :code, detail = :detail, at = now(), expires_at = now() + :kept, replayed_at = NULL
+         WHERE id = :id AND replayed_at IS NOT NULL)
     INSERT INTO dead_letters (tenant_id, id, consumer, topic, partition, position, event_type, subject_key,
                               code, detail, body, expires_at)
     VALUES (:tenant, :id, :consumer, :topic, :partition, :position, :type, :key, :code, :detail, :body, now() + :kept)

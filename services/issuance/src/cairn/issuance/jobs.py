@@ -65,9 +65,9 @@ async def _then(call: asyncio.Event, step: Callable[[], Awaitable[int]]) -> int:
 
 async def settle_waiting(deps: Deps) -> int:
     """Examine awards whose framework may have arrived; what waited too long, or does not add up, is a dead letter."""
-    settled = 0
+    settled, patience = 0, deps.settings.award_patience_seconds
     async with deps.database.transaction(EVERY_TENANT) as tx:
-        rows = await store.take_waiting(tx, 50)
+        rows = await store.take_waiting(tx, patience, 50)
         # In the order of tenants, because each tenant's status list is locked.
         for tenant, group in groupby(sorted(rows, key=itemgetter("tenant_id")), key=itemgetter("tenant_id")):
             await tx.widen({tenant})
@@ -76,7 +76,7 @@ async def settle_waiting(deps: Deps) -> int:
             for award, done in found.items():
                 row, fact = mine[award]
                 verdict = done
-                if not done and row["waited"].total_seconds() >= deps.settings.award_patience_seconds:
+                if not done and row["late"]:
                     verdict = awards.Forged(f"the framework {fact.qualification} {fact.version} was never activated")
                 if isinstance(verdict, awards.Forged):
                     await _refuse(deps, tx, row, fact, verdict)

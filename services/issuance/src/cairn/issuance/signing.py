@@ -34,6 +34,12 @@ ALGORITHMS: Final[tuple[SignatureAlgorithm, ...]] = get_args(SignatureAlgorithm)
 """An issuer has one current key for each: Ed25519, P-256 and P-384."""
 
 
+class NoKey(DomainError):
+    """The institution has no current key of the algorithm."""
+
+    code = "not-found"
+
+
 class KeyHolder(Protocol):
     """Holds the issuers' private keys, here or in a device; hands out what signs, never the key."""
 
@@ -42,7 +48,7 @@ class KeyHolder(Protocol):
         ...
 
     async def signer(self, tx: Transaction, tenant: str, algorithm: Algorithm = "EdDSA") -> Signer:
-        """What signs for the tenant now, and until the transaction ends. Raises DomainError without such a key."""
+        """What signs for the tenant now, and until the transaction ends. Raises NoKey."""
         ...
 
     async def lock(self, tx: Transaction, tenant: str) -> None:
@@ -92,7 +98,7 @@ class LocalKeyHolder:
         # Who waited for a rotation finds the old key gone, and sees the new one only in a second statement.
         rows = await tx.fetch(_CURRENT, **asked) or await tx.fetch(_CURRENT, **asked)
         if not rows:
-            raise DomainError(f"The tenant {tenant} has no {algorithm} key to sign with.", code="not-found")
+            raise NoKey(f"The tenant {tenant} has no {algorithm} key to sign with.")
         row = rows[0]
         return self._opened(tenant, row["id"], row["algorithm"], row["did"], row["wrapping_key"], row["sealed"])
 

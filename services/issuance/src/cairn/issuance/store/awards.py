@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import RowMapping, text
@@ -18,7 +18,7 @@ _ADD: Final = Sql("""
     SELECT :tenant, id, learner, body, 'waiting'
       FROM unnest(cast(:ids AS text[]), cast(:learners AS text[]), cast(:bodies AS jsonb[])) AS u (id, learner, body)
      ORDER BY id
-    ON CONFLICT (id) DO UPDATE SET state = 'waiting', reason = NULL, announced_at = now()
+    ON CONFLICT (id) DO UPDATE SET body = excluded.body, state = 'waiting', reason = NULL, announced_at = now()
      WHERE awards.state = 'refused' RETURNING id
 """)
 _SETTLE: Final = Sql("""
@@ -48,12 +48,29 @@ async def award(tx: Transaction, award_id: str) -> RowMapping | None:
     return await tx.row(statement, {"id": award_id})
 
 
-async def take_waiting(tx: Transaction, limit: int) -> Sequence[RowMapping]:
+async def take_waiting(tx: Transaction, patience: float, limit: int) -> Sequence[RowMapping]:
+    """Those whose framework is known by now, and those that have waited (`late`) for so many seconds; locked. Others
+    would only be in their way."""
     statement = text("""
-        SELECT tenant_id, id, learner_id, body, announced_at, now() - announced_at AS waited FROM awards
-         WHERE state = 'waiting' ORDER BY announced_at LIMIT :limit FOR UPDATE SKIP LOCKED
+        SELECT * FROM (
+            SELECT a.tenant_id, a.id, a.learner_id, a.body, a.announced_at,
+                   a.announced_at <= now() - make_interval(secs => :patience) AS late
+              FROM awards a WHERE a.state = 'waiting') AS a
+         WHERE late OR EXISTS (
+               SELECT FROM frameworks f WHERE f.tenant_id = a.tenant_id
+                  AND f.qualification = a.body ->> 'qualification' AND f.version = a.body ->> 'version')
+         ORDER BY announced_at LIMIT :limit FOR UPDATE SKIP LOCKED
     """).columns(body=JSONB())
-    return await tx.rows(statement, {"limit": limit})
+    return await tx.rows(statement, {"patience": patience, "limit": limit})
+
+
+async def wait_again(tx: Transaction, award: str, news: Mapping[str, Any]) -> None:
+    """What was withdrawn before it was signed is to be examined again, with what is news of it."""
+    statement = text("""
+        UPDATE awards SET state = 'waiting', reason = NULL, announced_at = now(), body = body || cast(:news AS jsonb)
+         WHERE id = :id AND state = 'withdrawn'
+    """)
+    await tx.execute(statement, {"id": award, "news": orjson.dumps(news).decode()})
 
 
 async def settle(tx: Transaction, outcomes: Mapping[str, tuple[str, str | None]]) -> None:

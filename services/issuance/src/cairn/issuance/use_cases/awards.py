@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 
 import structlog
+from pydantic import ValidationError
 
 from cairn.common.db import Transaction
 from cairn.common.events.models import (
@@ -24,11 +25,12 @@ from cairn.common.events.models import (
     QualificationRestored,
 )
 from cairn.common.problem import DomainError
-from cairn.credentials import Signer
+from cairn.credentials import CredentialError, Signer
 from cairn.issuance.deps import Deps
 from cairn.issuance.domain import names
 from cairn.issuance.domain.compose import StackFacts, Subject
 from cairn.issuance.domain.model import Profile
+from cairn.issuance.signing import NoKey
 from cairn.issuance.store import awards, catalog, credentials, people, status_lists
 from cairn.issuance.store.credentials import Intent
 from cairn.issuance.use_cases.credentials import apply
@@ -44,6 +46,10 @@ class Forged(DomainError):
     """The award cannot have come of an audit here; it is never signed."""
 
     code = "award-refused"
+
+
+class Unsignable(Forged):
+    """It adds up, but there is no key to sign it with: for the job to refuse, since it is not the event's fault."""
 
 
 async def activate(tx: Transaction, tenant: str, fact: FrameworkActivated) -> None:
@@ -75,7 +81,7 @@ async def complete(deps: Deps, tx: Transaction, tenant: str, told: Sequence[Told
     await say_again(tx, [each.fact for award, each in once.items() if award not in new], deps.now())
     found = await examine(deps, tx, tenant, [each for award, each in once.items() if award in new])
     for refusal in found.values():
-        if isinstance(refusal, Forged):
+        if isinstance(refusal, Forged) and not isinstance(refusal, Unsignable):
             raise refusal
 
 
@@ -114,9 +120,9 @@ async def examine(deps: Deps, tx: Transaction, tenant: str, told: Sequence[Told]
             found[fact.award] = True
         except Forged as refusal:
             found[fact.award] = refusal
-    await _intend(deps, tx, tenant, worthy)
-    await awards.settle(tx, outcomes)
-    return found
+    refused = await _intend(deps, tx, tenant, worthy)
+    await awards.settle(tx, {award: outcome for award, outcome in outcomes.items() if award not in refused})
+    return found | refused
 
 
 def _check(
@@ -139,7 +145,8 @@ async def lapse(deps: Deps, tx: Transaction, fact: QualificationLapsed) -> None:
     award = await awards.award(tx, fact.award)
     if award is None:
         raise Forged(f"no award {fact.award} was announced")
-    if award["state"] == "waiting":
+    if award["state"] in {"waiting", "refused"}:
+        # A refused one, too: its dead letter may yet be replayed.
         await awards.settle(tx, {fact.award: ("withdrawn", "it lapsed before it was signed")})
         return
     row = await credentials.credential_of_award(tx, fact.award)
@@ -150,7 +157,10 @@ async def lapse(deps: Deps, tx: Transaction, fact: QualificationLapsed) -> None:
 async def restore(deps: Deps, tx: Transaction, fact: QualificationRestored) -> None:
     """Lift the suspension of the qualification. One that was revoked stays so: pathways awards anew instead."""
     row = await credentials.credential_of_award(tx, fact.award)
-    if row is not None and row["status"] == "suspended":
+    if row is None:
+        # It lapsed before it was signed.
+        await awards.wait_again(tx, fact.award, {"components": fact.components, "digest": fact.digest})
+    elif row["status"] == "suspended":
         await apply(tx, row, "reinstate", reason="the award holds again", principal="pathways", now=fact.at)
 
 
@@ -164,24 +174,34 @@ class _Worthy:
     stack: Sequence[Mapping[str, Any]]
 
 
-async def _intend(deps: Deps, tx: Transaction, tenant: str, worthy: Sequence[_Worthy]) -> None:
+async def _intend(deps: Deps, tx: Transaction, tenant: str, worthy: Sequence[_Worthy]) -> dict[str, Forged | bool]:
+    """By award, why there is no intent: one that cannot be signed must not keep others waiting."""
     if not worthy:
-        return
+        return {}
+    try:
+        signer = await deps.keys.signer(tx, tenant, deps.settings.algorithm)
+    except NoKey as refusal:
+        return {each.told.fact.award: Unsignable(refusal.detail) for each in worthy}
     named = await catalog.achievements_named(tx, sorted({each.told.fact.achievement for each in worthy}))
     institution = await people.institution(tx, tenant)
     assert institution is not None
     achievements = {row["id"]: row["body"] for row in named}
     places = await status_lists.allocate(tx, tenant, len(worthy), deps.settings.status_list_size)
-    signer = await deps.keys.signer(tx, tenant, deps.settings.algorithm)
-    now = deps.now()
+    now, refused = deps.now(), dict[str, Forged | bool]()
 
-    def work() -> list[Intent]:
-        return [
-            _intent(deps, institution, achievements[each.told.fact.achievement], each, place, signer, now)
-            for each, place in zip(worthy, places, strict=True)
-        ]
+    def work() -> Iterator[Intent]:
+        for each, place in zip(worthy, places, strict=True):
+            achievement = achievements[each.told.fact.achievement]
+            try:
+                yield _intent(deps, institution, achievement, each, place, signer, now)
+            except CredentialError as refusal:
+                refused[each.told.fact.award] = Forged(f"the credential was refused: {refusal.detail}")
+            except ValidationError as refusal:
+                detail = refusal.errors(include_input=False)[0]["msg"]
+                refused[each.told.fact.award] = Forged(f"the credential was refused: {detail}")
 
-    await credentials.add_intents(tx, await asyncio.to_thread(work))
+    await credentials.add_intents(tx, await asyncio.to_thread(lambda: list(work())))
+    return refused
 
 
 def _intent(

@@ -27,6 +27,7 @@ from cairn.issuance.deps import Deps
 from cairn.issuance.domain import intents, names
 from cairn.issuance.domain.compose import Subject
 from cairn.issuance.domain.model import Achievement, Evidence, Profile
+from cairn.issuance.signing import NoKey
 from cairn.issuance.store import catalog, completions, credentials, people, status_lists
 from cairn.issuance.store.credentials import Intent
 from cairn.issuance.use_cases.learners import profile_place
@@ -47,26 +48,40 @@ async def draft(deps: Deps, most: int | None = None) -> int:
         rows = await completions.take_pending(tx, most or deps.settings.draft_batch)
         if not rows:
             return 0
-        settled = {row["id"]: ("drafted", None) if row["key"] else ("failed", "the learner was erased") for row in rows}
-        living = [row for row in rows if row["key"] is not None]
+        signers = await _signers(deps, tx, rows)
+        settled = {row["id"]: ("failed", "the learner was erased") for row in rows if row["key"] is None}
+        living = [row for row in rows if row["key"] is not None and row["tenant_id"] in signers]
         drafted: list[Intent] = []
         # In the order of tenants, because each tenant's status list is locked: two workers never wait in a circle.
         for tenant in sorted({row["tenant_id"] for row in living}):
             mine = [row for row in living if row["tenant_id"] == tenant]
-            signer = await deps.keys.signer(tx, tenant, deps.settings.algorithm)
             institution = await people.institution(tx, tenant)
             assert institution is not None
             named = await catalog.achievements_named(tx, sorted({row["achievement_id"] for row in mine}))
             bodies = {row["id"]: row["body"] for row in named}
             places = await status_lists.allocate(tx, tenant, len(mine), deps.settings.status_list_size)
             # Some tenths of a second of work for a batch: off the loop, so that health answers.
+            signer = signers[tenant]
             made, refused = await asyncio.to_thread(_intend_all, deps, institution, bodies, signer, mine, places, now)
             drafted += made
+            settled |= {row["id"]: ("drafted", None) for row in mine}
             settled |= {row: ("failed", reason) for row, reason in refused.items()}
         await credentials.add_intents(tx, drafted)
         await completions.settle(tx, settled)
         await tx.commit()
-    return len(rows)
+    return len(settled)
+
+
+async def _signers(deps: Deps, tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[str, Signer]:
+    """What signs for each tenant of the rows whose learner is not erased. One without a key, as after that of a did:key
+    was revoked, is left out: what it has to sign waits, and keeps no other institution waiting."""
+    found: dict[str, Signer] = {}
+    for tenant in sorted({row["tenant_id"] for row in rows if row["key"] is not None}):
+        try:
+            found[tenant] = await deps.keys.signer(tx, tenant, deps.settings.algorithm)
+        except NoKey:
+            log.warning("an institution has no key to sign with", tenant=tenant)
+    return found
 
 
 def _intend_all(
@@ -181,11 +196,8 @@ async def sign(deps: Deps, most: int | None = None) -> int:
         if not rows:
             return 0
         gone = [row["id"] for row in rows if row["key"] is None]
-        living = [row for row in rows if row["key"] is not None]
-        signers = {
-            tenant: await deps.keys.signer(tx, tenant, deps.settings.algorithm)
-            for tenant in {row["tenant_id"] for row in living}
-        }
+        signers = await _signers(deps, tx, rows)
+        living = [row for row in rows if row["key"] is not None and row["tenant_id"] in signers]
         signed, renewed = await asyncio.to_thread(_sign_all, deps, signers, living, now)
         await credentials.renew_intents(tx, renewed)
         await credentials.mark_issued(tx, signed, now)
@@ -197,7 +209,7 @@ async def sign(deps: Deps, most: int | None = None) -> int:
             if row["renews"] is not None:
                 await _supersede(tx, row, now)
         await tx.commit()
-    return len(rows)
+    return len(gone) + len(living)
 
 
 def _sign_all(
