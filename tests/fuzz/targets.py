@@ -25,13 +25,15 @@ from cairn.credentials import (
     verify_presentation,
 )
 from cairn.credentials.canonicalize import jcs, jsonld
-from cairn.credentials.canonicalize.outlines import Outlines
+from cairn.credentials.canonicalize.makes import Makes
 from cairn.credentials.canonicalize.rdfc import canonical_nquads
 from cairn.credentials.canonicalize.walk import HandOver, walk
 from cairn.credentials.did import read_issuer_metadata
 from cairn.credentials.did_resolution import Unresolved, dereference, document_url, expand, read_did_url
 from cairn.credentials.jws import Jws
 from cairn.credentials.proofs.common import unsecured
+from cairn.credentials.schema_check import against_schemas
+from cairn.credentials.shape import survey
 from cairn.credentials.token_status import Reference, read_token_status
 from tests.fuzz.outside import MORE, POLICY, Outside, done, object_of, refused_or
 from tests.fuzz.signed import (
@@ -104,19 +106,23 @@ def the_walk_equals_the_processor(data: bytes) -> None:
 
 
 def what_is_remembered_equals_the_processor(data: bytes) -> None:
-    """Another document of a shape that was met before is written to the byte as they do, or the memory declines."""
+    """Of another document of a make that was met before all is said, and written to the byte, as without a memory."""
     document, dice = unsecured(object_of(data)), Random(data)
-    outlines = Outlines()
-    for _ in range(dice.choice((3, 9))):
-        with suppress(HandOver, CredentialError):
-            outlines.canonical(document)
+    makes = Makes()
+    for _ in range(dice.choice((4, 10))):
+        met = makes.meet(document)
+    against_schemas(document, met and met.make)
     places = list(_texts(document))
     for holder, key in dice.sample(places, min(len(places), dice.randrange(4))):
         other, step = dice.choice(places)
         holder[key] = dice.choice((*_ODD_TEXTS, other[step], f"{holder[key]}{dice.choice(_ODD_TEXTS)}"))
+    met = makes.meet(document)
+    if met is None:
+        return
+    assert met.make.surveyed == survey(document)
+    assert against_schemas(document, met.make) == against_schemas(document)
     with suppress(HandOver):
-        found = _written(lambda: outlines.canonical(document))
-        assert found == _written(lambda: canonical_nquads(jsonld.to_quads(document)))
+        assert _written(met.canonical) == _written(lambda: canonical_nquads(jsonld.to_quads(document)))
 
 
 def jcs_is_a_fixed_point(data: bytes) -> None:

@@ -140,7 +140,7 @@ def _one_proof(
         return failed([Finding("key-unknown", "the issuer publishes no such key", where)]), issuer
     try:
         check_options(proof, purpose=purpose)
-        verify_proof(secured.document, proof, method.key, secured.surveyed_anyway, secured.written)
+        verify_proof(secured.document, proof, method.key, secured.surveyed_anyway, secured.met)
         check_times(proof, at=at, tolerance=tolerance)
     except CredentialError as refusal:
         return refused(refusal, "/proof"), issuer
@@ -271,7 +271,7 @@ def schema(secured: Secured) -> Check:
         return passed("structure-valid", "shaped as an SD-JWT VC; type metadata is not fetched")
     if model_version(document) == 1:
         return passed("structure-valid", "shaped as VC data model 1.1 asks; the Open Badges schema is for 2.0")
-    violations, unknown = against_schemas(document)
+    violations, unknown = against_schemas(document, secured.met and secured.met.make)
     if violations and document.get("credentialSchema") in (None, []):
         # The issuer never said that it would follow the schema; what differs is told, and does not condemn.
         detail = "the credential names no schema, and departs from that of Open Badges"

@@ -12,6 +12,7 @@ from typing import Any, Final
 from jsonschema_rs import Draft201909Validator, ValidationError
 
 from cairn.credentials import bundle
+from cairn.credentials.canonicalize.makes import FIXED, Make
 from cairn.credentials.findings import Finding
 from cairn.credentials.shape import id_of, is_list, is_object, is_small, listed, text_of, types_of
 
@@ -27,16 +28,33 @@ _BY_KIND: Final = {
     "ClrCredential": CLR_SCHEMA,
 }
 SCHEMA_TYPES: Final = frozenset({"1EdTechJsonSchemaValidator2019", "JsonSchema"})
+_APPLIED: Final = frozenset({"additionalItems", "additionalProperties", "allOf", "anyOf", "items", "oneOf"})
+_BLIND: Final = frozenset(
+    {
+        "$comment",
+        "$defs",
+        "$id",
+        "$schema",
+        "description",
+        "format",
+        "minItems",
+        "propertyNames",
+        "required",
+        "title",
+        "type",
+    }
+)
+"""Keywords of a schema that look at no text: a key is none, and formats are not checked."""
 _MAX_FINDINGS: Final = 5
 _MAX_SCHEMAS: Final = 8
 _MAX_EXPLAINED: Final = 2_000
 """Values in a document. To say where a schema is violated takes hundreds of times longer than to say that it is."""
 
 
-def against_schemas(document: dict[str, Any]) -> tuple[list[Finding], list[str]]:
+def against_schemas(document: dict[str, Any], make: Make | None = None) -> tuple[list[Finding], list[str]]:
     """Where the credential departs from the schema of its kind, or from a bundled one that it names.
 
-    And which it names that are not bundled, so that nothing can be said of them.
+    And which it names that are not bundled, so that nothing can be said of them. `make` is the document's, if known.
     """
     urls = [_BY_KIND[kind] for kind in types_of(document) if kind in _BY_KIND]
     found: list[Finding] = []
@@ -55,8 +73,12 @@ def against_schemas(document: dict[str, Any]) -> tuple[list[Finding], list[str]]
             found.append(Finding("schema-digest", detail, "/credentialSchema"))
     instance = _with_one_status(document)
     for url in list(dict.fromkeys(urls))[:_MAX_SCHEMAS]:
+        if make is not None and url in make.schemas:
+            continue
         validator = _validator(url)
         if validator.is_valid(instance):
+            if make is not None and _judges_makes(url):
+                make.schemas.add(url)
             continue
         if not is_small(instance, _MAX_EXPLAINED):
             found.append(
@@ -93,4 +115,45 @@ def _finding(error: ValidationError) -> Finding:
 
 @cache
 def _validator(url: str) -> Draft201909Validator:
-    return Draft201909Validator(bundle.schema(url) or False)
+    # Formats are annotations in this draft (§7.2.1).
+    return Draft201909Validator(bundle.schema(url) or False, validate_formats=False)
+
+
+@cache
+def _judges_makes(url: str) -> bool:
+    """Whether the schema asks of texts only that they be texts, but in members that are fixed in a make.
+
+    Then documents of one make are all valid by it, or none is.
+    """
+    return FIXED.issuperset(choosy_members(bundle.schema(url)))
+
+
+def choosy_members(schema: Any) -> set[str | None]:
+    """Below which members a schema may ask more of a text, by the innermost that has a name; None is the root.
+
+    Whatever keyword is not known to look at no text is taken for one that does.
+    """
+    found: set[str | None] = set()
+    seen: set[tuple[int, str | None]] = set()
+    pending: list[tuple[Any, str | None]] = [(schema, None)]
+    for node, name in pending:  # which grows
+        if not is_object(node) or (id(node), name) in seen:
+            continue
+        seen.add((id(node), name))
+        for keyword, value in node.items():
+            if keyword == "properties":
+                pending += [(member, key) for key, member in value.items()]
+            elif keyword == "$ref":
+                pending.append((_within(schema, value), name))
+            elif keyword in _APPLIED:
+                pending += [(one, name) for one in listed(value)]
+            elif keyword not in _BLIND:
+                found.add(name)
+    return found
+
+
+def _within(schema: Any, reference: str) -> Any:
+    """What a `$ref` within the schema, such as `#/$defs/Profile`, leads to."""
+    for step in reference.removeprefix("#/").split("/"):
+        schema = schema[step]
+    return schema

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import orjson
 
 from cairn.credentials import sd_jwt_vc
 from cairn.credentials.baking import is_image, unbake
 from cairn.credentials.bundle import context_sha256, context_urls
+from cairn.credentials.canonicalize import Met, meet
 from cairn.credentials.cose import COSE_KINDS, COSE_START, cose_in, read_cose
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
@@ -32,7 +33,22 @@ _ENVELOPE: Final = re.compile(r"data:application/(?:(?:vc|vp)\+(?:sd-)?jwt|dc\+s
 _COSE_ENVELOPE: Final = re.compile(r"data:application/v[cp]\+cose;base64,(\S*)\s?", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+T = TypeVar("T")
+
+
+class _Kept(Generic[T]):
+    """As `functools.cached_property`, without the lock that this takes in Python 3.11: it costs more than the work."""
+
+    def __init__(self, work: Callable[[Any], T]) -> None:
+        self._work = work
+        self._name = work.__name__
+
+    def __get__(self, secured: Any, owner: type) -> T:
+        found = secured.__dict__[self._name] = self._work(secured)
+        return found
+
+
+@dataclass
 class Secured:
     """A credential or a presentation and what secures it, neither of them judged yet."""
 
@@ -47,7 +63,12 @@ class Secured:
     written: bytes | None = None
     """The document as orjson writes it, where that is known."""
 
-    @cached_property
+    @_Kept
+    def met(self) -> Met | None:
+        """It with others of its make, if such were met before."""
+        return None if self.form == sd_jwt_vc.FORM else meet(self.document, self.written)
+
+    @_Kept
     def context_names(self) -> tuple[str, ...]:
         """Every context URL in the document, at any depth."""
         if self.surveyed_anyway is not None:
@@ -58,21 +79,21 @@ class Secured:
             return _named([node["@context"] for node in places])
         return _named(self.surveyed.contexts)
 
-    @cached_property
+    @_Kept
     def surveyed(self) -> Survey:
-        return survey(self.document)
+        return self.met.make.surveyed if self.met else survey(self.document)
 
-    @cached_property
+    @_Kept
     def surveyed_anyway(self) -> Survey | None:
-        """`surveyed`, where what secures it is over its JSON, of which all is looked at in any case."""
-        over_json = self.token is not None or any(map(is_over_json, self.proofs))
-        return self.surveyed if over_json else None
+        """`surveyed`, where it costs nothing: if it was met, or what secures it is over its JSON, all of it."""
+        is_free = self.met is not None or self.token is not None or any(map(is_over_json, self.proofs))
+        return self.surveyed if is_free else None
 
-    @cached_property
+    @_Kept
     def is_presentation(self) -> bool:
         return self.token.is_presentation if self.token else "VerifiablePresentation" in types_of(self.document)
 
-    @cached_property
+    @_Kept
     def issuer(self) -> str | None:
         """Who answers for it: a credential's issuer, a presentation's holder, who need not be named but has signed."""
         if self.form == sd_jwt_vc.FORM:
@@ -86,7 +107,7 @@ class Secured:
         signer = next((did_of(key) for key in keys if isinstance(key, str) and _is_absolute(key)), None)
         return id_of(self.document.get("holder")) or text_of(claims.get("iss")) or signer
 
-    @cached_property
+    @_Kept
     def key_id(self) -> str | None:
         """The URL of the key that the token names; a bare name is one of the issuer's keys (VC-JOSE-COSE §3.3.1)."""
         named = self.token.jws.key_id if self.token is not None else None

@@ -6,14 +6,14 @@ from typing import Any
 
 from cairn.credentials.canonicalize import jsonld
 from cairn.credentials.canonicalize.jcs import jcs
-from cairn.credentials.canonicalize.outlines import Outlines
+from cairn.credentials.canonicalize.makes import Make, Makes, Met
 from cairn.credentials.canonicalize.rdfc import Quad, canonical_nquads
 from cairn.credentials.canonicalize.walk import HandOver, walk
 from cairn.credentials.errors import DocumentRefused
 
-__all__ = ["jcs", "quads", "rdfc", "rdfc_again"]
+__all__ = ["Make", "Met", "jcs", "meet", "quads", "rdfc", "rdfc_again"]
 
-_outlines = Outlines()
+_makes = Makes()
 
 
 def rdfc(document: dict[str, Any]) -> bytes:
@@ -27,15 +27,20 @@ def rdfc(document: dict[str, Any]) -> bytes:
         return canonical_nquads(jsonld.to_quads(document)).encode()
 
 
-def rdfc_again(document: dict[str, Any], written: bytes | None = None) -> bytes:
-    """As `rdfc`, and sooner where documents of the same shape were met before: for verification.
+def meet(document: dict[str, Any], written: bytes | None = None) -> Met | None:
+    """The document, if others of its make were met before: for verification. As `Makes.meet`.
 
-    `document` holds types of JSON only, as `check_json` has it; `written` is it as orjson writes it, where that is
-    known already. Signing goes without this memory, so that what it compares its templates with is worked out anew
-    (S26).
+    Signing goes without this memory, so that what it compares its templates with is worked out anew (S26).
     """
+    return _makes.meet(document, written)
+
+
+def rdfc_again(document: dict[str, Any], met: Met | None) -> bytes:
+    """As `rdfc`, and sooner where others like it were met before. `met` is of the document with its proofs."""
+    if met is None:
+        return rdfc(document)
     try:
-        return _outlines.canonical(document, written).encode()
+        return met.canonical().encode()
     except (HandOver, DocumentRefused):
         return rdfc(document)
 

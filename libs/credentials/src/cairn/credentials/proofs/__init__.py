@@ -10,6 +10,7 @@ from datetime import datetime
 from types import ModuleType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from cairn.credentials.canonicalize import Met
 from cairn.credentials.errors import DocumentRefused, KeyRefused, ProofInvalid, ProofUnsupported
 from cairn.credentials.instants import format_instant
 from cairn.credentials.keys import Algorithm, PublicKey, Signer
@@ -21,7 +22,7 @@ from cairn.credentials.proofs import (
     eddsa_jcs_2022,
     eddsa_rdfc_2022,
 )
-from cairn.credentials.proofs.common import SIGNATURE_BYTES, input_document, unsecured, without_proof
+from cairn.credentials.proofs.common import SIGNATURE_BYTES, input_document, unsecured
 from cairn.credentials.shape import Survey, is_object, listed, text_of
 from cairn.credentials.strict_json import check_json
 from cairn.credentials.structure import check_signs_for, check_unsigned, check_unsigned_presentation
@@ -218,12 +219,11 @@ def verify_proof(
     proof: dict[str, Any],
     key: PublicKey,
     surveyed: Survey | None = None,
-    written: bytes | None = None,
+    met: Met | None = None,
 ) -> None:
     """The cryptography of one proof, and no more: whose key it is, and the dates, are the caller's to check.
 
-    `surveyed` is what `survey` says of `secured`, and `written` is `secured` as orjson writes it, where those are known
-    already.
+    `surveyed` is what `survey` says of `secured`, and `met` what `meet` does, where those are known already.
     Raises ProofInvalid, ProofUnsupported, ContextUnknown or DocumentRefused.
     """
     suite = _reader(proof)
@@ -233,7 +233,7 @@ def verify_proof(
     if suite in _OVER_JSON:
         suite.verify_proof(document, proof, key, surveyed)
     elif suite in _OVER_GRAPH:
-        suite.verify_proof(document, proof, key, written and without_proof(written, secured, proof))
+        suite.verify_proof(document, proof, key, None if "previousProof" in proof else met)
     else:
         suite.verify_proof(document, proof, key)
 

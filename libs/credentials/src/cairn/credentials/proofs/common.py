@@ -226,15 +226,6 @@ def input_document(secured: dict[str, Any], proof: dict[str, Any]) -> dict[str, 
     return unsecured(secured) | {"proof": [by_id[one] for one in named]}
 
 
-def without_proof(written: bytes, secured: dict[str, Any], proof: dict[str, Any]) -> bytes | None:
-    """What `input_document` gives, as orjson writes it, cut out of how it writes the whole, if nothing follows."""
-    if "previousProof" in proof:
-        return None
-    # A text that ends so cannot end within another member: that would not be closed.
-    end = b',"proof":%b}' % orjson.dumps(secured["proof"])
-    return b"%b}" % written[: -len(end)] if written.endswith(end) else None
-
-
 def _without(members: dict[str, Any], name: str) -> dict[str, Any]:
     rest = members.copy()
     rest.pop(name, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cairn.credentials.canonicalize import rdfc, rdfc_again
+from cairn.credentials.canonicalize import Met, rdfc, rdfc_again
 from cairn.credentials.keys import Algorithm, PublicKey
 from cairn.credentials.proofs.common import (
     check_key,
@@ -50,13 +50,13 @@ def proof_options_for(document: dict[str, Any], options: dict[str, Any]) -> dict
     return options
 
 
-def verify_proof(document: dict[str, Any], proof: dict[str, Any], key: PublicKey, written: bytes | None = None) -> None:
+def verify_proof(document: dict[str, Any], proof: dict[str, Any], key: PublicKey, met: Met | None = None) -> None:
     """§3.2.2 and §3.2.7. Raises ProofInvalid where the signature does not fit, and as `hash_data` does.
 
-    `document` is what the proof secures: without it, and with the proofs it follows upon, if any. `written` is that
-    as orjson writes it, where it is known already.
+    `document` is what the proof secures: without it, and with the proofs it follows upon, if any. `met` is what
+    `meet` says of it with its proofs.
     """
     check_key(key, ALGORITHMS)
     check_same_context(document, proof)
     configuration = proof_configuration(document, proof_options(proof))
-    check_signature(key, proof, hashing(rdfc_again(document, written), configuration, key.algorithm))
+    check_signature(key, proof, hashing(rdfc_again(document, met), configuration, key.algorithm))

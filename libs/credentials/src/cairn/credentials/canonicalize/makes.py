@@ -1,25 +1,40 @@
-"""A memory of outlines, for whoever meets credentials of one make, or of one achievement, again and again.
+"""A memory of what documents share, for whoever meets credentials of one make, or of one achievement, again and again.
 
 What one system issues has the same members in the same order, and differs in its texts; and the credentials of one
 achievement share that, word for word, which is most of what they say. Documents are remembered by all that they have in
 common with others, in full, and in place of each other text nothing. So none can be taken for another, and what a
-hostile document leaves behind serves only documents of its own shape.
+hostile document leaves behind serves only documents of its own make.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
 from cairn.credentials.canonicalize.outline import Outline, Path, picking
 from cairn.credentials.canonicalize.walk import HandOver
-from cairn.credentials.shape import id_of, is_object
+from cairn.credentials.shape import id_of, is_object, survey
 
-_FIXED: Final = frozenset({"@context", "type", "identityType", "statusPurpose"})
-"""Members whose texts are terms, and so of the shape."""
+FIXED: Final = frozenset(
+    {
+        "@context",
+        "achievementType",
+        "associationType",
+        "endorsementJwt",
+        "identifierType",
+        "identityType",
+        "inLanguage",
+        "resultType",
+        "status",
+        "statusPurpose",
+        "targetType",
+        "type",
+    }
+)
+"""Members whose texts are of the make, at any depth below them: terms, and what schemas ask more of than to be text."""
 _MAX_BYTES: Final = 65_536
 _MAX_PIECES: Final = 4_096
 _MAX_MET: Final = 256
@@ -32,24 +47,63 @@ _BEFORE: Final = '"achievement":'
 _ACHIEVEMENT_PATH: Final = ("credentialSubject", "achievement")
 
 
-class Outlines:
-    """Bounded: a memory that is full is emptied, and what is too large, or fits no outline, is not kept."""
+class Make:
+    """What documents have in common that are alike but for their texts, and in `FIXED` also in these."""
+
+    def __init__(self, document: dict[str, Any], places: _Places) -> None:
+        self.surveyed = survey(document)
+        """Of each of them: it tells of nothing in which they differ."""
+        self.schemas: set[str] = set()
+        """Those that each of them is known to be valid by."""
+        self._places = places
+        self._outline: Outline | Literal[False] | None = None
+
+    def outline(self, document: dict[str, Any]) -> Outline:
+        """Without proofs. Raises HandOver where there is none."""
+        if self._outline is None:
+            self._outline = self._places.outline(document)
+        if self._outline is False:
+            raise HandOver
+        return self._outline
+
+
+class Met(NamedTuple):
+    """A document of a make that is known."""
+
+    make: Make
+    document: dict[str, Any]
+    pieces: list[str]
+    is_quoting: bool
+
+    def canonical(self) -> str:
+        """RDFC-1.0 of the document without its proofs. Raises HandOver, or as `Outline.canonical` does."""
+        outline = self.make.outline(self.document)
+        return outline.canonical_of_escaped(
+            [piece.replace(_QUOTE, '\\"') for piece in self.pieces] if self.is_quoting else self.pieces
+        )
+
+
+class Makes:
+    """Bounded: a memory that is full is emptied, and what is too large, or written oddly, is not kept."""
 
     def __init__(self, size: int = 64) -> None:
         self._size = size
         self._met: dict[int, int] = {}
         self._places: dict[str, _Places | None] = {}
-        self._known: dict[tuple[str, str], Outline | Literal[False] | None] = {}
+        self._known: dict[tuple[str, str], Make | None] = {}
 
     def __len__(self) -> int:
         return max(len(self._places), len(self._known))
 
-    def canonical(self, document: dict[str, Any], written: bytes | None = None) -> str:
-        """RDFC-1.0 of the document. Raises HandOver where none of its shape was met before, or as its outline does.
+    def meet(self, document: dict[str, Any], written: bytes | None = None) -> Met | None:
+        """The document, if its make was met before. It holds types of JSON only, as `check_json` has it.
 
         `written` is the document as orjson writes it, where that is known already.
         """
-        text, achievement = _plain(written or _written(document)), self._achievement(document)
+        try:
+            text, achievement = _plain(written or _written(document)), self._achievement(document)
+        except HandOver:
+            return None
         # With another of that name it would not be certain which of them was cut out.
         if achievement and text.count(_BEFORE) == 1:
             before, _, after = text.partition(_BEFORE)
@@ -62,14 +116,12 @@ class Outlines:
         # No two have the same: between quotation marks stands what is no text, and an achievement ends where it ends.
         layout = achievement + '"' + '"'.join(pieces[::2])
         places = self._places.get(layout)
-        known = self._known.get((layout, places.shape(pieces))) if places else None
-        if known:
-            return known.canonical_of_escaped(
-                [piece.replace(_QUOTE, '\\"') for piece in pieces] if is_quoting else pieces
-            )
-        if known is None and len(pieces) <= _MAX_PIECES:
-            self._meet(layout, document, pieces, is_cut=bool(achievement))
-        raise HandOver
+        make = self._known.get((layout, places.fixed(pieces))) if places else None
+        if make is not None:
+            return Met(make, document, pieces, is_quoting)
+        if len(pieces) <= _MAX_PIECES:
+            self._remember(layout, document, pieces, is_cut=bool(achievement))
+        return None
 
     def _achievement(self, document: dict[str, Any]) -> str:
         """The achievement as it is written, if it was met so often that it is worth remembering by itself."""
@@ -84,8 +136,8 @@ class Outlines:
         met = self._met[key] = self._met.get(key, 0) + 1
         return _plain(_written(achievement)) if met > _OFTEN else ""
 
-    def _meet(self, layout: str, document: dict[str, Any], pieces: list[str], *, is_cut: bool) -> None:
-        """Remembers it, a little more each time, so that what is met once costs next to nothing."""
+    def _remember(self, layout: str, document: dict[str, Any], pieces: list[str], *, is_cut: bool) -> None:
+        """A little more each time, so that what is met once costs next to nothing."""
         if len(self) >= self._size:
             self._places.clear()
             self._known.clear()
@@ -95,8 +147,9 @@ class Outlines:
         found = _Places(document, pieces, is_cut=is_cut)
         places = self._places[layout] = self._places[layout] or found
         if found.positions == places.positions:
-            shape = layout, places.shape(pieces)
-            self._known[shape] = found.outline(document) if shape in self._known else None
+            # The places of another document are those of other members, where it has these in their stead.
+            shape = layout, found.fixed(pieces)
+            self._known[shape] = Make(document, found) if shape in self._known else None
 
 
 class _Places:
@@ -105,18 +158,19 @@ class _Places:
     def __init__(self, document: dict[str, Any], pieces: list[str], *, is_cut: bool) -> None:
         texts = [position for position in range(1, len(pieces), 2) if pieces[position + 1][:1] != ":"]
         paths = [path for path in _paths(document, ()) if not (is_cut and path[:2] == _ACHIEVEMENT_PATH)]
-        varying = [pair for pair in zip(texts, paths, strict=True) if _FIXED.isdisjoint(pair[1])]
+        varying = [pair for pair in zip(texts, paths, strict=True) if FIXED.isdisjoint(pair[1])]
         self.positions = [position for position, _ in varying]
-        self._paths = [path for _, path in varying]
+        self._signed = [pair for pair in varying if pair[1][0] != "proof"]
         self._fixed = picking(sorted({*range(1, len(pieces), 2)}.difference(self.positions)))
 
-    def shape(self, pieces: list[str]) -> str:
-        """What is fixed in them, and so is part of the shape."""
+    def fixed(self, pieces: list[str]) -> str:
+        """What is of the make in them."""
         return '"'.join(self._fixed(pieces))
 
     def outline(self, document: dict[str, Any]) -> Outline | Literal[False]:
+        unsecured = {name: member for name, member in document.items() if name != "proof"}
         try:
-            return Outline(document, self._paths, self.positions)
+            return Outline(unsecured, [path for _, path in self._signed], [position for position, _ in self._signed])
         except HandOver:
             return False
 

@@ -11,11 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cairn.credentials import CredentialError, Ed25519Signer, build_credential
-from cairn.credentials.canonicalize import jsonld, rdfc, rdfc_again
-from cairn.credentials.canonicalize.outlines import Outlines
+from cairn.credentials import CredentialError, Ed25519Signer, build_credential, bundle
+from cairn.credentials.canonicalize import jsonld, meet, rdfc, rdfc_again
+from cairn.credentials.canonicalize.makes import FIXED, Makes
 from cairn.credentials.canonicalize.rdfc import canonical_nquads
 from cairn.credentials.canonicalize.walk import HandOver
+from cairn.credentials.schema_check import (
+    ACHIEVEMENT_SCHEMA,
+    CLR_SCHEMA,
+    ENDORSEMENT_SCHEMA,
+    against_schemas,
+    choosy_members,
+)
+from cairn.credentials.shape import survey
 
 from .conftest import NOW, make_draft
 from .test_template import TEXTS
@@ -24,9 +32,10 @@ from .test_walk import SAMPLES
 BADGE = build_credential(make_draft(Ed25519Signer(bytes(32)).did, valid_until=NOW))
 
 
-def _by_memory(outlines: Outlines, document: dict[str, Any]) -> str | None:
+def _by_memory(makes: Makes, document: dict[str, Any]) -> str | None:
+    met = makes.meet(document)
     try:
-        return outlines.canonical(document)
+        return met.canonical() if met else None
     except (HandOver, CredentialError):
         return None
 
@@ -58,11 +67,11 @@ def times(request: pytest.FixtureRequest) -> int:
     return request.param
 
 
-def _after(document: dict[str, Any], times: int) -> Outlines:
-    outlines = Outlines()
+def _after(document: dict[str, Any], times: int) -> Makes:
+    makes = Makes()
     for _ in range(times):
-        _by_memory(outlines, document)
-    return outlines
+        _by_memory(makes, document)
+    return makes
 
 
 def test_every_fixture_is_remembered_as_the_full_processor_writes_it(times: int) -> None:
@@ -79,31 +88,32 @@ def test_every_fixture_is_remembered_as_the_full_processor_writes_it(times: int)
 def test_other_texts_in_what_is_remembered_are_written_as_in_full(
     sample: dict[str, Any], times: int, data: st.DataObject
 ) -> None:
-    outlines = _after(sample, times)
+    makes = _after(sample, times)
     document = copy.deepcopy(sample)
     for path in data.draw(st.lists(st.sampled_from(list(_leaves(sample))), max_size=3)):
         _at(document, path[:-1])[path[-1]] = data.draw(TEXTS)
-    found = _by_memory(outlines, document)
+    found = _by_memory(makes, document)
     assert found in (None, _in_full(document)), json.dumps(document)
 
 
 def test_s1_every_change_of_a_leaf_changes_what_is_remembered(times: int) -> None:
-    outlines = _after(BADGE, times)
-    written = _by_memory(outlines, BADGE)
+    makes = _after(BADGE, times)
+    written = _by_memory(makes, BADGE)
     assert written is not None
     taken = 0
     for path in _leaves(BADGE):
         document = copy.deepcopy(BADGE)
         before = _at(document, path)
         _at(document, path[:-1])[path[-1]] = before + "x" if isinstance(before, str) else not before
-        found = _by_memory(_after(BADGE, times) if times < 4 else outlines, document)
+        found = _by_memory(_after(BADGE, times) if times < 4 else makes, document)
         assert found != written, path
         taken += found is not None
     assert taken > 10
 
 
 def test_what_is_remembered_is_what_verification_uses() -> None:
-    assert [rdfc_again(BADGE) for _ in range(9)] == [rdfc(BADGE)] * 9
+    assert [rdfc_again(BADGE, meet(BADGE)) for _ in range(9)] == [rdfc(BADGE)] * 9
+    assert meet(BADGE) is not None
 
 
 @pytest.mark.parametrize(
@@ -141,8 +151,7 @@ def test_texts_of_all_kinds_are_taken(path: Any, text: str, times: int) -> None:
 def test_what_may_mean_something_else_is_handed_over(path: Any, text: Any, times: int) -> None:
     document = copy.deepcopy(BADGE)
     _at(document, path[:-1])[path[-1]] = text
-    with pytest.raises(HandOver):
-        _after(BADGE, times).canonical(document)
+    assert _by_memory(_after(BADGE, times), document) is None
 
 
 def test_an_achievement_that_stands_elsewhere_as_well_is_not_taken_for_the_other(times: int) -> None:
@@ -156,9 +165,9 @@ def test_an_achievement_that_stands_elsewhere_as_well_is_not_taken_for_the_other
         "credentialSubject": subject,
     }
     assert _by_memory(_after(document, times), document) == _in_full(document)
-    outlines = _after(document, times)
+    makes = _after(document, times)
     document |= {"name": "Another name"}
-    assert _by_memory(outlines, document) == _in_full(document)
+    assert _by_memory(makes, document) == _in_full(document)
 
 
 @pytest.mark.parametrize(
@@ -180,21 +189,107 @@ def test_statements_of_one_subject_or_term_are_put_in_order_anew(change: dict[st
         "issuer": {"id": "did:web:uni.example", "type": ["Profile"], "name": "Others"},
         "credentialSubject": {"type": ["AchievementSubject"], "achievement": achievement},
     }
-    outlines = _after(document, times)
+    makes = _after(document, times)
     changed = copy.deepcopy(document)
     for name, value in change.items():
         (changed["credentialSubject"]["achievement"] if name == "tag" else changed)[name] = value
-    found = _by_memory(outlines, changed)
+    found = _by_memory(makes, changed)
     assert found == _in_full(changed) if times == 3 or "issuer" in change else found in (None, _in_full(changed))
 
 
+def test_makes_that_differ_in_the_names_of_members_only_are_kept_apart() -> None:
+    makes = Makes()
+    documents = [{name: member for name, member in BADGE.items() if name != "validUntil"}, copy.deepcopy(BADGE)]
+    del documents[1]["validFrom"]
+    taken = [0, 0]
+    for _ in range(12):
+        for number, document in enumerate(documents):
+            found = _by_memory(makes, document)
+            assert found in (None, _in_full(document))
+            taken[number] += found is not None
+    assert min(taken) > 3
+
+
 def test_s3_the_memory_is_bounded_whatever_is_met() -> None:
-    outlines = Outlines(size=4)
+    makes = Makes(size=4)
     for number in range(1, 30):
         document = copy.deepcopy(BADGE)
         document["credentialSubject"]["achievement"]["name"] = f"Another {number}"
         for _ in range(4):
-            _by_memory(outlines, document)
-            assert len(outlines) <= 4
+            _by_memory(makes, document)
+            assert len(makes) <= 4
     document["credentialSubject"]["achievement"]["description"] = "x" * 70_000
-    assert [_by_memory(outlines, document) for _ in range(4)] == [None] * 4
+    assert [_by_memory(makes, document) for _ in range(4)] == [None] * 4
+
+
+TEMPTING = [
+    *["", "ext:", "ext:x.y", "a.b.c", "en", "en-GB", "Achievement", "Profile", "LetterGrade", "MicroCredential"],
+    *[
+        "Completed",
+        "emailAddress",
+        "isPartOf",
+        "VerifiableCredential",
+        "2026-01-01",
+        "2026-01-01T00:00:00Z",
+        "not a date",
+    ],
+]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(SAMPLES), st.sampled_from([3, 9]), st.data())
+def test_what_is_known_of_a_make_holds_for_each_document_of_it(
+    sample: dict[str, Any], times: int, data: st.DataObject
+) -> None:
+    makes = _after(sample, times)
+    first, document = makes.meet(sample), copy.deepcopy(sample)
+    if first is not None:
+        against_schemas(sample, first.make)
+    values = st.sampled_from([*TEMPTING, 5, -1, None, True, [], ["x"], {}, {"en": "x"}, {"x y": "z"}])
+    for path in data.draw(st.lists(st.sampled_from(list(_leaves(sample))), max_size=3)):
+        _at(document, path[:-1])[path[-1]] = data.draw(values)
+    met = makes.meet(document)
+    if met is not None:
+        one, other = met.make.surveyed, survey(document)
+        assert (one.names, one.contexts, one.is_plain) == (other.names, other.contexts, other.is_plain)
+        assert sorted(one.letters) == sorted(other.letters)
+        assert against_schemas(document, met.make) == against_schemas(document), json.dumps(document)
+
+
+def test_each_text_that_a_schema_may_refuse_makes_another_make(times: int) -> None:
+    makes = _after(BADGE, times)
+    met = makes.meet(BADGE)
+    assert met is not None
+    against_schemas(BADGE, met.make)
+    assert met.make.schemas == {ACHIEVEMENT_SCHEMA}
+    refused = 0
+    for path in _leaves(BADGE):
+        for value in (*TEMPTING, 5, None, {}):
+            document = copy.deepcopy(BADGE)
+            _at(document, path[:-1])[path[-1]] = value
+            if against_schemas(document)[0]:
+                refused += 1
+                found = makes.meet(document)
+                assert found is None or found.make is not met.make, (path, value)
+    assert refused > 300
+
+
+@pytest.mark.parametrize("url", [ACHIEVEMENT_SCHEMA, ENDORSEMENT_SCHEMA, CLR_SCHEMA])
+def test_the_bundled_schemas_ask_nothing_of_texts_in_which_documents_of_a_make_differ(url: str) -> None:
+    assert choosy_members(bundle.schema(url)) <= FIXED
+
+
+def test_what_a_schema_asks_of_texts_is_found_below_the_member_that_has_a_name() -> None:
+    word = {"type": "string", "pattern": "^x"}
+    schema = {
+        "properties": {
+            "free": {"type": "string", "format": "date", "description": "of any kind"},
+            "one": {"oneOf": [{"type": "object", "additionalProperties": word}, {"items": {"$ref": "#/$defs/Word"}}]},
+            "outer": {"properties": {"inner": {"enum": ["x"]}}, "required": ["inner"]},
+            "long": {"minLength": 2},
+            "new": {"someKeywordOfTomorrow": {}},
+        },
+        "$defs": {"Word": word},
+    }
+    assert choosy_members(schema) == {"one", "inner", "long", "new"}
+    assert choosy_members({"additionalProperties": {"const": "x"}}) == {None}
