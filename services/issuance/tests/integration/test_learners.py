@@ -8,6 +8,9 @@ from functools import partial
 import pytest
 from sqlalchemy import text
 
+from cairn.common import dead_letters
+from cairn.common.bus import Record
+from cairn.common.db import PLATFORM
 from cairn.common.events import fact_of
 
 from ..conftest import NOW
@@ -79,6 +82,19 @@ async def test_s29_an_erased_learner_is_unreadable_even_in_a_copy_made_before(se
         service.deps.vault.open(None, copy, f"credentials.body:{credential}")
     assert [event.key for event in await service.said("learner.erased.v1")] == [learner]
     assert (await service.complete("ada")).status_code == 400
+
+
+async def test_s36_the_dead_letters_about_a_learner_go_with_the_learner(service):
+    ada, bo = await service.learner("ada"), await service.learner("bo")
+    for place, (tenant, who) in enumerate([("north", ada), (PLATFORM, ada), ("north", bo)]):
+        async with service.worker.database.transaction(tenant) as tx:
+            record = Record("qualifications", 0, place, who, b"not JSON")
+            letter = {"code": "malformed", "detail": "not JSON", "event_type": ""}
+            await dead_letters.store(tx, service.worker.vault, tenant, "issuance", record, **letter)
+            await tx.commit()
+    answer = await service.http.delete(f"/v1/learners/{ada}", headers=service.auth("north"))
+    assert answer.status_code == 204
+    assert [row["subject_key"] for row in await service.sql("SELECT subject_key FROM dead_letters")] == [bo]
 
 
 async def test_s34_a_merge_needs_the_code_that_only_the_other_institution_gives(service):

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -233,3 +234,15 @@ async def test_r8_a_replay_agrees_after_a_version_was_retired_and_one_equivalenc
     await service.backfill()
     done = await replay(service.worker, transport.pathways, consumers.TOPICS, lambda *_: None)
     assert (done.before, done.awards) == (done.after, 0)
+
+
+@pytest.mark.parametrize("transport", ["postgres"], indirect=True)
+async def test_s36_what_nobody_could_read_goes_with_the_learner_under_whose_key_it_came(
+    service: Service, transport: Transport, log: Log
+) -> None:
+    for who in ("lrn_ada", "lrn_bo"):
+        await transport.issuance.publish("credentials", [Encoded(str(uuid4()), HOME, who, b"not JSON")])
+    await consume(service, transport, 2)
+    await publish(transport, log.erased("lrn_ada", NOW))
+    await consume(service, transport, 1)
+    assert [row["subject_key"] for row in await service.sql("SELECT subject_key FROM dead_letters")] == ["lrn_bo"]

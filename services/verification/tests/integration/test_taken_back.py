@@ -3,8 +3,14 @@
 import itertools
 from datetime import timedelta
 
+from sqlalchemy import text
+
+from cairn.common import dead_letters
+from cairn.common.bus import Record
+from cairn.common.db import PLATFORM
 from cairn.common.events import Event
-from cairn.common.events.models import CredentialStatusChanged
+from cairn.common.events.models import CredentialStatusChanged, LearnerErased
+from cairn.common.vault import Vault
 from cairn.verification.consumers import handle
 
 from ..conftest import SINCE
@@ -76,3 +82,18 @@ async def test_what_was_heard_never_makes_an_answer_better(client, worker, north
     await handle(worker, [change(credential["id"], "valid", days=1)])
     web.serve(north.list_path, b"", status=500)
     assert (await status(client, credential))[0] == "undetermined"
+
+
+async def test_s36_the_dead_letters_about_a_learner_go_with_the_learner(worker, settings) -> None:
+    vault = Vault(settings.kek)
+    for place, tenant in enumerate(("erasing", PLATFORM)):
+        async with worker.database.transaction(tenant) as tx:
+            record = Record("credentials", 0, place, "lrn_erased", b"not JSON")
+            letter = {"code": "malformed", "detail": "not JSON", "event_type": ""}
+            await dead_letters.store(tx, vault, tenant, "verification", record, **letter)
+            await tx.commit()
+    fact = LearnerErased(learner="lrn_erased", at=SINCE)
+    said = ("learner.erased.v1", "/issuance", "lrn_erased", "erasing", "lrn_erased", fact.to_json(), SINCE)
+    await handle(worker, [Event(*said)])
+    async with worker.database.transaction(("erasing", PLATFORM)) as tx:
+        assert await tx.rows(text("SELECT id FROM dead_letters WHERE subject_key = 'lrn_erased'")) == []

@@ -138,7 +138,8 @@ async def replay(
 
 
 async def erase(tx: Transaction, key: str) -> int:
-    """Remove those about one learner, when the learner is erased; how many."""
+    """Remove those about one learner, when the learner is erased; how many. PLATFORM is in the transaction's scope
+    beside the learner's tenant: of what could not be read, nobody knew whose it was."""
     return (await tx.execute(text("DELETE FROM dead_letters WHERE subject_key = :key"), {"key": key})).rowcount
 
 

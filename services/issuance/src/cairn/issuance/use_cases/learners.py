@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from sqlalchemy import RowMapping
 
+from cairn.common import dead_letters
 from cairn.common.auth import Principal
-from cairn.common.db import Transaction
+from cairn.common.db import PLATFORM, Transaction
 from cairn.common.events import Event
 from cairn.common.events.models import Fact, LearnerErased, LearnerMerged, LearnerUnmerged
 from cairn.common.problem import DomainError
@@ -188,6 +189,8 @@ async def erase(deps: Deps, principal: Principal, learner_id: str) -> None:
     async with deps.database.transaction(principal.tenant) as tx:
         await _living(tx, learner_id)
         await people.erase(tx, learner_id, now)
+        await tx.widen({principal.tenant, PLATFORM})
+        await dead_letters.erase(tx, learner_id)
         fact = LearnerErased(learner=learner_id, at=now)
         await tx.publish(_event("learner.erased.v1", principal.tenant, learner_id, fact, now))
         await tx.commit()

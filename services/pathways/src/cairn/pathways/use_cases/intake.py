@@ -13,7 +13,7 @@ from typing import Final
 
 from cairn.common import dead_letters, inbox
 from cairn.common.consumer import Poison
-from cairn.common.db import Transaction
+from cairn.common.db import PLATFORM, Transaction
 from cairn.common.events import Event
 from cairn.pathways.deps import Deps
 from cairn.pathways.store import catalog, decisions, facts
@@ -49,6 +49,8 @@ async def take(deps: Deps, events: Sequence[Event]) -> Done:
 async def _take(deps: Deps, batch: Sequence[Told], more: Mapping[str, str]) -> Done:
     wanted = named(batch)
     scope = {tenant for told in batch for tenant in (told.event.tenant, *told.learners.values())}
+    if any(told.erased for told in batch):
+        scope.add(PLATFORM)
     async with deps.database.transaction(scope, share=facts.REBUILD) as tx:
         learners, links = await _lock(tx, scope, wanted, more)
         for told in batch:
