@@ -2,9 +2,12 @@
 
 import asyncio
 import gc
+import socket
 import sys
+import threading
 import time
 import tracemalloc
+from typing import Any
 
 import pytest
 
@@ -348,6 +351,52 @@ async def test_at_most_four_exchanges_with_one_host_at_a_time(sink) -> None:
     await asyncio.gather(*(fetcher.get(f"{ORIGIN}/{number}") for number in range(20)))
     assert most == 4
     await fetcher.close()
+
+
+async def test_r15_those_who_answer_slowly_do_not_keep_others_from_being_asked(sink, monkeypatch) -> None:
+    monkeypatch.setattr(fetch, "_AT_ONCE", 10)
+    monkeypatch.setattr(fetch, "_AT_LEAST", 0.2)
+
+    async def never(writer: asyncio.StreamWriter, head: str) -> None:
+        await asyncio.sleep(10)
+
+    slow, honest = await sink(never), await sink(b"hello")
+    origins = {f"https://slow-{number}.example": f"http://{slow.netloc}" for number in range(30)}
+    fetcher = Fetcher(origins={**origins, ORIGIN: f"http://{honest.netloc}"})
+    waiting = [asyncio.create_task(fetcher.get(f"{origin}/")) for origin in origins]
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(3):
+        assert await fetcher.get(f"{ORIGIN}/did.json") == b"hello"
+    given_up = [task for task in waiting if task.done()]
+    assert {getattr(task.exception(), "code", None) for task in given_up} == {"timeout"}
+    assert not fetcher._failures, "who gave way is no worse thought of for it"
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await fetcher.close()
+
+
+async def test_r15_names_that_do_not_resolve_keep_no_thread_from_other_work() -> None:
+    done, resolve = threading.Event(), socket.getaddrinfo
+
+    def silent(*asked: Any, **more: Any) -> Any:
+        done.wait(10)
+        return resolve(*asked, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", silent)
+        fetcher = Fetcher(deadline=5)
+        asking = [asyncio.create_task(fetcher.get(f"https://silent-{number}.example/")) for number in range(40)]
+        await asyncio.sleep(0.2)
+        try:
+            async with asyncio.timeout(3):
+                assert await asyncio.to_thread(lambda: True)
+        finally:
+            done.set()
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+            await fetcher.close()
 
 
 async def test_an_offline_map_stands_for_the_network(sink, tmp_path) -> None:

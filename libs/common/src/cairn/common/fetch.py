@@ -17,7 +17,9 @@ import ssl
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -31,6 +33,9 @@ _TYPES: Final = "application/did+json, application/json, application/vc, applica
 _URL: Final = re.compile(r"https://[!-~]{1,2048}")
 _REMEMBERED: Final = 1000
 _PER_HOST: Final = 4
+_AT_ONCE: Final = 50
+_AT_LEAST: Final = 1.0
+"""Seconds that each exchange has, however many others wait."""
 
 
 class Unreachable(Exception):
@@ -73,23 +78,31 @@ class Fetcher:
         self._busy: dict[str, _Turns] = {}
         context = ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
         context = context or httpcore.default_ssl_context()
-        self._public = httpcore.AsyncConnectionPool(
-            context, max_connections=50, network_backend=_PublicNetwork(resolve or _resolve)
-        )
+        self._public = _Way(context, _PublicNetwork(resolve or _resolver()))
         # The mapped origins have connections of their own, so that being in the map opens nothing to anybody else.
-        self._mapped = httpcore.AsyncConnectionPool(context, max_connections=50) if self._origins else None
+        self._mapped = _Way(context) if self._origins else None
 
     async def get(self, url: str) -> bytes:
-        """The body at `url`. Raises Unreachable; a failure is remembered for a while, and not tried again."""
+        """The body at `url`. Raises Unreachable; a failure is remembered for a while, and not tried again.
+
+        Not so where it is due to what else is being fetched: that says nothing of who was asked.
+        """
         known = self._failures.get(url)
         if known and time.monotonic() - known[0] < self._remember:
             raise Unreachable(*known[1:])
-        origin = url[:80]
+        origin, begun = url[:80], False
         try:
             origin, target = _split(url)
-            async with asyncio.timeout(self._deadline), self._turn(origin):
-                return await self._read(origin, target)
+            instead = self._origins.get(origin)
+            way = self._mapped if instead and self._mapped else self._public
+            async with asyncio.timeout(self._deadline), self._turn(origin), way.turn():
+                begun = True
+                return await self._read(way, origin, instead, target)
+        except _GaveWay:
+            raise Unreachable("timeout", f"{origin} did not answer while others waited") from None
         except TimeoutError:
+            if not begun:
+                raise Unreachable("timeout", f"{origin} was not asked: others took too long") from None
             failure = Unreachable("timeout", f"{origin} did not answer within {self._deadline:g} s")
         except Unreachable as error:
             failure = error
@@ -103,17 +116,15 @@ class Fetcher:
         raise failure from None
 
     async def close(self) -> None:
-        await self._public.aclose()
+        await self._public.pool.aclose()
         if self._mapped is not None:
-            await self._mapped.aclose()
+            await self._mapped.pool.aclose()
 
-    async def _read(self, origin: str, target: str) -> bytes:
-        instead = self._origins.get(origin)
+    async def _read(self, way: _Way, origin: str, instead: str | None, target: str) -> bytes:
         if self._offline is not None and not instead:
             return await asyncio.to_thread(self._kept, origin + target)
-        pool = self._mapped if instead and self._mapped else self._public
         headers = [("Host", origin.removeprefix("https://")), ("Accept", _TYPES), ("Accept-Encoding", "identity")]
-        async with pool.stream("GET", (instead or origin) + target, headers=headers) as response:
+        async with way.pool.stream("GET", (instead or origin) + target, headers=headers) as response:
             if response.status != 200:
                 raise Unreachable("gone" if response.status == 410 else "status", f"answered {response.status}")
             if any(name.lower() == b"content-encoding" and value != b"identity" for name, value in response.headers):
@@ -150,6 +161,58 @@ class Fetcher:
                 self._busy.pop(origin, None)
 
 
+class _GaveWay(Exception):
+    """The exchange was the longest under way of as many as there may be, and others waited."""
+
+
+class _Way:
+    """Connections of one kind, so many at once. Where all are taken, for each who waits the one that has been at it
+    for the longest gives way: else fifty that answer slowly would keep all others from being asked."""
+
+    def __init__(self, context: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None = None) -> None:
+        # Twice as many, since one that was given up may take a moment to close.
+        self.pool = httpcore.AsyncConnectionPool(context, max_connections=2 * _AT_ONCE, network_backend=network)
+        self._free = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+        self._under_way: dict[asyncio.Timeout, float] = {}
+        """Since when, in that order."""
+        self._leaving: set[asyncio.Timeout] = set()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """Raises _GaveWay."""
+        self._waiting += 1
+        self._make_way()
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+        given = asyncio.timeout(None)
+        try:
+            async with given:
+                self._under_way[given] = asyncio.get_running_loop().time()
+                self._make_way()
+                try:
+                    yield
+                finally:
+                    self._under_way.pop(given, None)
+                    self._leaving.discard(given)
+        except TimeoutError:
+            if given.expired():
+                raise _GaveWay from None
+            raise
+        finally:
+            self._free.release()
+
+    def _make_way(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while self._free.locked() and self._under_way and len(self._leaving) < self._waiting:
+            longest, since = next(iter(self._under_way.items()))
+            del self._under_way[longest]
+            self._leaving.add(longest)
+            longest.reschedule(max(now, since + _AT_LEAST))
+
+
 class _Turns:
     def __init__(self) -> None:
         self.free = asyncio.Semaphore(_PER_HOST)
@@ -179,9 +242,17 @@ def _split(url: str) -> tuple[str, str]:
     return f"https://{parts.netloc}", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-async def _resolve(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+def _resolver() -> Resolve:
+    # The loop's own has four threads or so, and a name whose server keeps silent takes one for longer than any deadline
+    # of ours: nobody else must wait for those.
+    threads = ThreadPoolExecutor(2 * _AT_ONCE, "resolver")
+
+    async def resolve(host: str, port: int) -> list[str]:
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(threads, ask)
+        return [str(entry[4][0]) for entry in found]
+
+    return resolve
 
 
 class _PublicNetwork(httpcore.AsyncNetworkBackend):
