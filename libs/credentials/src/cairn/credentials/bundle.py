@@ -52,11 +52,10 @@ def context_bytes(url: str) -> bytes:
     return _bytes("contexts", url)
 
 
-def context_sha256(url: str) -> str:
-    """The pinned hash, so that a verdict can say on which revision it rested. Raises ContextUnknown."""
-    if url not in _index("contexts"):
-        raise ContextUnknown(url)
-    return _index("contexts")[url]["sha256"]
+@cache
+def context_hashes() -> dict[str, str]:
+    """URL -> the pinned sha256, so that a verdict can say on which revision it rested. Shared, as `context_document`."""
+    return {url: entry["sha256"] for url, entry in _index("contexts").items()}
 
 
 def schema(url: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import orjson
 
 from cairn.credentials import sd_jwt_vc
 from cairn.credentials.baking import is_image, unbake
-from cairn.credentials.bundle import context_sha256, context_urls
+from cairn.credentials.bundle import context_hashes
 from cairn.credentials.canonicalize import Met, meet
 from cairn.credentials.cose import COSE_KINDS, COSE_START, cose_in, read_cose
 from cairn.credentials.did import did_of
@@ -178,7 +178,8 @@ def read_presented(value: dict[str, Any] | str | bytes) -> Secured:
 
 def used_contexts(secured: Secured) -> dict[str, str]:
     """URL -> sha256 of the bundled contexts that the document names, at any depth."""
-    return {url: context_sha256(url) for url in secured.context_names if url in context_urls()}
+    known = context_hashes()
+    return {url: known[url] for url in secured.context_names if url in known}
 
 
 def _from_token(text: str) -> Secured:

@@ -16,6 +16,7 @@ from cairn.credentials.status_entry import BITSTRING_ENTRY, read_entry
 
 VC2: Final = "https://www.w3.org/ns/credentials/v2"
 VC1: Final = "https://www.w3.org/2018/credentials/v1"
+_VERSIONS: Final = {VC2: 2, VC1: 1}
 
 _TYPED: Final = ("credentialStatus", "credentialSchema", "termsOfUse", "evidence", "refreshService")
 ENTRIES: Final = frozenset({"credentialStatus", "evidence", "refreshService", "termsOfUse"})
@@ -27,7 +28,7 @@ _IDENTIFIED: Final = ("credentialSchema",)
 def model_version(document: dict[str, Any]) -> int | None:
     """1 or 2 by the first context, or None where it is neither: their order is fixed (§4.3)."""
     contexts = listed(document.get("@context"))
-    return {VC2: 2, VC1: 1}.get(contexts[0]) if contexts and isinstance(contexts[0], str) else None
+    return _VERSIONS.get(contexts[0]) if contexts and isinstance(contexts[0], str) else None
 
 
 def check_unsigned(document: dict[str, Any]) -> None:

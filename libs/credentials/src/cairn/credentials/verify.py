@@ -93,14 +93,14 @@ class Run:
         except CredentialError as refusal:
             return _unreadable(refusal, policy)
         if secured.old is not None:
-            found = await OldBadges(self.resolver, self.trust_in, policy.at, policy.tolerance).verify(secured.old)
+            found = await OldBadges(self.resolver, self.trust, policy.at, policy.tolerance).verify(secured.old)
             return replace(found, checks=_asked(found.checks, policy))
         proof, issuer = await self.proof_and_issuer(secured, policy.purpose)
         holds = proof.outcome is issuer.outcome is Outcome.PASSED
         answers = {
             CheckName.PROOF: proof,
             CheckName.ISSUER: issuer,
-            CheckName.TRUST: await self.trust(secured)
+            CheckName.TRUST: await self.trust(secured.issuer)
             if holds
             else checks.undetermined("proof-first", checks.PROOF_FIRST),
         }
@@ -144,10 +144,7 @@ class Run:
             purpose=purpose,
         )
 
-    async def trust(self, secured: Secured) -> Check:
-        return await self.trust_in(secured.issuer)
-
-    async def trust_in(self, issuer: str | None) -> Check:
+    async def trust(self, issuer: str | None) -> Check:
         if CheckName.TRUST not in self.policy.checks or issuer is None:
             return checks.NOT_ASKED
         try:

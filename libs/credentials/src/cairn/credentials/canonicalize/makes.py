@@ -36,6 +36,7 @@ FIXED: Final = frozenset(
 )
 """Members whose texts are of the make, at any depth below them: terms, and what schemas ask more of than to be text."""
 _MAX_BYTES: Final = 65_536
+_MAX_ACHIEVEMENT: Final = 16_384
 _MAX_PIECES: Final = 4_096
 _MAX_MET: Final = 256
 _OFTEN: Final = 4
@@ -88,7 +89,8 @@ class Makes:
 
     def __init__(self, size: int = 64) -> None:
         self._size = size
-        self._met: dict[int, int] = {}
+        self._met: dict[int, tuple[int, str]] = {}
+        """How often each achievement was met, by the hash of its id, and how it was written last."""
         self._places: dict[str, _Places | None] = {}
         self._known: dict[tuple[str, str], Make | None] = {}
 
@@ -101,15 +103,10 @@ class Makes:
         `written` is the document as orjson writes it, where that is known already.
         """
         try:
-            text, achievement = _plain(written or _written(document)), self._achievement(document)
+            text = _plain(written or _written(document))
+            text, achievement = self._cut(text, document)
         except HandOver:
             return None
-        # With another of that name it would not be certain which of them was cut out.
-        if achievement and text.count(_BEFORE) == 1:
-            before, _, after = text.partition(_BEFORE)
-            text = f"{before}{_BEFORE}{_ACHIEVEMENT}{after[len(achievement) :]}"
-        else:
-            achievement = ""
         # A single character is found many times faster than two.
         is_quoting = "\\" in text and '\\"' in text
         pieces = (text.replace('\\"', _QUOTE) if is_quoting else text).split('"')
@@ -123,18 +120,26 @@ class Makes:
             self._remember(layout, document, pieces, is_cut=bool(achievement))
         return None
 
-    def _achievement(self, document: dict[str, Any]) -> str:
-        """The achievement as it is written, if it was met so often that it is worth remembering by itself."""
+    def _cut(self, text: str, document: dict[str, Any]) -> tuple[str, str]:
+        """The text without its achievement, and that, if it was met so often that it is worth remembering by itself."""
         subject = document.get("credentialSubject")
         achievement = subject.get("achievement") if is_object(subject) else None
         name = id_of(achievement)
         if name is None:
-            return ""
+            return text, ""
+        before, _, after = text.partition(_BEFORE)
+        # With another of that name it would not be certain which of them was cut out.
+        if _BEFORE in after:
+            return text, ""
         if len(self._met) >= _MAX_MET:
             self._met.clear()
         key = hash(name)
-        met = self._met[key] = self._met.get(key, 0) + 1
-        return _plain(_written(achievement)) if met > _OFTEN else ""
+        met, known = self._met.get(key, (0, ""))
+        # What an object begins with, and is one, is all of it.
+        if not known or not after.startswith(known):
+            known = _plain(_written(achievement)) if met >= _OFTEN else ""
+            self._met[key] = met + 1, known if len(known) <= _MAX_ACHIEVEMENT else ""
+        return (f"{before}{_BEFORE}{_ACHIEVEMENT}{after[len(known) :]}", known) if known else (text, "")
 
     def _remember(self, layout: str, document: dict[str, Any], pieces: list[str], *, is_cut: bool) -> None:
         """A little more each time, so that what is met once costs next to nothing."""
