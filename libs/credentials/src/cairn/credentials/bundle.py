@@ -54,7 +54,7 @@ def context_bytes(url: str) -> bytes:
 
 @cache
 def context_hashes() -> dict[str, str]:
-    """URL -> the pinned sha256, so that a verdict can say on which revision it rested. Shared, as `context_document`."""
+    """URL -> the pinned sha256, so that a verdict can say on which revision it rested."""
     return {url: entry["sha256"] for url, entry in _index("contexts").items()}
 
 

@@ -35,12 +35,12 @@ class Keyring:
         """`well_known`: an https issuer of SD-JWT VC publishes its keys elsewhere than one of W3C's credentials."""
         asked = (issuer, well_known)
         if asked not in self.found:
-            self.found[asked] = await self._resolve(issuer, well_known=well_known)
+            self.found[asked] = (
+                local_keys(issuer) if is_self_contained(issuer) else await self._resolve(issuer, well_known=well_known)
+            )
         return self.found[asked]
 
     async def _resolve(self, issuer: str, *, well_known: bool) -> DidDocument | Check:
-        if is_self_contained(issuer):
-            return local_keys(issuer)
         try:
             if well_known and issuer.startswith("https://"):
                 return await self._metadata(issuer)

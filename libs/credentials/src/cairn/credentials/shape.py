@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeGuard
 
 BLANKS: Final = r"\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -74,6 +74,8 @@ class Survey:
     """Whether there are only types of JSON in it, contexts by name, and numbers that all writers write alike."""
     letters: str
     """The names in a row, so that one look tells which letters there are. Of those that are no text, nothing."""
+    is_compact: bool = field(default=False, compare=False)
+    """Whether the names and contexts alone were found to tell that no term is re-keyed."""
 
 
 def survey(value: Any) -> Survey:

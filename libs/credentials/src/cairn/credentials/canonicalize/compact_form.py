@@ -49,6 +49,8 @@ def refuse_rekeyed(document: dict[str, Any], surveyed: Survey | None = None) -> 
     Raises DocumentRefused, or ContextUnknown where the words have a meaning that is not known.
     """
     surveyed = surveyed or survey(document)
+    if surveyed.is_compact:
+        return
     letters, known = surveyed.letters, context_urls()
     is_compact = ":" not in letters and letters.count("@") == ("@context" in surveyed.names)
     for named in surveyed.contexts:
@@ -56,6 +58,7 @@ def refuse_rekeyed(document: dict[str, Any], surveyed: Survey | None = None) -> 
             if isinstance(name, str) and name not in known:
                 raise ContextUnknown(name)
             is_compact = is_compact and not is_object(name)
+    surveyed.is_compact = is_compact
     if not is_compact:
         _check_contexts(document)
         _walk(document, "", strict=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import orjson
 
@@ -46,6 +46,8 @@ _QUOTE: Final = "\2"
 _ACHIEVEMENT: Final = "\3"
 _BEFORE: Final = '"achievement":'
 _ACHIEVEMENT_PATH: Final = ("credentialSubject", "achievement")
+_Layout: TypeAlias = tuple[str, str]
+"""An achievement, if it is remembered by itself, and what is no text in the rest."""
 
 
 class Make:
@@ -91,8 +93,8 @@ class Makes:
         self._size = size
         self._met: dict[int, tuple[int, str]] = {}
         """How often each achievement was met, by the hash of its id, and how it was written last."""
-        self._places: dict[str, _Places | None] = {}
-        self._known: dict[tuple[str, str], Make | None] = {}
+        self._places: dict[_Layout, _Places | None] = {}
+        self._known: dict[tuple[_Layout, str], Make | None] = {}
 
     def __len__(self) -> int:
         return max(len(self._places), len(self._known))
@@ -111,7 +113,7 @@ class Makes:
         is_quoting = "\\" in text and '\\"' in text
         pieces = (text.replace('\\"', _QUOTE) if is_quoting else text).split('"')
         # No two have the same: between quotation marks stands what is no text, and an achievement ends where it ends.
-        layout = achievement + '"' + '"'.join(pieces[::2])
+        layout = achievement, '"'.join(pieces[::2])
         places = self._places.get(layout)
         make = self._known.get((layout, places.fixed(pieces))) if places else None
         if make is not None:
@@ -141,7 +143,7 @@ class Makes:
             self._met[key] = met + 1, known if len(known) <= _MAX_ACHIEVEMENT else ""
         return (f"{before}{_BEFORE}{_ACHIEVEMENT}{after[len(known) :]}", known) if known else (text, "")
 
-    def _remember(self, layout: str, document: dict[str, Any], pieces: list[str], *, is_cut: bool) -> None:
+    def _remember(self, layout: _Layout, document: dict[str, Any], pieces: list[str], *, is_cut: bool) -> None:
         """A little more each time, so that what is met once costs next to nothing."""
         if len(self) >= self._size:
             self._places.clear()
