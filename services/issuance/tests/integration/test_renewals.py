@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
 
 from cairn.credentials import CheckName, Policy, read_facts, verify
 from cairn.issuance.use_cases import issue
@@ -100,6 +101,16 @@ async def test_r7_asking_again_renews_once(service, old) -> None:
     assert len(await service.said("credential.renewed.v1")) == 1
     other = await renew(service, old, completedAt="2026-10-20T00:00:00Z")
     assert (other.status_code, other.json()["code"]) == (409, "renewal-refused")
+
+
+async def test_a_renewal_that_came_to_nothing_can_be_asked_for_again(service, old) -> None:
+    await renew(service, old)
+    async with service.worker.database.transaction("north") as tx:
+        await tx.execute(text("UPDATE completions SET state = 'failed' WHERE state = 'pending'"))
+        await tx.commit()
+    new = (await renew(service, old, completedAt="2026-10-20T00:00:00Z")).json()["credential"]
+    await service.work()
+    assert (await service.get(f"/v1/credentials/{new}")).json()["credential"]["awardedDate"] == "2026-10-20T00:00:00Z"
 
 
 @pytest.mark.parametrize(

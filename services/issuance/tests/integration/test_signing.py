@@ -9,7 +9,10 @@ from sqlalchemy import text
 from cairn.common.db import EVERY_TENANT
 from cairn.credentials.canonicalize.outline import Outline
 from cairn.issuance.domain import intents
+from cairn.issuance.domain.model import Profile
+from cairn.issuance.store import people
 from cairn.issuance.use_cases import issue
+from cairn.issuance.use_cases.learners import profile_place
 
 BRIEF = {
     "code": "brief",
@@ -172,3 +175,18 @@ async def test_r9_a_completion_that_cannot_be_signed_keeps_nobody_waiting(servic
     (outcome,) = receipt["outcomes"]
     assert (receipt["status"], outcome["state"]) == ("done", "failed")
     assert reason in outcome["reason"]
+
+
+async def test_a_completion_that_came_to_nothing_is_tried_again_when_it_is_posted_again(service):
+    bell = await service.learner("bell", name="Bell \x07")
+    posted = await service.complete("bell")
+    await service.work()
+    async with service.worker.database.transaction("north") as tx:
+        row = await people.learner(tx, bell)
+        profile = Profile(name="Bell").model_dump_json().encode()
+        sealed = service.worker.vault.seal(row["key"], profile, profile_place(bell))
+        await tx.execute(text("UPDATE learners SET profile = :sealed"), {"sealed": sealed})
+        await tx.commit()
+    assert await service.issued("bell")
+    (outcome,) = (await service.get(f"/v1/receipts/{posted.json()['id']}")).json()["outcomes"]
+    assert outcome["state"] == "issued"

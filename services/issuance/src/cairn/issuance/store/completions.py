@@ -25,6 +25,11 @@ _ADD: Final = Sql("""
       FROM unnest(cast(:ids AS uuid[]), cast(:learners AS text[]), cast(:facts AS jsonb[])) AS u (id, learner, facts)
     ON CONFLICT (id) DO NOTHING RETURNING id
 """)
+_TRY_AGAIN: Final = Sql("""
+    UPDATE completions c SET facts = u.facts, state = 'pending', reason = NULL, traceparent = :trace
+      FROM unnest(cast(:ids AS uuid[]), cast(:facts AS jsonb[])) AS u (id, facts)
+     WHERE c.id = u.id AND c.state = 'failed' RETURNING c.id
+""")
 _ADD_RECEIPT: Final = Sql("""
     WITH receipt AS (
         INSERT INTO receipts (tenant_id, id, principal, lines, rejected)
@@ -50,7 +55,8 @@ _SETTLE: Final = Sql("""
 
 
 async def add(tx: Transaction, tenant: str, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
-    """Insert what is new, in one statement, with the trace that it came in; the ids of those."""
+    """Insert what is new, or came to nothing when it was posted before, in one statement, with the trace that it came
+    in; the ids of those."""
     if not rows:
         return set()
     added = await tx.fetch(
@@ -61,7 +67,12 @@ async def add(tx: Transaction, tenant: str, rows: Sequence[Mapping[str, Any]]) -
         learners=[row["facts"]["learner"] for row in rows],
         facts=[orjson.dumps(row["facts"]).decode() for row in rows],
     )
-    return {row["id"] for row in added}
+    ids = {row["id"] for row in added}
+    if known := [row for row in rows if row["id"] not in ids]:
+        facts = [orjson.dumps(row["facts"]).decode() for row in known]
+        again = await tx.fetch(_TRY_AGAIN, trace=traceparent(), ids=[row["id"] for row in known], facts=facts)
+        ids |= {row["id"] for row in again}
+    return ids
 
 
 async def facts_of(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
@@ -71,13 +82,11 @@ async def facts_of(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, dict[str,
     return {row["id"]: row["facts"] for row in await tx.rows(statement, {"ids": list(ids)})}
 
 
-async def renewal(tx: Transaction, credential_id: str) -> RowMapping | None:
-    """The completion on which a credential is renewed, be its successor signed or not."""
+async def standing(tx: Transaction, id_: UUID) -> RowMapping | None:
+    """The completion, unless it came to nothing."""
     return await tx.row(
-        text("SELECT id, facts FROM completions WHERE facts ->> 'renews' = :id AND state <> 'failed'").columns(
-            facts=JSONB()
-        ),
-        {"id": credential_id},
+        text("SELECT id, facts FROM completions WHERE id = :id AND state <> 'failed'").columns(facts=JSONB()),
+        {"id": id_},
     )
 
 

@@ -55,7 +55,7 @@ async def renew(deps: Deps, principal: Principal, credential_id: str, request: R
         said: dict[str, Any] = facts(completion, row["learner_id"], row["achievement_id"]) | {"renews": credential_id}
         id_ = names.renewal_id(row["tenant_id"], credential_id)
         accepted = Accepted(id_, names.credential_id(str(id_)), credential_id)
-        before = await completions.renewal(tx, credential_id)
+        before = await completions.standing(tx, id_)
         if before is not None and before["facts"]["completedAt"] == said["completedAt"]:
             return accepted
         holding = row["holding"]
