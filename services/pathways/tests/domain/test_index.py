@@ -1,6 +1,6 @@
 """The inverted index may bring in too much, and never too little."""
 
-from cairn.pathways.domain import ANYTHING, holding_keys, index_keys, parse_framework, parse_holding
+from cairn.pathways.domain import ANYTHING, holding_keys, index, index_keys, parse_framework, parse_holding
 
 
 def keys(make, selector, **more):
@@ -39,3 +39,12 @@ def test_a_holding_touches_whatever_it_answers_and_its_attempts_answer(make):
     assert holding_keys(held) == own
     retake = parse_holding(make.holding("h2", "b", attemptOf="h1"))
     assert holding_keys(held, [retake, held]) == own | {"achievement:b"}
+
+
+def test_a_holding_of_any_size_is_not_kept(make):
+    small = parse_holding(make.holding("h1", "a", tag=["t"]))
+    large = parse_holding(make.holding("h1", "a", tag=[f"{number:0100}" for number in range(50)]))
+    index._kept_keys.cache_clear()
+    for _ in range(2):
+        assert len(holding_keys(large)) == len(holding_keys(small)) + 49
+    assert index._kept_keys.cache_info().currsize == 1

@@ -37,11 +37,11 @@ def index_keys(framework: Framework, awards: Mapping[str, Collection[str]] | Non
 def holding_keys(holding: Holding, others: Iterable[Holding] = ()) -> frozenset[str]:
     """Keys that a holding touches, `*` always among them. `others` are the learner's other holdings: those that it is
     an attempt of, or that are attempts of it, are touched with it."""
-    own = _own_keys(_answers(holding), tuple(holding.level))
+    own = _own_keys(holding)
     if not others:
         return own
     tied = attempt_classes([holding, *(other for other in others if other.id != holding.id)])[holding.id]
-    return own.union(*(_own_keys(_answers(each), tuple(each.level)) for each in tied))
+    return own.union(*map(_own_keys, tied))
 
 
 # How a holding answers each of `LIST_KEYS`, in their order.
@@ -50,14 +50,26 @@ _answers: Final = attrgetter(
 )
 
 
-@lru_cache(maxsize=10_000)
-def _own_keys(answers: tuple[str | tuple[str, ...] | None, ...], levels: tuple[str, ...]) -> frozenset[str]:
-    """Kept, since most credentials of an achievement have the same."""
+_SIZE: Final = 4_000
+"""Characters of a holding's answers up to which its keys are kept: 2,000 such take some 30 MB."""
+
+
+def _own_keys(holding: Holding) -> frozenset[str]:
+    """Kept, since most credentials of an achievement have the same; but for those of any size that somebody makes."""
+    answers, levels = _answers(holding), tuple(holding.level)
+    size = sum([len(each) if isinstance(each, str) else sum(map(len, each)) for each in (*answers, levels) if each])
+    return (_kept_keys if size <= _SIZE else _keys_of)(answers, levels)
+
+
+def _keys_of(answers: tuple[str | tuple[str, ...] | None, ...], levels: tuple[str, ...]) -> frozenset[str]:
     keys = {ANYTHING, *(_key("level", scale) for scale in levels)}
     for key, answer in zip(LIST_KEYS, answers, strict=True):
         values = answer if isinstance(answer, tuple) else (answer,)
         keys.update(_key(key, value) for value in values if value is not None)
     return frozenset(keys)
+
+
+_kept_keys = lru_cache(maxsize=2_000)(_keys_of)
 
 
 def _key(key: str, value: str) -> str:
