@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from cairn.onebox.gateway import Told, create_app, server
+from cairn.onebox.gateway import _KEYED, Told, create_app, server
 from cairn.provision.processes import free_port
 
 ready = {"status": 200}
@@ -251,3 +252,33 @@ async def test_the_front_page_needs_nothing_from_elsewhere_and_tells_no_secret(g
 
 def test_what_it_is_told_is_json() -> None:
     assert Told(**json.loads('{"port": 1, "routes": {"/a": "http://127.0.0.1:2"}, "workers": {}}')).port == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "times"), [("/completions", 202, 2), ("/credentials/issue", 502, 1), ("/learners", 502, 1)]
+)
+async def test_r16_only_what_is_done_once_under_its_key_is_sent_again(path: str, status: int, times: int) -> None:
+    asked: list[str] = []
+
+    def break_off_once(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if len(asked) == 1:
+            raise httpx.ReadError("gone")
+        return httpx.Response(202, content=nothing())
+
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    app = create_app(Told(0, {"/issuance": "http://issuance"}, {}), transport=httpx.MockTransport(break_off_once))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        answer = await client.post(f"/issuance/v1{path}", content=b"{}", headers={"Idempotency-Key": "k"})
+    assert (answer.status_code, len(asked)) == (status, times)
+
+
+def test_the_gateway_knows_the_routes_that_read_an_idempotency_key() -> None:
+    documents = Path(__file__).parents[3] / "docs" / "openapi"
+    for service in ("issuance", "pathways", "verification"):
+        for path, operations in json.loads((documents / f"{service}.json").read_bytes())["paths"].items():
+            named = {one.get("name", "").lower() for one in operations.get("post", {}).get("parameters", ())}
+            known = _KEYED.fullmatch(f"/{service}{path}") is not None
+            assert known == ("idempotency-key" in named), path

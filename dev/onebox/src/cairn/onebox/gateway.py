@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -33,6 +34,8 @@ _HOP_BY_HOP: Final = frozenset(
 _OURS: Final = frozenset(b"x-forwarded-for x-forwarded-host x-forwarded-prefix x-forwarded-proto forwarded".split())
 _TIMEOUT: Final = httpx.Timeout(60, connect=2)
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+_KEYED: Final = re.compile(r"/issuance/v1/completions|/pathways/v1/learners/[^/]+/decisions")
+"""Where `Idempotency-Key` is read: anywhere else it promises nothing."""
 _SMALL: Final = 1024 * 1024
 """Bytes of a body that is kept until it is answered."""
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -140,7 +143,9 @@ async def _answer(client: httpx.AsyncClient, request: Request, told: Told, prefi
     is so only where doing it twice is doing it once (RFC 9110 section 9.2.2)."""
     body = await _body_of(request)
     whole = not isinstance(body, AsyncIterator)
-    repeatable = whole and (request.method in _IDEMPOTENT or "idempotency-key" in request.headers)
+    path = request.scope["raw_path"].decode("ascii", "replace")
+    keyed = "idempotency-key" in request.headers and _KEYED.fullmatch(path) is not None
+    repeatable = whole and (request.method in _IDEMPOTENT or keyed)
     deadline = asyncio.get_running_loop().time() + told.patience
     while True:
         try:
