@@ -1,6 +1,6 @@
 """Allocation: which credential fills which leaf. Exact: the best of all legal allocations.
 
-What matching can do is done by it (`matching`), the rest by a dynamic programme (`walk`). Limits tie all parts
+What nothing competes for is given out at once (`apart`). What matching can do is done by it (`matching`), the rest by a dynamic programme (`walk`). Limits tie all parts
 together, and most of them are met without being asked for. So they are left out at first: the best allocation without a
 limit is the best with it if it happens to meet it. Those that it does not meet come in, and it is done again: where
 much is to be matched by trying out (`selection`), elsewhere as part of the dynamic programme.
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from fractions import Fraction
 from typing import Final
 
-from cairn.pathways.domain.apart import alone
+from cairn.pathways.domain.apart import served
 from cairn.pathways.domain.crowd import Crowd
 from cairn.pathways.domain.demands import demands_of
 from cairn.pathways.domain.gauges import Rule, lay_rules
@@ -32,26 +33,10 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
     """The best legal allocation: with `complete` among those that meet the root and every limit (None if there is
     none), else among all. `whichever` asks for one of them, be it not the best. The order of candidates does not
     matter."""
-    return alone(problem, complete=complete) or contested(problem, effort, complete=complete, whichever=whichever)
-
-
-def contested(problem: Problem, effort: Effort, *, complete: bool, whichever: bool = False) -> Outcome:
-    """The same, where credentials compete or limits bind."""
-    plan, rules = _planned(problem, (), complete=complete)
-    if complete and not (plan.reachable(problem.root) and plan.matchable()):
-        return Outcome(None, exact=True)
-    try:
-        crowd = _crowd(plan, effort)
-    except Exhausted:
-        if complete:
-            return Outcome(None, exact=False)
-        crowd, effort = None, effort.part(_QUICK)
-    if complete and crowd is not None and not crowd.full:
-        return Outcome(None, exact=True)
-    outcome = Walk(plan, rules, effort, Goal(strict=complete)).run()
-    if outcome.allocation is None:
+    outcome, effort, crowded = _freely(problem, effort, complete=complete)
+    if outcome.allocation is None or not problem.limits:
         return outcome
-    found = judged(problem, outcome.allocation if crowd is None else crowd.joined(outcome.allocation))
+    found = judged(problem, outcome.allocation)
     active = list[Limit]()
     goal, fallback = Goal(strict=complete), None
     while missed := [limit for limit in problem.limits if limit.id in found.unmet and limit not in active]:
@@ -63,11 +48,38 @@ def contested(problem: Problem, effort: Effort, *, complete: bool, whichever: bo
             fewer = len(found.unmet) - 1
             goal, fallback = Goal(found.progress, strict=not fewer, missed=fewer), found
         active += missed
-        outcome = _limited(problem, active, effort, goal, complete=complete, whichever=whichever, crowd=crowd)
+        outcome = _limited(problem, active, effort, goal, complete=complete, whichever=whichever, crowded=crowded)
         if outcome.allocation is None:
             return Outcome(fallback, outcome.exact)
         found = judged(problem, outcome.allocation)
     return Outcome(found, outcome.exact, outcome.best)
+
+
+def _freely(problem: Problem, effort: Effort, *, complete: bool) -> tuple[Outcome, Effort, bool]:
+    """Without limits. Returns also what may be spent from there on, and whether many candidates compete."""
+    outline = problem.regime.outline(problem.root, problem.grain, complete=complete, generous=False)
+    apart = served(problem, outline)
+    if complete and not apart.full:
+        return Outcome(None, exact=True), effort, False
+    if len(apart.leaves) == len(outline.slots) and not outline.branches:
+        progress = Fraction(outline.given + apart.progress, outline.whole)
+        return Outcome(Allocation(apart.given, progress, frozenset(outline.guards)), exact=True), effort, False
+    plan, rules = _planned(problem, (), complete=complete, done=apart.leaves)
+    if complete and not (plan.reachable(problem.root) and plan.matchable()):
+        return Outcome(None, exact=True), effort, False
+    crowd = Crowd(plan, [] if plan.shared else [part for part in parts(plan) if matchable(part, plan)], apart)
+    try:
+        crowd.fill(effort)
+    except Exhausted:
+        if complete:
+            return Outcome(None, exact=False), effort, False
+        crowd, effort = Crowd(plan, [], apart), effort.part(_QUICK)
+    if complete and not crowd.full:
+        return Outcome(None, exact=True), effort, False
+    plan.leave_out(crowd.parts)
+    outcome = Walk(plan, rules, effort, Goal(strict=complete)).run()
+    found = outcome.allocation and crowd.joined(outcome.allocation)
+    return Outcome(found, outcome.exact), effort, crowd.competing >= SMALL
 
 
 def _limited(
@@ -78,10 +90,10 @@ def _limited(
     *,
     complete: bool,
     whichever: bool,
-    crowd: Crowd | None,
+    crowded: bool,
 ) -> Outcome:
     """Under some limits."""
-    whole = _wholly_crowded(problem, limits, complete=complete) if crowd and crowd.competing >= SMALL else None
+    whole = _wholly_crowded(problem, limits, complete=complete) if crowded else None
     if whole is not None:
         try:
             found = (
@@ -101,20 +113,6 @@ def _limited(
     return Walk(plan, rules, effort, goal).run()
 
 
-def _crowd(plan: Plan, effort: Effort) -> Crowd | None:
-    """The parts of a plan that matching can do, taken out of it and done."""
-    some = [] if plan.shared else [part for part in parts(plan) if matchable(part, plan)]
-    if not some:
-        return None
-    crowd = Crowd(plan, [part for part in some if not part.alone])
-    for part in some:
-        if part.alone:
-            crowd.take(part)
-    crowd.fill(effort)
-    plan.leave_out(some)
-    return crowd
-
-
 def _wholly_crowded(problem: Problem, limits: Sequence[Limit], *, complete: bool) -> Crowd | None:
     """All parts of a problem, if matching can do them but for some limits."""
     plan = Plan(problem, complete=complete, generous=any(limit.judged for limit in limits))
@@ -126,8 +124,10 @@ def _wholly_crowded(problem: Problem, limits: Sequence[Limit], *, complete: bool
     return crowd if demands_of(limits, problem, crowd.board) is not None else None
 
 
-def _planned(problem: Problem, active: Sequence[Limit], *, complete: bool) -> tuple[Plan, list[Rule]]:
-    plan = Plan(problem, complete=complete, generous=any(limit.judged for limit in active))
+def _planned(
+    problem: Problem, active: Sequence[Limit], *, complete: bool, done: Set[str] = frozenset()
+) -> tuple[Plan, list[Rule]]:
+    plan = Plan(problem, complete=complete, generous=any(limit.judged for limit in active), done=done)
     rules = lay_rules(plan, problem, active)
     plan.settle()
     return plan, rules

@@ -1,63 +1,70 @@
-"""Apart: the allocation where nothing competes.
+"""Apart: what nothing competes for.
 
-Most rules ask for so many of these and so many of those, and no credential fits two of them. Then each leaf gets the
-best of what fits it, and there is nothing to plan: this is what `matching` and `walk` would find, in a tenth of the
-time.
+Most leaves ask for so many credentials that fit no other. Each of these gets the best of what fits it, and there is
+nothing to plan: this is what `matching` and `walk` would find, in a tenth of the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from fractions import Fraction
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Final
 
 from cairn.pathways.domain.candidate import Candidate
-from cairn.pathways.domain.outcome import Allocation, Outcome
+from cairn.pathways.domain.outline import Outline
 from cairn.pathways.domain.plan import Problem
 
 
-def alone(problem: Problem, *, complete: bool) -> Outcome | None:
-    """As `allocation.allocate`; None where it is not so simple."""
-    if problem.limits:
-        return None
-    outline = problem.regime.outline(problem.root, problem.grain, complete=complete, generous=False)
-    if outline.branches or outline.shared:
-        return None
-    coming = _by_leaf(problem, outline.slots)
-    if coming is None:
-        return None
-    by_leaf: dict[str, tuple[str, ...]] = {}
-    progress = outline.given
-    for name, slot in outline.slots.items():
-        some = coming[name]
-        whole = all(inc >= slot.need for inc, _ in some)
-        if not whole and any(inc > 1 for inc, _ in some):
-            return None
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """The `leaves` that share nothing with another and hang on no choice, and what each of them gets; how much progress
+    that is; and whether it is all that they need."""
+
+    leaves: Set[str]
+    given: Mapping[str, tuple[str, ...]]
+    progress: int
+    full: bool
+
+
+NOTHING: Final = Apart(frozenset(), {}, 0, full=True)
+
+
+def served(problem: Problem, outline: Outline) -> Apart:
+    """What can be given without limits, and without looking further."""
+    if outline.shared or any(c.holding.components for c in problem.candidates):
+        return NOTHING
+    given: dict[str, tuple[str, ...]] = {}
+    leaves: set[str] = set()
+    progress, full = 0, True
+    for name, some in _by_leaf(problem, outline).items():
+        slot = outline.slots[name]
+        whole = all(c.worth[name] >= slot.need for c in some)
+        if not whole and any(c.worth[name] > 1 for c in some):
+            continue
+        leaves.add(name)
         asks = 1 if whole else slot.need
-        best = [c for inc, c in some if slot.most is None or inc <= slot.most]
+        best = some if slot.most is None else [c for c in some if c.worth[name] <= slot.most]
         if len(best) > asks:
             best = sorted(best, key=_order)[:asks]
-        if complete and len(best) < asks:
-            return Outcome(None, exact=True)
         if best:
-            by_leaf[name] = tuple(sorted(c.id for c in best))
+            given[name] = tuple(sorted(c.id for c in best))
             progress += slot.share(asks) * len(best)
-    return Outcome(Allocation(by_leaf, Fraction(progress, outline.whole), frozenset(outline.guards)), exact=True)
+        full = full and len(best) == asks
+    return Apart(leaves, given, progress, full)
 
 
-def _by_leaf(problem: Problem, slots: Iterable[str]) -> dict[str, list[tuple[int, Candidate]]] | None:
-    """For each leaf the candidates that fit it, and no other, with what they add to it; None where one fits several, or
-    excludes another."""
-    coming: dict[str, list[tuple[int, Candidate]]] = {name: [] for name in slots}
-    kinds: set[str] = set()
+def _by_leaf(problem: Problem, outline: Outline) -> dict[str, list[Candidate]]:
+    """For each leaf of which no candidate fits another, nor is of one class with another, those that fit it."""
+    coming: dict[str, list[Candidate]] = {name: [] for name, slot in outline.slots.items() if not slot.guard}
+    kinds: dict[str, list[str]] = {}
     for c in problem.candidates:
-        if c.holding.components or c.kind in kinds:
-            return None
-        kinds.add(c.kind)
-        useful = [(name, amount) for name, amount in c.worth.items() if amount and name in coming]
-        if len(useful) > 1:
-            return None
-        if useful and c.id not in problem.barred:
-            coming[useful[0][0]].append((useful[0][1], c))
+        fits = [name for name, amount in c.worth.items() if amount and name in outline.slots]
+        kin = kinds.setdefault(c.kind, fits)
+        if len(fits) > 1 or kin is not fits:
+            for name in (*fits, *kin):
+                coming.pop(name, None)
+        elif fits and fits[0] in coming and c.id not in problem.barred:
+            coming[fits[0]].append(c)
     return coming
 
 

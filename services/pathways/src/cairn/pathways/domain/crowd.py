@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
 from itertools import combinations, product
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 
+from cairn.pathways.domain.apart import NOTHING, Apart
 from cairn.pathways.domain.demands import Aims, Demands, aims_of, demands_of
 from cairn.pathways.domain.goal import Goal
 from cairn.pathways.domain.limits import Limit
 from cairn.pathways.domain.matching import Board, Matching, fill, levels
+from cairn.pathways.domain.once import cached_property
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.outline import Branch, Choice
 from cairn.pathways.domain.plan import Part, Plan, Problem
@@ -19,15 +20,16 @@ from cairn.pathways.domain.selection import Selected, Selection
 
 
 class Crowd:
-    """Parts of a plan in which each credential counts for one."""
+    """Parts of a plan in which each credential counts for one, beside what was given `apart` from it."""
 
-    def __init__(self, plan: Plan, some: Sequence[Part]) -> None:
+    def __init__(self, plan: Plan, some: Sequence[Part], apart: Apart = NOTHING) -> None:
+        self.parts = some
         self.board = Board(some, complete=plan.complete)
         self._outline = plan.outline
         self._ranks = plan.ranks
         self._generous = plan.generous
-        self._given: dict[str, list[str]] = {}
-        self._progress = 0
+        self._given: dict[str, tuple[str, ...]] = dict(apart.given)
+        self._progress = apart.progress
         self.full = True
         self.competing = sum(len(fits) > 1 for fits in self.board.fits)
         """How many fit several leaves."""
@@ -35,15 +37,6 @@ class Crowd:
     @cached_property
     def _aims(self) -> Aims:
         return aims_of(self.board.candidates, self._ranks)
-
-    def take(self, part: Part) -> None:
-        """A leaf that shares nothing with another gets the best of what fits it."""
-        ((slot, asks),) = part.asks.items()
-        cost = attrgetter("cost")
-        best = sorted((min(item.options, key=cost) for item in part.items), key=cost)[:asks]
-        self._given[slot.leaf.id] = [option.candidate.id for option in best]
-        self._progress += slot.share(asks) * len(best)
-        self.full = self.full and len(best) == asks
 
     def fill(self, effort: Effort) -> None:
         """The others as well as can be, without limits. Raises Exhausted."""
@@ -61,11 +54,13 @@ class Crowd:
 
     def _place(self, found: Mapping[str, str]) -> None:
         shares = dict(zip(self.board.leaves, zip(self.board.shares, self.board.caps, strict=False), strict=True))
+        places: dict[str, list[str]] = {}
         for name, leaf in found.items():
+            places.setdefault(leaf, []).append(name)
+        for leaf, names in places.items():
             share, asks = shares[leaf]
-            given = self._given.setdefault(leaf, [])
-            self._progress += share if len(given) < asks else 0
-            given.append(name)
+            self._progress += share * min(len(names), asks)
+            self._given[leaf] = tuple(sorted(names))
 
     def selected(self, problem: Problem, limits: Sequence[Limit], effort: Effort, *, whichever: bool) -> Outcome | None:
         """The best that is complete and meets some limits. None if that is not to be told here: what a limit asks for
@@ -132,7 +127,7 @@ class Crowd:
     def joined(self, rest: Allocation) -> Allocation:
         """With what is allocated besides."""
         guards = self._outline.guards
-        by_leaf = {**rest.by_leaf, **{leaf: tuple(sorted(names)) for leaf, names in self._given.items() if names}}
+        by_leaf = {**rest.by_leaf, **self._given}
         taken: set[Branch] = set()
         chosen: dict[Choice, int] = {}
         # Where fewer branches hold something than are to count, the first of the others do.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from math import lcm
 from typing import Final
 
@@ -13,6 +12,7 @@ from cairn.pathways.domain.candidate import Candidate
 from cairn.pathways.domain.gauges import sums
 from cairn.pathways.domain.limits import Amount, Distinct, Exclude, Gpa, Limit, Share, Window
 from cairn.pathways.domain.matching import Board
+from cairn.pathways.domain.once import cached_property
 from cairn.pathways.domain.plan import Problem
 from cairn.pathways.domain.ranks import Ranks
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property
 from math import lcm
 from typing import Final, Literal, cast
 
@@ -14,6 +13,7 @@ from cairn.pathways.domain.grades import GradeFloor, read_grade_floor, read_grad
 from cairn.pathways.domain.limit_reading import read_limits
 from cairn.pathways.domain.limits import Limit, Order
 from cairn.pathways.domain.nodes import Group, Leaf, Node, walk
+from cairn.pathways.domain.once import cached_property
 from cairn.pathways.domain.reading import DEEPEST, JsonObject, Reader, step
 from cairn.pathways.domain.regime import Regime
 from cairn.pathways.domain.selector import Selector, Terms, read_selector

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from math import lcm
 
 from cairn.pathways.domain.nodes import Leaf, Node
+from cairn.pathways.domain.once import cached_property
 
 
 @dataclass(slots=True, eq=False)

@@ -1,6 +1,6 @@
 """The plan of an allocation: what competes for what, in which order to decide it, and what each choice costs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from cairn.pathways.domain.candidate import Candidate
@@ -81,17 +81,12 @@ class Part:
     items: list[Item]
     asks: dict[Slot, int] = field(default_factory=dict[Slot, int])
 
-    @property
-    def alone(self) -> bool:
-        """Whether it is one leaf, in any case."""
-        return len(self.slots) == 1 and not self.slots[0].guard
-
 
 class Plan:
-    """The items, and the order in which to decide on them, the leaves and the choices of an outline. What is `width`
-    bits further on in the state belongs to limits (`gauges`)."""
+    """The items, and the order in which to decide on them, the leaves and the choices of an outline, but for the leaves
+    that are `done`. What is `width` bits further on in the state belongs to limits (`gauges`)."""
 
-    def __init__(self, problem: Problem, *, complete: bool, generous: bool) -> None:
+    def __init__(self, problem: Problem, *, complete: bool, generous: bool, done: Set[str] = frozenset()) -> None:
         self.outline = outline = problem.regime.outline(
             problem.root, problem.grain, complete=complete, generous=generous
         )
@@ -105,7 +100,7 @@ class Plan:
         """The bits that a branch sets besides its own when it counts."""
         self.sharing: dict[frozenset[str], tuple[int, dict[str, int]]] = {}
         """For pairs of leaves with a cap: the place of its field, and what a candidate given to both adds to it."""
-        self.slots = dict(outline.slots)
+        self.slots = {name: slot for name, slot in outline.slots.items() if name not in done}
         self.branches = list(outline.branches)
         self.candidates = [c for c in problem.candidates if self._useful(c.worth)]
         self.ranks = Ranks(self.candidates, problem.candidates, outline.leaf_rank, shared=self.shared)

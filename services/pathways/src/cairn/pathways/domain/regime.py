@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from cairn.pathways.domain.decisions import Decision, Equivalence, Rpl, Substitution, Waiver
 from cairn.pathways.domain.limits import Limit
 from cairn.pathways.domain.nodes import Group, Leaf, Node, walk
+from cairn.pathways.domain.once import cached_property
 from cairn.pathways.domain.outline import Outline
 from cairn.pathways.domain.selector import Listed
 
