@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Final, Literal
@@ -197,7 +197,7 @@ class _Search:
 
     def _holds(self, at: datetime, barred: frozenset[str] = frozenset(), *, whichever: bool = False) -> Outcome:
         """The best allocation with which the rules hold at an instant, or whichever is found first."""
-        problem = replace(self._case.problem(at, self.timeline.candidates(at)), barred=barred)
+        problem = self._case.problem(at, self.timeline.candidates(at), barred)
         outcome = allocate(problem, self._effort, complete=True, whichever=whichever)
         self._exact = self._exact and (outcome.exact or (whichever and outcome.allocation is not None))
         return outcome

@@ -138,7 +138,7 @@ class Case:
             return False
         return leaf.selector.fits(holding, moment) and (leaf.grade is None or leaf.grade.met_by(holding.grade))
 
-    def problem(self, at: datetime, held: Sequence[Candidate]) -> Problem:
+    def problem(self, at: datetime, held: Sequence[Candidate], barred: frozenset[str] = frozenset()) -> Problem:
         """What is to be allocated at an instant, of what is held then."""
         regime = self.regime(at)
         return Problem(
@@ -149,6 +149,7 @@ class Case:
             grain=self.grain,
             limits=regime.limits,
             held=held,
+            barred=barred,
         )
 
 
@@ -252,41 +253,34 @@ class Timeline:
 
     def _soonest(self, node: Node) -> datetime | None:
         """The earliest instant at which a node could be met if nothing competed for what fits it; None for never."""
-        if isinstance(node, Group):
-            if not node.n:
-                return BEGINNING
-            met: list[datetime] = []
-            for child in node.children:
-                soonest = self._soonest(child)
-                if soonest is not None:
-                    met.append(soonest)
-                elif node.n == len(node.children):
-                    return None
-            return sorted(met)[node.n - 1] if len(met) >= node.n else None
-        need = self._case.needs[node.id]
-        if not need:
+        if isinstance(node, Leaf):
+            return self._full.get(node.id)
+        if not node.n:
             return BEGINNING
-        for instant, amount in self._arrivals[node.id]:
-            need -= amount
-            if need <= 0:
-                return instant
-        return None
+        met: list[datetime] = []
+        for child in node.children:
+            soonest = self._soonest(child)
+            if soonest is not None:
+                met.append(soonest)
+            elif node.n == len(node.children):
+                return None
+        return sorted(met)[node.n - 1] if len(met) >= node.n else None
 
     @cached_property
-    def _arrivals(self) -> Mapping[str, Sequence[tuple[datetime, int]]]:
-        """For each leaf, when what fits it comes, in order, and what that adds to it."""
-        found: dict[str, list[tuple[datetime, int]]] = {leaf.id: [] for leaf in self._case.framework.leaves}
-        for instant, _, worth in self._starts:
-            for leaf, amount in worth.items():
-                found[leaf].append((instant, amount))
-        for leaf in self._case.framework.leaves if self._case.framework.timed_leaves else ():
-            if leaf.selector.timed:
-                # What counts only for a time may have counted then.
-                counts = leaf.measure == "count"
-                found[leaf.id] = [
-                    (start, 1 if counts else self._case.credits[h.id] or 0) for start, h, _ in self._starts
-                ]
-        return found
+    def _full(self) -> Mapping[str, datetime]:
+        """For each leaf that could be met by itself at some time the first instant of it."""
+        case = self._case
+        missing = dict(case.needs)
+        full = {leaf: BEGINNING for leaf, need in missing.items() if not need}
+        timed = [leaf for leaf in case.framework.leaves if leaf.selector.timed] if case.framework.timed_leaves else ()
+        for instant, holding, worth in self._starts:
+            # What counts only for a time may have counted then.
+            once = {leaf.id: 1 if leaf.measure == "count" else case.credits[holding.id] or 0 for leaf in timed}
+            for leaf, amount in ({**worth, **once} if once else worth).items():
+                missing[leaf] -= amount
+                if missing[leaf] <= 0:
+                    full.setdefault(leaf, instant)
+        return full
 
     @cached_property
     def _starts(self) -> list[tuple[datetime, Holding, Mapping[str, int]]]:

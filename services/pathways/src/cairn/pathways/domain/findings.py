@@ -42,15 +42,15 @@ class Findings:
     @cached_property
     def nodes(self) -> tuple[NodeResult, ...]:
         found: list[NodeResult] = []
-
-        def judge_node(node: Node, *, needed: bool) -> None:
-            met = self._met[node.id]
-            needed = needed and not met
-            found.append(NodeResult(node.id, met, self._held[node.id], self._needs(node) if needed else None))
-            for child in node.children if isinstance(node, Group) else ():
-                judge_node(child, needed=needed)
-
-        judge_node(self.case.framework.root, needed=True)
+        needed = {self.case.framework.root.id}
+        for node in self.case.framework.nodes:
+            name = node.id
+            met, needs = self._met[name], None
+            if name in needed and not met:
+                needs = self._needs(node)
+                if isinstance(node, Group):
+                    needed.update([child.id for child in node.children])
+            found.append(NodeResult(name, met, self._held[name], needs))
         return tuple(found)
 
     @cached_property

@@ -238,6 +238,7 @@ def lay_gauge(plan: Plan, options: Sequence[Option], start: Fraction, add: Calla
     for option, amount in zip(options, whole, strict=True):
         if amount:
             option.gauges += ((shift, amount),)
+            option.delta += amount << shift
             option.helps |= amount > 0
     return gauge
 

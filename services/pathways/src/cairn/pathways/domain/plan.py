@@ -41,7 +41,8 @@ class Problem:
 class Option:
     """One member of a class given to one leaf. It needs the bits `forbid` of the state to be clear, and sets `mark`:
     that is how what excludes each other keeps out of each other's way. `gauges` holds what it adds to the field of each
-    limit, and `helps` says whether any of them is the better for it."""
+    limit, `delta` the same as a number to be added to the state, and `helps` says whether any of them is the better for
+    it."""
 
     slot: Slot
     inc: int
@@ -50,11 +51,8 @@ class Option:
     forbid: int = 0
     mark: int = 0
     gauges: tuple[tuple[int, int], ...] = ()
+    delta: int = 0
     helps: bool = False
-
-    @property
-    def delta(self) -> int:
-        return sum(amount << shift for shift, amount in self.gauges)
 
 
 @dataclass(slots=True, eq=False)
