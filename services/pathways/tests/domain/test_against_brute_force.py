@@ -20,6 +20,7 @@ from cairn.pathways.domain import (
     parse_holding,
     parse_holdings,
 )
+from cairn.pathways.domain.apart import NOTHING
 from cairn.pathways.domain.audit import DEFAULT_STEPS
 from cairn.pathways.domain.outcome import Effort
 
@@ -86,7 +87,7 @@ quick = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCh
 @pytest.fixture
 def all_matched(monkeypatch):
     """Matching does whatever it can, however small."""
-    monkeypatch.setattr(allocation, "alone", lambda *_, **__: None)
+    monkeypatch.setattr(allocation, "served", lambda *_: NOTHING)
     monkeypatch.setattr(allocation, "SMALL", 0)
 
 

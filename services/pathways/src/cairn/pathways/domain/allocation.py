@@ -1,9 +1,10 @@
 """Allocation: which credential fills which leaf. Exact: the best of all legal allocations.
 
-What nothing competes for is given out at once (`apart`). What matching can do is done by it (`matching`), the rest by a dynamic programme (`walk`). Limits tie all parts
-together, and most of them are met without being asked for. So they are left out at first: the best allocation without a
-limit is the best with it if it happens to meet it. Those that it does not meet come in, and it is done again: where
-much is to be matched by trying out (`selection`), elsewhere as part of the dynamic programme.
+What nothing competes for is given out at once (`apart`). What matching can do is done by it (`matching`), the rest by a
+dynamic programme (`walk`). Limits tie all parts together, and most of them are met without being asked for. So they are
+left out at first: the best allocation without a limit is the best with it if it happens to meet it. Those that it does
+not meet come in, and it is done again: where much is to be matched by trying out (`selection`), elsewhere as part of
+the dynamic programme.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from cairn.pathways.domain.classes import attempt_classes
 from cairn.pathways.domain.decisions import Decision, Rpl, Substitution
 from cairn.pathways.domain.framework import Framework
 from cairn.pathways.domain.holding import LOST, Holding, Period, Standing, State
-from cairn.pathways.domain.nodes import Group, Leaf, Node
+from cairn.pathways.domain.nodes import Leaf, Node
 from cairn.pathways.domain.once import cached_property
 from cairn.pathways.domain.plan import Problem
 from cairn.pathways.domain.reading import NO_INSTANT

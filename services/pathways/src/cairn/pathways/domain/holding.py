@@ -307,7 +307,7 @@ def stored_holding(body: Mapping[str, Any], status: Sequence[StatusEntry] = ()) 
         status=tuple(status),
     )
     # So is its canonical form, but for the status: to work it out anew is most of the cost of a digest.
-    vars(holding)["canonical"] = _written({**body, "status": _history(status)} if status else body, holding.level)
+    object.__setattr__(holding, "canonical", _written({**body, "status": _history(status)} if status else body, holding.level))
     return holding
 
 

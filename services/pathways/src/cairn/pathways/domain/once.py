@@ -23,5 +23,7 @@ class cached_property(Generic[T]):  # noqa: N801 - it takes the place of functoo
     def __get__(self, instance: Any, owner: type) -> T | cached_property[T]:
         if instance is None:
             return self
-        found = instance.__dict__[self._name] = self._work(instance)
+        found = self._work(instance)
+        # Past what a frozen class says; and without asking for its dictionary, which would be made for it then.
+        object.__setattr__(instance, self._name, found)
         return found
