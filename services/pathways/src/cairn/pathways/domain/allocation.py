@@ -10,7 +10,6 @@ the dynamic programme.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -137,7 +136,8 @@ def _planned(
 def judged(problem: Problem, allocation: Allocation) -> Allocation:
     """With how it stands with each limit."""
     found = judge_all(problem, allocation)
-    return replace(allocation, judged=found, unmet=frozenset(name for name, each in found.items() if not each.met))
+    unmet = frozenset([name for name, each in found.items() if not each.met])
+    return Allocation(allocation.by_leaf, allocation.progress, allocation.counting, unmet, found)
 
 
 def judge_all(problem: Problem, allocation: Allocation) -> dict[str, Judgement]:

@@ -47,7 +47,7 @@ class Crowd:
             self.full = self.full and found is not None
             self._place({} if found is None else placed(found, board))
             return
-        matching = fill(board, self._aims.order)
+        matching = fill(board, self._ranks.order(board.candidates))
         self.full = self.full and len(matching.at) == board.wanted
         matching.settle()
         self._place({board.names[one]: board.leaves[leaf] for one, leaf in matching.at.items()})
@@ -101,7 +101,7 @@ class Crowd:
         demands if there are any, else of the second, and so on. Leaves the board with what that asks of it."""
         board = self.board
         pools = [pool for _, pool in sorted(board.weights.items(), reverse=True)]
-        fill(board, self._aims.order)
+        fill(board, self._ranks.order(board.candidates))
         weights, most = sorted(board.weights, reverse=True), [board.caps[pool] for pool in pools]
         for progress, ways in levels(weights, most):
             if least is not None and progress != least:

@@ -125,5 +125,5 @@ def aims_of(some: Sequence[Candidate], ranks: Ranks) -> Aims:
         outside=[int(c.outside) for c in some],
         passed_over=[ranks.passed_over[c.id] for c in some],
         dates=[dates[date] for date in sorted(dates)],
-        order=sorted(range(len(some)), key=lambda n: ranks.base(some[n])),
+        order=ranks.order(some),
     )

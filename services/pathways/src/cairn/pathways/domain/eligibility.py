@@ -291,7 +291,10 @@ class Timeline:
 
 
 def _covered(periods: Sequence[Period], at: datetime) -> bool:
-    return any(period.covers(at) for period in periods) if len(periods) > 1 else periods[0].covers(at)
+    for start, end in periods:  # noqa: SIM110 - a loop is twice as fast as any()
+        if start <= at and (end is None or at < end):
+            return True
+    return False
 
 
 def _months(criterion: Criterion) -> Iterator[int]:

@@ -319,9 +319,10 @@ class Findings:
         for award in self._parted.get(holding.id, ()):
             if not all(leaf.spendable for leaf in self._leaves_of[award]):
                 return why("component", name, " is part of ", Name(self._by_id[award].achievement), ", which counts.")
-        if part := next((part for part in holding.components if part in self._leaves_of), None):
-            other = Name(self._by_id[part].achievement)
-            return why("component", name, " rests on ", other, ", which counts by itself.")
+        for part in holding.components:
+            if part in self._leaves_of:
+                other = Name(self._by_id[part].achievement)
+                return why("component", name, " rests on ", other, ", which counts by itself.")
         fitting = [leaf for leaf in case.framework.leaves if leaf.id in worth]
         unmet = [leaf for leaf in fitting if not self._met[leaf.id]]
         for leaf in unmet:

@@ -151,7 +151,7 @@ class Distinct(Limit):
         """Those that a holding gives. Its achievement is its own, whatever it counts as by a decision."""
         if not self.of.fits(holding, moment):
             return frozenset()
-        values = frozenset([value for value in listed_values(self.by, holding) if value])
+        values = frozenset(filter(None, listed_values(self.by, holding)))
         return values if self.among is None else values & self.among
 
     def judge(self, counted: Sequence[Counted], moment: Moment) -> Judgement:

@@ -226,14 +226,16 @@ class Plan:
         left = {slot: len(self.items_of[slot]) for slot in self.slots.values()}
         for some in tied(left, (item.slots for item in self.items)):
             for slot in sorted(some, key=left.__getitem__):
-                turns.update(dict.fromkeys(slot.guard))
+                for branch in slot.guard:
+                    turns[branch] = None
                 if not left[slot]:
                     turns[slot] = None
                 for item in sorted(self.items_of[slot], key=lambda item: (len(item.slots), item.rank)):
                     if item in turns:
                         continue
                     for touched in item.slots:
-                        turns.update(dict.fromkeys(touched.guard))
+                        for branch in touched.guard:
+                            turns[branch] = None
                     turns[item] = None
                     for touched in item.slots:
                         left[touched] -= 1
