@@ -10,7 +10,6 @@ the dynamic programme.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from fractions import Fraction
 from typing import Final
 
 from cairn.pathways.domain.apart import served
@@ -21,6 +20,7 @@ from cairn.pathways.domain.goal import Goal
 from cairn.pathways.domain.limits import Counted, Judgement, Limit
 from cairn.pathways.domain.matching import SMALL, matchable, parts
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
+from cairn.pathways.domain.outline import Slot
 from cairn.pathways.domain.plan import Plan, Problem
 from cairn.pathways.domain.selection import Exhausted
 from cairn.pathways.domain.walk import Walk
@@ -61,10 +61,9 @@ def _freely(problem: Problem, effort: Effort, *, complete: bool) -> tuple[Outcom
     apart = served(problem, outline)
     if complete and not apart.full:
         return Outcome(None, exact=True), effort, False
-    if len(apart.leaves) == len(outline.slots) and not outline.branches:
-        progress = Fraction(outline.given + apart.progress, outline.whole)
-        return Outcome(Allocation(apart.given, progress, frozenset(outline.guards)), exact=True), effort, False
-    plan, rules = _planned(problem, (), complete=complete, done=apart.leaves)
+    if len(apart.slots) == len(outline.slots) and outline.plain:
+        return Outcome(apart.allocation(outline), exact=True), effort, False
+    plan, rules = _planned(problem, (), complete=complete, done=apart.slots)
     if complete and not (plan.reachable(problem.root) and plan.matchable()):
         return Outcome(None, exact=True), effort, False
     crowd = Crowd(plan, [] if plan.shared else [part for part in parts(plan) if matchable(part, plan)], apart)
@@ -76,7 +75,7 @@ def _freely(problem: Problem, effort: Effort, *, complete: bool) -> tuple[Outcom
         crowd, effort = Crowd(plan, [], apart), effort.part(_QUICK)
     if complete and not crowd.full:
         return Outcome(None, exact=True), effort, False
-    plan.leave_out(crowd.parts)
+    plan.leave_out({*crowd.board.slots})
     outcome = Walk(plan, rules, effort, Goal(strict=complete)).run()
     found = outcome.allocation and crowd.joined(outcome.allocation)
     return Outcome(found, outcome.exact), effort, crowd.competing >= SMALL
@@ -125,7 +124,7 @@ def _wholly_crowded(problem: Problem, limits: Sequence[Limit], *, complete: bool
 
 
 def _planned(
-    problem: Problem, active: Sequence[Limit], *, complete: bool, done: Set[str] = frozenset()
+    problem: Problem, active: Sequence[Limit], *, complete: bool, done: Set[Slot] = frozenset()
 ) -> tuple[Plan, list[Rule]]:
     plan = Plan(problem, complete=complete, generous=any(limit.judged for limit in active), done=done)
     rules = lay_rules(plan, problem, active)

@@ -14,7 +14,7 @@ from cairn.pathways.domain.limits import Limit
 from cairn.pathways.domain.matching import Board, Matching, fill, levels
 from cairn.pathways.domain.once import cached_property
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
-from cairn.pathways.domain.outline import Branch, Choice
+from cairn.pathways.domain.outline import Choice
 from cairn.pathways.domain.plan import Part, Plan, Problem
 from cairn.pathways.domain.selection import Selected, Selection
 
@@ -23,13 +23,13 @@ class Crowd:
     """Parts of a plan in which each credential counts for one, beside what was given `apart` from it."""
 
     def __init__(self, plan: Plan, some: Sequence[Part], apart: Apart = NOTHING) -> None:
-        self.parts = some
         self.board = Board(some, complete=plan.complete)
         self._outline = plan.outline
         self._ranks = plan.ranks
         self._generous = plan.generous
         self._given: dict[str, tuple[str, ...]] = dict(apart.given)
         self._progress = apart.progress
+        self._taken = set(apart.taken)
         self.full = True
         self.competing = sum(len(fits) > 1 for fits in self.board.fits)
         """How many fit several leaves."""
@@ -128,7 +128,7 @@ class Crowd:
         """With what is allocated besides."""
         guards = self._outline.guards
         by_leaf = {**rest.by_leaf, **self._given}
-        taken: set[Branch] = set()
+        taken = self._taken
         chosen: dict[Choice, int] = {}
         # Where fewer branches hold something than are to count, the first of the others do.
         for slot in sorted(self.board.slots, key=lambda slot: slot.leaf.id not in by_leaf):
@@ -137,12 +137,11 @@ class Crowd:
                 if count < branch.choice.n or slot.leaf.id in by_leaf:
                     chosen[branch.choice] += 1
                     taken.add(branch)
-        # With a branch count its leaves that ask for nothing, which are not on the board.
-        counting = {leaf for leaf, guard in guards.items() if taken.issuperset(guard)}
         return Allocation(
             {leaf: by_leaf[leaf] for leaf in guards if leaf in by_leaf},
             rest.progress + Fraction(self._progress, self._outline.whole),
-            rest.counting | counting,
+            # With a branch count its leaves that ask for nothing, which are not on the board.
+            rest.counting | self._outline.counting(taken),
         )
 
 

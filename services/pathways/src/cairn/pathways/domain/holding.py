@@ -307,7 +307,8 @@ def stored_holding(body: Mapping[str, Any], status: Sequence[StatusEntry] = ()) 
         status=tuple(status),
     )
     # So is its canonical form, but for the status: to work it out anew is most of the cost of a digest.
-    object.__setattr__(holding, "canonical", _written({**body, "status": _history(status)} if status else body, holding.level))
+    written = _written({**body, "status": _history(status)} if status else body, holding.level)
+    object.__setattr__(holding, "canonical", written)
     return holding
 
 

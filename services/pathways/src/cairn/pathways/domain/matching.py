@@ -25,9 +25,8 @@ SMALL: Final = 6
 
 def parts(plan: Plan) -> list[Part]:
     """The independent parts of a plan."""
-    found = [
-        Part(some, []) for some in tied(plan.slots.values(), [*(i.slots for i in plan.items), *plan.outline.choices])
-    ]
+    choices = (some for some in plan.outline.choices if some[0].leaf.id in plan.slots)
+    found = [Part(some, []) for some in tied(plan.slots.values(), [*(item.slots for item in plan.items), *choices])]
     of = {slot: part for part in found for slot in part.slots}
     for item in plan.items:
         of[item.options[0].slot].items.append(item)

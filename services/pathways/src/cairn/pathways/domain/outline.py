@@ -99,6 +99,26 @@ class Outline:
                 found.setdefault(branch.choice, []).append(slot)
         return list(found.values())
 
+    @cached_property
+    def plain_choices(self) -> list[tuple[int, list[Branch]]]:
+        """How many of which branches count, where each branch is one leaf that asks for something, and no more."""
+        found: list[tuple[int, list[Branch]]] = []
+        for slots in self.choices:
+            choice = slots[0].guard[0].choice
+            branches = [branch for branch in self.branches if branch.choice is choice]
+            if [slot.guard for slot in slots] == [(branch,) for branch in branches if not branch.bonus]:
+                found.append((choice.n, branches))
+        return found
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether all choices are."""
+        return len(self.branches) == sum(len(branches) for _, branches in self.plain_choices)
+
+    def counting(self, taken: set[Branch]) -> frozenset[str]:
+        """The leaves that count if some branches do."""
+        return frozenset([name for name, guard in self.guards.items() if taken.issuperset(guard)])
+
     def take_bits(self, count: int) -> int:
         """So many bits of the state; returns the place of the first."""
         self.width += count

@@ -81,10 +81,10 @@ class Part:
 
 
 class Plan:
-    """The items, and the order in which to decide on them, the leaves and the choices of an outline, but for the leaves
-    that are `done`. What is `width` bits further on in the state belongs to limits (`gauges`)."""
+    """The items, and the order in which to decide on them, the leaves and the choices of an outline, but for what is
+    `done`. What is `width` bits further on in the state belongs to limits (`gauges`)."""
 
-    def __init__(self, problem: Problem, *, complete: bool, generous: bool, done: Set[str] = frozenset()) -> None:
+    def __init__(self, problem: Problem, *, complete: bool, generous: bool, done: Set[Slot] = frozenset()) -> None:
         self.outline = outline = problem.regime.outline(
             problem.root, problem.grain, complete=complete, generous=generous
         )
@@ -98,8 +98,10 @@ class Plan:
         """The bits that a branch sets besides its own when it counts."""
         self.sharing: dict[frozenset[str], tuple[int, dict[str, int]]] = {}
         """For pairs of leaves with a cap: the place of its field, and what a candidate given to both adds to it."""
-        self.slots = {name: slot for name, slot in outline.slots.items() if name not in done}
-        self.branches = list(outline.branches)
+        self.slots: Mapping[str, Slot] = outline.slots
+        self.branches: Sequence[Branch] = outline.branches
+        self.items: Sequence[Item] = ()
+        self.leave_out(done)
         self.candidates = [c for c in problem.candidates if self._useful(c.worth)]
         self.ranks = Ranks(self.candidates, problem.candidates, outline.leaf_rank, shared=self.shared)
         self.items = self._make_items([c for c in self.candidates if c.id not in problem.barred])
@@ -164,13 +166,12 @@ class Plan:
             for slot in item.slots:
                 self.items_of[slot].append(item)
 
-    def leave_out(self, some: Iterable[Part]) -> None:
-        """Parts that are done otherwise."""
-        gone = {slot for part in some for slot in part.slots}
-        choices = {branch for slot in gone for branch in slot.guard}
-        self.branches = [branch for branch in self.branches if branch not in choices]
-        self.slots = {name: slot for name, slot in self.slots.items() if slot not in gone}
-        self.items = [item for item in self.items if gone.isdisjoint(item.slots)]
+    def leave_out(self, done: Set[Slot]) -> None:
+        """Leaves that are done otherwise, with the choices between them."""
+        hang = {branch for slot in done for branch in slot.guard}
+        self.branches = [branch for branch in self.branches if branch not in hang]
+        self.slots = {name: slot for name, slot in self.slots.items() if slot not in done}
+        self.items = [item for item in self.items if done.isdisjoint(item.slots)]
 
     def reachable(self, node: Node) -> bool:
         """Whether a node could be met if nothing else competed for what fits it: a quick and certain no."""

@@ -89,18 +89,18 @@ class Walk:
             return None
         value, link = best
         by_leaf: dict[str, list[str]] = {}
-        counting: set[Branch] = set()
+        taken: set[Branch] = set()
         while link is not None:
             link, holding, given = link
             if isinstance(given, Branch):
-                counting.add(given)
+                taken.add(given)
             for leaf in given if isinstance(given, tuple) else ():
                 by_leaf.setdefault(leaf, []).append(holding)
         progress = -((value + (1 << (self._above - 1))) >> self._above)
         return Allocation(
             {leaf: tuple(sorted(by_leaf[leaf])) for leaf in self._plan.slots if leaf in by_leaf},
             Fraction(progress, self._plan.outline.whole),
-            frozenset(name for name, guard in self._plan.outline.guards.items() if counting.issuperset(guard)),
+            self._plan.outline.counting(taken),
         )
 
     def _reaching(self, states: _States, ahead: int, begun: Sequence[tuple[Slot, int]]) -> _States:
