@@ -193,9 +193,11 @@ def _written(value: Any) -> bytes:
 
 def _plain(written: bytes) -> str:
     """Raises HandOver, but where JSON escapes in a text what N-Quads escapes, and writes it alike."""
+    if len(written) > _MAX_BYTES:
+        raise HandOver
     text = written.decode()
     is_odd = "\x7f" in text or (not text.isascii() and ("\ufffe" in text or "\uffff" in text))
-    if is_odd or len(text) > _MAX_BYTES or ("\\" in text and _ODD.search(text)):
+    if is_odd or ("\\" in text and _ODD.search(text)):
         raise HandOver
     return text
 
