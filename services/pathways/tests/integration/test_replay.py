@@ -246,3 +246,21 @@ async def test_s36_what_nobody_could_read_goes_with_the_learner_under_whose_key_
     await publish(transport, log.erased("lrn_ada", NOW))
     await consume(service, transport, 1)
     assert [row["subject_key"] for row in await service.sql("SELECT subject_key FROM dead_letters")] == ["lrn_bo"]
+
+
+@pytest.mark.parametrize("transport", ["postgres"], indirect=True)
+async def test_r8_a_replay_agrees_after_a_version_was_closed_to_whose_enrolment_is_yet_to_come(
+    service: Service, transport: Transport, log: Log
+) -> None:
+    heard = [*catalogue(), *log.issued("lrn_ada", "stats")]
+    await publish(transport, heard)
+    await consume(service, transport, len(heard))
+    ids = [await service.publish(framework("stats", "ml", version=version)) for version in ("2026", "2027")]
+    enrolment = {"qualification": framework()["qualification"], "at": "2027-03-01"}
+    assert (await service.post("/v1/learners/lrn_ada/enrolments", enrolment)).status_code == 200
+    await service.backfill()
+    closing = {"by": ids[1], "at": "2026-12-01T00:00:00Z"}
+    assert (await service.post(f"/v1/frameworks/{ids[0]}/supersede", closing)).status_code == 200
+    assert await service.fall_due() == 1
+    done = await replay(service.worker, transport.pathways, consumers.TOPICS, lambda *_: None)
+    assert done.before == done.after

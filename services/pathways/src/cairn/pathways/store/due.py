@@ -80,6 +80,23 @@ async def holders(tx: Transaction, tenant: str, achievement: str, keys: Collecti
     )
 
 
+async def enrolled(tx: Transaction, tenant: str, qualification: str, at: datetime) -> None:
+    """At an instant, whoever enrolled for the qualification as of a later one is to be audited against it."""
+    await tx.execute(
+        text("""
+            INSERT INTO due AS d (tenant_id, learner_id, qualification, at)
+            SELECT :tenant, e.learner_id, :qualification, :at FROM enrolments e
+             WHERE e.tenant_id = :tenant AND e.qualification = :qualification AND e.at > :at
+             UNION
+            SELECT :tenant, a.learner_id, :qualification, :at FROM enrolments e
+              JOIN aliases a ON a.alias_id = e.learner_id AND a.active AND a.tenant_id = e.tenant_id
+             WHERE e.tenant_id = :tenant AND e.qualification = :qualification AND e.at > :at
+            ON CONFLICT (learner_id, qualification) DO UPDATE SET at = least(d.at, excluded.at)
+        """),
+        {"tenant": tenant, "qualification": qualification, "at": at},
+    )
+
+
 async def forget(tx: Transaction, learners: Collection[str]) -> None:
     """Nothing falls due any more for learners about whom nothing is concluded."""
     if learners:

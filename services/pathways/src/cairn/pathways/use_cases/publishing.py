@@ -20,7 +20,7 @@ from cairn.common.instants import format_instant
 from cairn.common.problem import DomainError
 from cairn.pathways.deps import Deps
 from cairn.pathways.reading_room import ReadingRoom
-from cairn.pathways.store import audits, backfills, facts, frameworks, impacts
+from cairn.pathways.store import audits, backfills, due, facts, frameworks, impacts
 from cairn.pathways.use_cases import impact
 from cairn.pathways.use_cases.frameworks import Found, find, not_found, refuse_findings
 
@@ -115,6 +115,8 @@ async def supersede(deps: Deps, principal: Principal, id_: UUID, by: UUID, at: d
                     fix="Leave it out to close it now.",
                 )
             await frameworks.close(tx, str(id_), instant, str(by))
+            # Whose enrolment is yet to come may come under the other one by this.
+            await due.enrolled(tx, principal.tenant, row["qualification"], now)
         found = await find(tx, str(id_))
         await tx.commit()
     assert found is not None
