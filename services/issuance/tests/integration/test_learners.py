@@ -137,6 +137,18 @@ async def test_s34_who_is_merged_at_a_third_institution_is_not_merged_again(serv
     assert len(await service.said("learner.merged.v1")) == 2, "under the key of each"
 
 
+async def test_s34_who_has_been_merged_with_is_not_merged_away(service):
+    ada, bo, cy = [await service.learner(user) for user in ("ada", "bo", "cy")]
+    answers = []
+    for survivor, merged in ((bo, cy), (ada, bo), (ada, cy)):
+        code = (await service.post(f"/v1/learners/{merged}/link-codes")).json()["code"]
+        answers.append(
+            await service.post(f"/v1/learners/{survivor}/merges", {"code": code, "consent": "The same person."})
+        )
+    assert [answer.status_code for answer in answers] == [201, 409, 409]
+    assert {answer.json()["code"] for answer in answers[1:]} == {"merge-refused"}
+
+
 async def test_r12_a_merge_ends_and_begins_again_whatever_clock_says_it(service):
     north, harbour = await service.learner("ada"), await service.learner("ada", "harbour")
     app, said = service.http._transport.app, []

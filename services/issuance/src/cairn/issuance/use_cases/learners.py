@@ -139,6 +139,13 @@ async def merge(deps: Deps, principal: Principal, learner_id: str, code: str, co
         standing = await people.merges(tx, [learner_id, merged])
         if merged == learner_id or any(row["merged_id"] in {learner_id, merged} for row in standing):
             raise again
+        if any((row["learner_id"], row["merged_tenant"]) == (merged, other) for row in standing):
+            # Merges are not followed any further: what came with that one would count for nobody.
+            raise DomainError(
+                "Another learner of that institution is merged into the one of the code.",
+                code="merge-refused",
+                fix="Undo that merge first, and merge both.",
+            )
         merge_id = uuid4()
         at = await people.add_merge(
             tx,
