@@ -40,7 +40,8 @@ class Policy:
     domain: str | None = None
     """Who this verifier is, in the words of its request: the audience of what is shown."""
     answer_within: timedelta = timedelta(minutes=10)
-    """How long a holder may take to answer the challenge."""
+    """How long a holder may take to answer the challenge with a key binding JWT, whose age its specification has a
+    verifier bound (RFC 9901 §7.3). What a presentation is fresh by is the challenge alone, as in Data Integrity."""
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
