@@ -39,7 +39,7 @@ class Crowd:
         return aims_of(self.board.candidates, self._ranks)
 
     def fill(self, effort: Effort) -> None:
-        """The others as well as can be, without limits. Raises Exhausted."""
+        """The parts as well as can be, without limits. Raises Exhausted."""
         board = self.board
         if board.apart:
             whole = Selection(board, Demands(), self._aims, effort, size=board.wanted) if board.complete else None

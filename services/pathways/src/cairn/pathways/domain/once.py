@@ -24,6 +24,6 @@ class cached_property(Generic[T]):  # noqa: N801 - it takes the place of functoo
         if instance is None:
             return self
         found = self._work(instance)
-        # Past what a frozen class says; and without asking for its dictionary, which would be made for it then.
+        # Frozen classes are bypassed; and asked for its `__dict__`, an instance would have to make one first.
         object.__setattr__(instance, self._name, found)
         return found
