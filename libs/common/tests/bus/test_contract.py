@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from cairn.common.bus import Fenced, Record, Refused, Subscription, Unreachable
+from cairn.common.bus.whole import whole
 from cairn.common.events import decode
 
 from .conftest import Transport, make_event, make_events, numbers, read
@@ -178,6 +179,45 @@ async def test_lag_is_what_is_not_committed(transport: Transport):
     assert await member.lag() == 10
     await member.commit(records[:7])
     assert await member.lag() == 3
+
+
+async def test_who_holds_all_partitions_knows_it(transport: Transport):
+    one = await transport.member()
+    await settle(one)
+    assert one.holds_all()
+    two = await transport.member()
+    await settle(one, two)
+    assert not one.holds_all()
+    assert not two.holds_all()
+    await two.close()
+    await settle(one)
+    assert one.holds_all()
+
+
+async def test_r8_a_log_is_not_taken_for_whole_while_its_partitions_are_away(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+):
+    """As when the broker that coordinates the group was lost: for a while there is nothing, and nothing seems left."""
+    await (await transport.bus()).publish("credentials", make_events(KEYS, 5))
+    one = await transport.member()
+    fetch, lag, holds_all = one.fetch, one.lag, one.holds_all
+    asked, found = 0, 0
+    away = range(3, 12)
+
+    async def fetched(limit: int, wait: float):
+        nonlocal asked
+        asked += 1
+        return [] if asked in away else await fetch(10, wait)
+
+    async def left() -> int:
+        return 0 if asked in away else await lag()
+
+    monkeypatch.setattr(one, "fetch", fetched)
+    monkeypatch.setattr(one, "lag", left)
+    monkeypatch.setattr(one, "holds_all", lambda: asked not in away and holds_all(), raising=False)
+    async for records, _ in whole(one):
+        found += len(records)
+    assert found == 100
 
 
 async def test_two_members_share_the_partitions_and_read_everything_once(transport: Transport):

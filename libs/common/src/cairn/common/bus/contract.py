@@ -63,6 +63,10 @@ class Subscription(Protocol):
         """Records in this member's partitions that its group has not committed."""
         ...
 
+    def holds_all(self) -> bool:
+        """Whether every partition of its topics is this member's just now."""
+        ...
+
     async def close(self) -> None: ...
 
 

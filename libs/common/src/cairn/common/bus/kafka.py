@@ -333,6 +333,15 @@ class KafkaSubscription(ConsumerRebalanceListener):
                     total += max(0, ends.get(place, done) - done)
         return total
 
+    def holds_all(self) -> bool:
+        consumer = self._consumer
+        if consumer is None or not self._assigned.is_set():
+            return False
+        return all(
+            parts and all(TopicPartition(name, part) in self._held for part in parts)
+            for name, parts in ((name, consumer.partitions_for_topic(name)) for name in self._names)
+        )
+
     async def close(self) -> None:
         await self._stop()
 

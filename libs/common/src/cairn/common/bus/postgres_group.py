@@ -131,6 +131,9 @@ class PostgresSubscription:
         ends = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
         return sum(ends[place] - held.done for place, held in self._held.items())
 
+    def holds_all(self) -> bool:
+        return self._held.keys() >= set(self._places)
+
     async def close(self) -> None:
         """Leave the group. What was fetched and not committed goes to other members at once."""
         self._closed = True

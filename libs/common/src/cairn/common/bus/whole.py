@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
-from cairn.common.bus.contract import Bus, Record, Subscription
+from cairn.common.bus.contract import Bus, Record, Subscription, Unreachable
 from cairn.common.events import Event, MalformedEvent, decode, fact_of
 from cairn.common.events.models import Fact
 
@@ -15,24 +15,29 @@ F = TypeVar("F", bound=Fact)
 
 _BATCH: Final = 1000
 _PATIENCE: Final = 3
-_PATIENCE_TO_JOIN: Final = 15
 """How often nothing is fetched, each time within a second, before the log is believed to have come to its end."""
+_PATIENCE_TO_JOIN: Final = 60
+"""How often, while its partitions are not this member's, as when the broker that coordinates the group was lost."""
 
 
 async def whole(subscription: Subscription) -> AsyncIterator[tuple[Sequence[Record], int]]:
-    """Batches of records, and how many are left after each. The group of the subscription is new."""
-    seen = empty = 0
+    """Batches of records, and how many are left after each. The group of the subscription is new.
+
+    Raises Unreachable where the whole log is not to be had: a part of it is not taken for the whole.
+    """
+    empty = apart = 0
     while True:
         records = await subscription.fetch(_BATCH, 1.0)
         if records:
-            empty = 0
             await subscription.commit(records)
-            seen += len(records)
         left = await subscription.lag()
         yield records, left
-        # A member that has only just joined may have been given nothing yet: the end must be seen more than once.
-        empty += not records
-        if not left and empty >= (_PATIENCE if seen else _PATIENCE_TO_JOIN):
+        # Who has only just joined, or joins anew, may have been given nothing yet, and then nothing seems to be left.
+        ours = subscription.holds_all()
+        empty, apart = (empty + 1 if ours and not records else 0), (0 if ours else apart + 1)
+        if apart >= _PATIENCE_TO_JOIN:
+            raise Unreachable("the group is not given all partitions of the log")
+        if not left and empty >= _PATIENCE:
             return
 
 
