@@ -19,6 +19,7 @@ from cairn.pathways.domain import (
     parse_framework,
     parse_holding,
     parse_holdings,
+    walk,
 )
 from cairn.pathways.domain.apart import NOTHING
 from cairn.pathways.domain.audit import DEFAULT_STEPS
@@ -104,6 +105,48 @@ def test_matching_equals_brute_force(case):
 def test_matching_under_limits_equals_brute_force(case):
     framework, documents, more = case
     agree(framework, documents, **more)
+
+
+@pytest.fixture
+def always_ahead(monkeypatch):
+    """Every walk looks ahead, however few its states; and only the most promising few go on at first."""
+    monkeypatch.setattr(allocation, "served", lambda *_: NOTHING)
+    monkeypatch.setattr(walk, "_PLAIN", -1)
+    monkeypatch.setattr(walk, "NARROW", 0)
+    monkeypatch.setattr(walk, "_BEAM", 2)
+
+
+some = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.mark.usefixtures("always_ahead")
+@some
+@given(every_rule())
+def test_looking_ahead_equals_brute_force(case):
+    framework, documents, more = case
+    agree(framework, documents, **more)
+
+
+@pytest.mark.parametrize("seed", [6, 7, 9, 10, 11, 15])
+def test_leaves_of_several_credits_under_limits_with_a_scope_are_decided(seed):
+    """20 credentials compete for 7 leaves: too many states to follow them all."""
+    draw = random.Random(f"several-{seed}")
+    asked = []
+    for n in range(7):
+        amount = {"credits": {"min": draw.choice(["8", "10", "12", "15"])}} if n % 3 else {"count": {"min": 2}}
+        asked.append({"id": f"l{n}", **amount, "from": {"tag": draw.sample("uvwx", 2)}})
+    limits = [
+        {"id": "few", "amount": {"max": "6"}, "of": {"area": ["p"]}, "scope": "l1"},
+        {"id": "home", "share": {"min": "0.5"}, "of": {"source": ["lms"]}, "scope": draw.choice(["l0", "l2"])},
+        {"id": "gpa", "gpa": {"min": "3.0", "scale": "us-4.0"}},
+    ]
+    framework, held = crowded(seed, credentials=20)
+    framework |= {"requirement": {"id": "root", "all": asked}, "limits": limits[: seed % 4]}
+    for each in held:
+        each["tag"] = draw.sample("uvwx", draw.choice([1, 2]))
+        each["credits"] = {"value": draw.choice(["5", "6", "7.5"]), "unit": "ECTS"}
+    answer = engine(framework, held)
+    assert (answer.status, answer.exhausted) == ("complete", False)
 
 
 def crowded(seed, leaves=7, credentials=12):

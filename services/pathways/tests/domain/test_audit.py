@@ -282,6 +282,18 @@ def test_past_the_bound_it_is_undetermined_and_says_so(make):
     assert make.run(rules, held[:6], steps=200).status == "incomplete"
 
 
+def test_an_allocation_that_may_not_be_the_best_is_said_to_be_so(make):
+    """That it is incomplete is plain, how far it could go is not."""
+    parts = [{"id": f"l{n}", "credits": {"min": "5", "max": "5.9"}, "from": {}} for n in range(4)]
+    rules = make.framework({"id": "root", "all": [*parts, make.leaf("thesis", "thesis")]}, creditUnit="ECTS")
+    held = [make.holding(f"h{n}", credits=f"{2 + n % 3}.{n}") for n in range(9)]
+    full, bounded = make.run(rules, held), make.run(rules, held, steps=200)
+    assert (full.status, full.best) == ("incomplete", True)
+    assert (bounded.status, bounded.exhausted, bounded.best) == ("incomplete", False, False)
+    assert "There may be a shorter way" in explain(bounded, parse_framework(rules))
+    assert "There may be a shorter way" not in explain(full, parse_framework(rules))
+
+
 def test_limits_that_bind_across_a_large_matching_are_met_at_the_first_instant_at_which_they_can_be(make):
     """30 leaves that compete for 50 credentials, under a mean of grades that is out of reach at first."""
     draw = random.Random(5)

@@ -24,6 +24,7 @@ def audited(status="complete", components=("h1",), as_of=JUNE, on_loss="review",
         allocation={"leaf": components} if status == "complete" else {},
         digest=f"digest of {status} {components}",
         exhausted=False,
+        best=True,
         standings={"h1": Standing(State.VALID), "h2": Standing(State.VALID)}
         | {name: Standing(state, APRIL) for name, state in states.items()},
         loss=LossPolicy(on_loss, grace),

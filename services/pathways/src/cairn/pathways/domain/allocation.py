@@ -37,6 +37,8 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
     if outcome.allocation is None or not problem.limits:
         return outcome
     found = judged(problem, outcome.allocation)
+    # Short of complete, all that follows goes as far as this does.
+    furthest = complete or outcome.exact
     active = list[Limit]()
     goal, fallback = Goal(strict=complete), None
     while missed := [limit for limit in problem.limits if limit.id in found.unmet and limit not in active]:
@@ -50,9 +52,9 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
         active += missed
         outcome = _limited(problem, active, effort, goal, complete=complete, whichever=whichever, crowded=crowded)
         if outcome.allocation is None:
-            return Outcome(fallback, outcome.exact)
+            return Outcome(fallback, furthest and outcome.exact)
         found = judged(problem, outcome.allocation)
-    return Outcome(found, outcome.exact, outcome.best)
+    return Outcome(found, furthest and outcome.exact, outcome.best)
 
 
 def _freely(problem: Problem, effort: Effort, *, complete: bool) -> tuple[Outcome, Effort, bool]:

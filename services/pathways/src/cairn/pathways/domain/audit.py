@@ -31,7 +31,8 @@ Status = Literal["complete", "incomplete", "undetermined"]
 class Audit:
     """The answer, with the allocation that proves it. `to_json` is the shape of STACKING.md: the explanation in it is
     worked out from the `findings` when somebody asks. What it leaves out is there for `explain` and `transition`:
-    whether the bound on effort decided the answer (`exhausted`), the state of every holding at `as_of` (`standings`),
+    whether the bound on effort decided the answer (`exhausted`), whether the allocation of one that is not complete is
+    proven to be the best (`best`), the state of every holding at `as_of` (`standings`),
     and the framework's validity and policy on loss. `valid_until` is, under the validity `always`, when the first of
     the components ceases to be valid."""
 
@@ -43,6 +44,7 @@ class Audit:
     allocation: Mapping[str, tuple[str, ...]]
     digest: str
     exhausted: bool
+    best: bool
     standings: Mapping[str, Standing]
     loss: LossPolicy
     findings: Findings = field(repr=False, compare=False)
@@ -124,7 +126,8 @@ def audit(
             possible, sure = _Search(case, Timeline(case, trusting=True), steps).complete()
             proven = sure and (proven or possible is None)
         status = "undetermined" if possible is not None or not proven else "incomplete"
-    at, since, allocation = found or (case.as_of, None, certain.best())
+    nearest = None if found is not None else certain.best()
+    at, since, allocation = found or (case.as_of, None, _shown(nearest))
     if status != "complete":
         since = None
     held = certain.timeline.candidates(at)
@@ -139,6 +142,7 @@ def audit(
         allocation=allocation.by_leaf,
         digest=_digest(case, inputs, spent),
         exhausted=status == "undetermined" and not proven,
+        best=nearest is None or nearest.exact,
         standings=case.standings,
         loss=framework.loss,
         findings=findings,
@@ -189,11 +193,11 @@ class _Search:
         found = self._now() if self._case.framework.validity == "always" else self._earliest()
         return found, self._exact
 
-    def best(self) -> Allocation:
+    def best(self) -> Outcome:
         """How far the learner is at `as_of`."""
         case = self._case
         problem = case.problem(case.as_of, self.timeline.candidates(case.as_of))
-        return allocate(problem, Effort(self._steps), complete=False).allocation or Allocation({}, Fraction(0))
+        return allocate(problem, Effort(self._steps), complete=False)
 
     def _holds(self, at: datetime, barred: frozenset[str] = frozenset(), *, whichever: bool = False) -> Outcome:
         """The best allocation with which the rules hold at an instant, or whichever is found first."""
@@ -267,6 +271,10 @@ class _Search:
             if (found := self._holds(self._case.as_of, barred).allocation) is not None:
                 return found
         return allocation
+
+
+def _shown(nearest: Outcome | None) -> Allocation:
+    return (nearest and nearest.allocation) or Allocation({}, Fraction(0))
 
 
 def _first_end(held: Sequence[Candidate], allocation: Allocation) -> datetime | None:

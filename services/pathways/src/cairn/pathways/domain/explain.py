@@ -36,7 +36,9 @@ class _Teller:
         if start is not None and start > self._audit.as_of:
             return f"{name}: not complete. These rules apply from {start.date()}."
         needs = "; ".join(filter(None, (self._node(self._framework.root, top=True), *self._besides())))
-        return " ".join((f"{name}: not complete. You still need: {needs}.", *lost))
+        # What is missing follows from what is shown: from another allocation less might be.
+        perhaps = () if self._audit.best else ("There may be a shorter way: the search was stopped at its bound.",)
+        return " ".join((f"{name}: not complete. You still need: {needs}.", *perhaps, *lost))
 
     def _besides(self) -> Iterator[str]:
         """The limits that are not met; and where the root would be, what lacks to what counts instead."""

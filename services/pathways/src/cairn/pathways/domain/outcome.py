@@ -24,10 +24,12 @@ class Allocation:
 
 @dataclass(slots=True)
 class Effort:
-    """A bound on the work, in steps (a state extended in one way). Past it only a narrow search goes on."""
+    """A bound on the work, in steps (a state extended in one way). Past it only a narrow search goes on. As much again
+    may be spent on looking ahead."""
 
     limit: int
     spent: int = 0
+    ahead: int = 0
 
     def part(self, steps: int) -> Effort:
         """A bound on the next so many steps, which are spent for both."""

@@ -33,6 +33,8 @@ class Ranks:
         count_base = grade_base + 2 * digit
         outside_base = count_base + digit
         self.above = outside_base + digit + 1
+        # From here on it is numbers of credentials; below are dates and ids.
+        self.coarse = grade_base
         grades: dict[str, list[Grade]] = {}
         for c in every:
             if c.holding.grade is not None:

@@ -21,12 +21,15 @@ from typing import Final
 from cairn.pathways.domain.bounds import Bounds
 from cairn.pathways.domain.gauges import Rule
 from cairn.pathways.domain.goal import Goal
+from cairn.pathways.domain.guide import NARROW, Crowded, Guide
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.outline import Branch, Choice, Slot
+from cairn.pathways.domain.outlook import Outlook
 from cairn.pathways.domain.plan import Item, Option, Plan
 
-# How many states live on once the effort is spent: enough for a sensible allocation, though not to prove it best.
-_NARROW: Final = 32
+# How many steps a walk may take before it looks ahead, and how many states then go on at first.
+_PLAIN: Final = 20_000
+_BEAM: Final = 100
 
 
 # What was decided on the way to a state: a holding given to leaves, or a branch that counts.
@@ -50,15 +53,58 @@ class Walk:
         self._exact = True
 
     def run(self) -> Outcome:
+        turns, effort = self._plan.order(), self._effort
+        ahead: tuple[int, Allocation] | None = None
+        if not self._plan.shared and effort.ahead < effort.limit:
+            start = effort.spent
+            try:
+                found = self._best(self._through(turns, Guide(plain=min(start + _PLAIN, effort.limit))))
+                return Outcome(found and found[1], self._exact)
+            except Crowded:
+                # Looking ahead has an effort of its own: what can be done without is done all the same.
+                self._effort = Effort(effort.limit, effort.ahead)
+                ahead, exact = self._guided(turns)
+                self._effort, effort.ahead = effort, self._effort.spent
+                if exact:
+                    return Outcome(ahead and ahead[1], exact=True)
+                effort.spent = start
+        found = self._best(self._through(turns, Guide()))
+        if ahead is not None and not self._exact and (found is None or ahead[0] < found[0]):
+            found = ahead
+        return Outcome(found and found[1], self._exact)
+
+    def _guided(self, turns: Sequence[Slot | Item | Branch]) -> tuple[tuple[int, Allocation] | None, bool]:
+        """With an outlook: first only the most promising states, for an allocation to measure by; then all that may
+        come up to it. Returns the best with its value, and whether that is proven."""
+        outlook = Outlook(self._plan, self._rules, turns, self._above, strict=self._goal.strict)
+        most = sum(max(option.cost for option in item.options) for item in self._plan.items)
+        ceiling = (most if self._complete else (1 - self._least << self._above) - 1) >> outlook.shift
+        self._effort.spent += outlook.effort
+        if outlook.improve(ceiling) > ceiling:
+            return None, True
+        guide = Guide(None, outlook, outlook.views(), ceiling)
+        best: tuple[int, Allocation] | None = None
+        for guide.width in (_BEAM, None):
+            guide.lost = None
+            found = self._best(self._through(turns, guide))
+            if found is not None and (best is None or found[0] < best[0]):
+                best, guide.ceiling = found, found[0] >> outlook.shift
+            if guide.lost is None or (best is not None and guide.lost > guide.ceiling):
+                return best, True
+        return best, False
+
+    def _through(self, turns: Sequence[Slot | Item | Branch], guide: Guide) -> _States:
+        """All the states that are left after the last turn."""
         plan = self._plan
+        self._guide = guide
         start = sum(gauge.start << gauge.shift for rule in self._rules for gauge in rule.gauges)
         states: _States = {start: (-(plan.outline.given << self._above), None)}
-        turns = plan.order()
         later = self._supplies(turns)
         clears = _clears(turns, sum(rule.bits for rule in self._rules))
         bounds = Bounds(plan, self._rules, strict=self._goal.strict)
         ahead = self._goal.ahead(plan, turns)
-        for turn, clear, supply, bound, reach in zip(turns, clears, later, bounds.after(turns), ahead, strict=True):
+        steps = zip(turns, clears, later, bounds.after(turns), ahead, strict=True)
+        for place, (turn, clear, supply, bound, reach) in enumerate(steps):
             match turn:
                 case Item() if plan.shared:
                     states = self._share(states, turn)
@@ -74,9 +120,11 @@ class Walk:
                 states = self._reaching(states, *reach)
             if clear:
                 states = _without(states, clear)
-        return Outcome(self._best(states), self._exact)
+            if guide.outlook is not None and isinstance(turn, Item):
+                states = guide.promising(states, place, self._effort)
+        return states
 
-    def _best(self, states: _States) -> Allocation | None:
+    def _best(self, states: _States) -> tuple[int, Allocation] | None:
         best: tuple[int, _Link] | None = None
         for state, (value, link) in states.items():
             unmet = [rule for rule in self._rules if not rule.met(state)]
@@ -97,7 +145,8 @@ class Walk:
             for leaf in given if isinstance(given, tuple) else ():
                 by_leaf.setdefault(leaf, []).append(holding)
         progress = -((value + (1 << (self._above - 1))) >> self._above)
-        return Allocation(
+        worth, _ = best
+        return worth, Allocation(
             {leaf: tuple(sorted(by_leaf[leaf])) for leaf in self._plan.slots if leaf in by_leaf},
             Fraction(progress, self._plan.outline.whole),
             self._plan.outline.counting(taken),
@@ -136,9 +185,13 @@ class Walk:
     def _narrowed(self, states: _States, ways: int) -> _States:
         """Account for extending every state in so many ways. When that is more than the effort allows, only the best
         few go on: what they find is legal, what they do not find may exist."""
-        if self._effort.spent + len(states) * ways > self._effort.limit and len(states) > _NARROW:
+        guide = self._guide
+        if guide.plain is not None and self._effort.spent + len(states) * ways > guide.plain and len(states) > NARROW:
+            raise Crowded
+        beyond = self._effort.spent + len(states) * ways > self._effort.limit and len(states) > NARROW
+        if beyond and guide.outlook is None:
             self._exact = False
-            states = dict(nsmallest(_NARROW, states.items(), key=lambda entry: entry[1][0]))
+            states = dict(nsmallest(NARROW, states.items(), key=lambda entry: entry[1][0]))
         self._effort.spent += len(states) * ways
         return states
 
@@ -244,9 +297,9 @@ class Walk:
         passed = 1 << place + leaves - 1 - ranks.leaf_rank[slot.leaf.id]
         base = ranks.base(option.candidate)
         on, scores, unit = slot.on, slot.scores, slot.unit << self._above
-        if self._effort.spent + 2 * len(frontier) > self._effort.limit and len(frontier) > _NARROW:
+        if self._effort.spent + 2 * len(frontier) > self._effort.limit and len(frontier) > NARROW:
             self._exact = False
-            frontier = dict(nsmallest(_NARROW, frontier.items(), key=lambda entry: entry[1][0]))
+            frontier = dict(nsmallest(NARROW, frontier.items(), key=lambda entry: entry[1][0]))
         self._effort.spent += 2 * len(frontier)
         reached: dict[tuple[int, int], tuple[int, _Link, tuple[str, ...]]] = {}
 

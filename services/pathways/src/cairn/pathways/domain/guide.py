@@ -1,0 +1,47 @@
+"""Guides: which states of a walk are followed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from cairn.pathways.domain.outcome import Effort
+from cairn.pathways.domain.outlook import Outlook, View
+
+_Way = TypeVar("_Way")
+
+# How many states live on once the effort is spent: enough for a sensible allocation, though not to prove it best.
+NARROW: Final = 32
+
+
+class Crowded(Exception):
+    """There are too many states to follow them all without looking ahead."""
+
+
+@dataclass(slots=True)
+class Guide:
+    """All states, up to `plain` steps; or, by an outlook, those that may come up to `ceiling`, and of these the best
+    `width`. `lost` is the best that was not followed for that."""
+
+    plain: int | None = None
+    outlook: Outlook | None = None
+    views: Sequence[View] = ()
+    ceiling: int = 0
+    width: int | None = None
+    lost: int | None = None
+
+    def promising(
+        self, states: Mapping[int, tuple[int, _Way]], place: int, effort: Effort
+    ) -> dict[int, tuple[int, _Way]]:
+        """Those to follow after a turn."""
+        if self.outlook is None:
+            return dict(states)
+        effort.spent += len(states)
+        some = [each for each in self.outlook.of(states, self.views[place]) if each[0] <= self.ceiling]
+        width = NARROW if effort.spent + 4 * len(some) > effort.limit else self.width
+        if width is not None and len(some) > width:
+            some.sort()
+            self.lost = some[width][0] if self.lost is None else min(some[width][0], self.lost)
+            del some[width:]
+        return {state: states[state] for _, state in some}
