@@ -127,12 +127,11 @@ def test_looking_ahead_equals_brute_force(case):
     agree(framework, documents, **more)
 
 
-@pytest.mark.parametrize("seed", [6, 7, 9, 10, 11, 15])
-def test_leaves_of_several_credits_under_limits_with_a_scope_are_decided(seed):
-    """20 credentials compete for 7 leaves: too many states to follow them all."""
+def several(seed, leaves, credentials):
+    """Leaves of which most take several credits, for which all compete, under limits with a scope."""
     draw = random.Random(f"several-{seed}")
     asked = []
-    for n in range(7):
+    for n in range(leaves):
         amount = {"credits": {"min": draw.choice(["8", "10", "12", "15"])}} if n % 3 else {"count": {"min": 2}}
         asked.append({"id": f"l{n}", **amount, "from": {"tag": draw.sample("uvwx", 2)}})
     limits = [
@@ -140,12 +139,30 @@ def test_leaves_of_several_credits_under_limits_with_a_scope_are_decided(seed):
         {"id": "home", "share": {"min": "0.5"}, "of": {"source": ["lms"]}, "scope": draw.choice(["l0", "l2"])},
         {"id": "gpa", "gpa": {"min": "3.0", "scale": "us-4.0"}},
     ]
-    framework, held = crowded(seed, credentials=20)
+    framework, held = crowded(seed, credentials=credentials)
     framework |= {"requirement": {"id": "root", "all": asked}, "limits": limits[: seed % 4]}
     for each in held:
         each["tag"] = draw.sample("uvwx", draw.choice([1, 2]))
         each["credits"] = {"value": draw.choice(["5", "6", "7.5"]), "unit": "ECTS"}
-    answer = engine(framework, held)
+    return framework, held
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_looking_ahead_finds_what_following_all_states_does(seed):
+    framework, held = several(seed, 4, 11)
+    every = engine(framework, held, steps=2_000_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walk, "_PLAIN", -1)
+        patch.setattr(walk, "NARROW", 0)
+        patch.setattr(walk, "_BEAM", 4)
+        ahead = engine(framework, held, steps=2_000_000)
+    assert (result(ahead), ahead.best) == (result(every), every.best)
+
+
+@pytest.mark.parametrize("seed", [6, 7, 9, 10, 11, 15])
+def test_leaves_of_several_credits_under_limits_with_a_scope_are_decided(seed):
+    """20 credentials compete for 7 leaves: too many states to follow them all."""
+    answer = engine(*several(seed, 7, 20))
     assert (answer.status, answer.exhausted) == ("complete", False)
 
 
