@@ -159,6 +159,21 @@ def test_looking_ahead_finds_what_following_all_states_does(seed):
     assert (result(ahead), ahead.best) == (result(every), every.best)
 
 
+@pytest.mark.usefixtures("always_ahead")
+def test_looking_ahead_counts_what_comes_of_itself():
+    """A leaf that asks for nothing gives progress before any state is followed."""
+    framework, documents = crowded(1, leaves=2, credentials=2)
+    free = {"id": "free", "credits": {"min": "0", "max": "2"}, "from": {"not": {}}}
+    much = {"id": "much", "credits": {"min": "60"}, "from": {}}
+    framework["requirement"] = {"id": "root", "all": [free, much]}
+    framework["limits"] = [
+        {"id": "l0", "amount": {"min": "99"}, "of": {"tag": ["v"]}, "scope": "much"},
+        {"id": "l1", "distinct": {"min": 1}, "by": "tag"},
+    ]
+    del documents[1]["credits"], documents[0]["credits"]
+    agree(framework, documents)
+
+
 @pytest.mark.parametrize("seed", [6, 7, 9, 10, 11, 15])
 def test_leaves_of_several_credits_under_limits_with_a_scope_are_decided(seed):
     """20 credentials compete for 7 leaves: too many states to follow them all."""

@@ -80,7 +80,9 @@ class Walk:
         most = sum(max(option.cost for option in item.options) for item in self._plan.items)
         ceiling = (most if self._complete else (1 - self._least << self._above) - 1) >> outlook.shift
         self._effort.spent += outlook.effort
-        if outlook.improve(ceiling) > ceiling:
+        # What comes of itself is in the value of every state, and not in the bound on what is to come.
+        enough = ceiling + (self._plan.outline.given << self._above - outlook.shift)
+        if outlook.improve(enough) > enough:
             return None, True
         guide = Guide(None, outlook, outlook.views(), ceiling)
         best: tuple[int, Allocation] | None = None
