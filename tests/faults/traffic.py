@@ -26,6 +26,8 @@ class Sent:
     """0 where the connection ended without an answer."""
     seconds: float
     retry_after: str | None
+    refusal: str = ""
+    """What it was answered, where that is an error."""
 
 
 async def ready_traffic(system: System, *, rate: float, address: str = "") -> Traffic:
@@ -114,10 +116,10 @@ class Traffic:
         started = time.monotonic()
         try:
             answer = await self.client.request(method, path, **what)
-            status, retry_after = answer.status_code, answer.headers.get("retry-after")
-        except httpx.TransportError:
-            status, retry_after = 0, None
-        return Sent(status, time.monotonic() - started, retry_after)
+        except httpx.TransportError as error:
+            return Sent(0, time.monotonic() - started, None, repr(error))
+        refusal = answer.text if answer.is_error else ""
+        return Sent(answer.status_code, time.monotonic() - started, answer.headers.get("retry-after"), refusal)
 
 
 _SIGNED: Final = """

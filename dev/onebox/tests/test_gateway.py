@@ -282,3 +282,31 @@ def test_the_gateway_knows_the_routes_that_read_an_idempotency_key() -> None:
             named = {one.get("name", "").lower() for one in operations.get("post", {}).get("parameters", ())}
             known = _KEYED.fullmatch(f"/{service}{path}") is not None
             assert known == ("idempotency-key" in named), path
+
+
+async def test_r16_who_waited_for_a_service_comes_to_it_by_turns() -> None:
+    there = most = 0
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal there, most
+        if request.url.host == "pathways":
+            return httpx.Response(204, content=empty())
+        there, most = there + 1, max(most, there + 1)
+        async with asyncio.timeout(5):
+            await other.wait()
+        there -= 1
+        return httpx.Response(204, content=empty())
+
+    async def empty() -> AsyncIterator[bytes]:
+        yield b""
+
+    other = asyncio.Event()
+    told = Told(0, {"/issuance": "http://issuance", "/pathways": "http://pathways"}, {})
+    app = create_app(told, transport=httpx.MockTransport(answer))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        many = [asyncio.create_task(client.get("/issuance/x")) for _ in range(300)]
+        # What one is asked for is no concern of another's.
+        assert (await client.get("/pathways/x")).status_code == 204
+        other.set()
+        assert {(await one).status_code for one in many} == {204}
+    assert most == 100

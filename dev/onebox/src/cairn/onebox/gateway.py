@@ -38,6 +38,9 @@ _KEYED: Final = re.compile(r"/issuance/v1/completions|/pathways/v1/learners/[^/]
 """Where `Idempotency-Key` is read: anywhere else it promises nothing."""
 _SMALL: Final = 1024 * 1024
 """Bytes of a body that is kept until it is answered."""
+_AT_ONCE: Final = 100
+"""Requests that a service is given at once. All that waited for it while it was started again would else come to it
+together, and wait there for longer than it lets a request wait for its database."""
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -62,18 +65,19 @@ class Told:
 
 def create_app(told: Told, *, transport: httpx.AsyncBaseTransport | None = None) -> Starlette:
     """The gateway's application. `transport` takes the place of the network in tests."""
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=30)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=50, keepalive_expiry=30)
     verify = ssl.create_default_context(cafile=told.ca) if told.ca else True
     client = httpx.AsyncClient(
         transport=transport, verify=verify, trust_env=False, follow_redirects=False, timeout=_TIMEOUT, limits=limits
     )
+    turns = {prefix: asyncio.Semaphore(_AT_ONCE) for prefix in told.routes}
     checks = {f"{prefix[1:]}-api": origin for prefix, origin in told.routes.items()} | dict(told.workers)
 
     async def forward(request: Request) -> Response:
         prefix = "/" + request.scope["raw_path"].split(b"/", 2)[1].decode("ascii", "replace")
         if prefix not in told.routes:
             return _problem(request, 404, "There is no such thing here", f"The paths begin with {_list(told.routes)}.")
-        return await _forward(client, request, told, prefix)
+        return await _forward(client, request, told, prefix, turns[prefix])
 
     async def readyz(_: Request) -> Response:
         states = await _states(client, checks)
@@ -118,10 +122,12 @@ async def _states(client: httpx.AsyncClient, checks: Mapping[str, str]) -> dict[
     return dict(zip(checks, await asyncio.gather(*map(ask, checks.values())), strict=True))
 
 
-async def _forward(client: httpx.AsyncClient, request: Request, told: Told, prefix: str) -> Response:
+async def _forward(
+    client: httpx.AsyncClient, request: Request, told: Told, prefix: str, turn: asyncio.Semaphore
+) -> Response:
     service = prefix[1:]
     try:
-        answer = await _answer(client, request, told, prefix)
+        answer = await _answer(client, request, told, prefix, turn)
     except (httpx.ConnectError, httpx.ConnectTimeout):
         return _problem(request, 502, "The service is away", f"{service} cannot be reached; it is being started again.")
     except httpx.TimeoutException:
@@ -138,7 +144,9 @@ async def _forward(client: httpx.AsyncClient, request: Request, told: Told, pref
     return response
 
 
-async def _answer(client: httpx.AsyncClient, request: Request, told: Told, prefix: str) -> httpx.Response:
+async def _answer(
+    client: httpx.AsyncClient, request: Request, told: Told, prefix: str, turn: asyncio.Semaphore
+) -> httpx.Response:
     """A service that is being started again is waited for (R16). What did not reach it is sent again; what may have
     is so only where doing it twice is doing it once (RFC 9110 section 9.2.2)."""
     body = await _body_of(request)
@@ -149,7 +157,8 @@ async def _answer(client: httpx.AsyncClient, request: Request, told: Told, prefi
     deadline = asyncio.get_running_loop().time() + told.patience
     while True:
         try:
-            return await client.send(_upstream(client, request, prefix, told.routes[prefix], body), stream=True)
+            async with turn:
+                return await client.send(_upstream(client, request, prefix, told.routes[prefix], body), stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             if asyncio.get_running_loop().time() >= deadline:
                 raise
