@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -310,3 +311,12 @@ async def test_r16_who_waited_for_a_service_comes_to_it_by_turns() -> None:
         other.set()
         assert {(await one).status_code for one in many} == {204}
     assert most == 100
+
+
+def test_r16_a_connection_that_is_gone_as_soon_as_it_is_made_is_a_service_that_is_away(resetting: str) -> None:
+    async def ask() -> set[int]:
+        app = create_app(Told(0, {"/issuance": resetting}, {}, patience=0))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+            return {(await client.post("/issuance/v1/learners", content=b"{}")).status_code for _ in range(500)}
+
+    assert uvloop.run(ask()) == {502}

@@ -10,6 +10,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
+import uvloop
 
 from cairn.common import fetch
 from cairn.common.fetch import Fetcher, Unreachable, is_public
@@ -436,3 +437,13 @@ async def test_fetching_again_looks_for_no_module(sink, monkeypatch) -> None:
     await fetcher.get(f"{ORIGIN}/second")
     assert looked_for == []
     await fetcher.close()
+
+
+def test_a_connection_that_is_gone_as_soon_as_it_is_made_is_unreachable(resetting: str) -> None:
+    async def ask() -> set[str]:
+        fetcher = Fetcher(origins={ORIGIN: resetting})
+        codes = {(await failure(fetcher, f"{ORIGIN}/{number}")).code for number in range(500)}
+        await fetcher.close()
+        return codes
+
+    assert uvloop.run(ask()) == {"connection"}

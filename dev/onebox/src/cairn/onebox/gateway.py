@@ -158,7 +158,7 @@ async def _answer(
     while True:
         try:
             async with turn:
-                return await client.send(_upstream(client, request, prefix, told.routes[prefix], body), stream=True)
+                return await _send(client, _upstream(client, request, prefix, told.routes[prefix], body))
         except (httpx.ConnectError, httpx.ConnectTimeout):
             if asyncio.get_running_loop().time() >= deadline:
                 raise
@@ -166,6 +166,14 @@ async def _answer(
             if not repeatable or asyncio.get_running_loop().time() >= deadline:
                 raise
         await asyncio.sleep(0.1)
+
+
+async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    try:
+        return await client.send(request, stream=True)
+    except AttributeError as error:
+        # What anyio raises by uvloop of a connection that is gone as soon as it is made: nothing was sent.
+        raise httpx.ConnectError("the connection was closed at once") from error
 
 
 async def _body_of(request: Request) -> bytes | AsyncIterator[bytes] | None:

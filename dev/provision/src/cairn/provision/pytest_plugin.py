@@ -7,10 +7,14 @@ Each starts when a test first asks for it, and lasts for the session. Under pyte
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shutil
+import socket
+import struct
 import tempfile
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -239,3 +243,23 @@ async def transport(request: pytest.FixtureRequest) -> AsyncGenerator[Transport]
     yield made
     await made.issuance.close()
     await made.pathways.close()
+
+
+@pytest.fixture
+def resetting() -> Generator[str]:
+    """Where each connection is made and reset at once, as by a process that dies: `http://127.0.0.1:…`."""
+    server = socket.create_server(("127.0.0.1", 0), backlog=100)
+
+    def reset() -> None:
+        with contextlib.suppress(OSError):  # it is closed
+            while True:
+                connection, _ = server.accept()
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+
+    serving = threading.Thread(target=reset)
+    serving.start()
+    yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    serving.join()

@@ -224,6 +224,8 @@ _NETWORK_ERRORS: Final = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
     httpcore.UnsupportedProtocol,
+    # What anyio raises by uvloop of a connection that is gone as soon as it is made.
+    AttributeError,
 )
 
 

@@ -21,7 +21,8 @@ from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.request import Spent
 from cairn.pathways.domain.results import LimitResult, NodeResult, Remaining, Unused
 
-# About a third of a second; see the tests for what fits well within it.
+# The walk has so many, and looking ahead as many again: a third of a second to a second and a half in all. The tests
+# show what fits well within it.
 DEFAULT_STEPS: Final = 200_000
 
 Status = Literal["complete", "incomplete", "undetermined"]
