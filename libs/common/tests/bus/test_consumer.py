@@ -76,6 +76,19 @@ class Recorder:
         return found
 
 
+def refusing(
+    which: Callable[[Event], bool], code: str = "forged", detail: str = "It names no registered award."
+) -> Callable[[Sequence[Event]], None]:
+    """A refusal of the first such event of a batch, and of no other."""
+
+    def refuse(events: Sequence[Event]) -> None:
+        for event in events:
+            if which(event):
+                raise Poison(event, code, detail)
+
+    return refuse
+
+
 def consumer_of(bus: Bus, database: Database, vault: Vault, handle: Handler, **options: Any) -> Consumer:
     return Consumer(bus, database, vault, group=GROUP, topics=["credentials"], handle=handle, **options)
 
@@ -184,13 +197,7 @@ async def test_r9_a_handler_that_names_the_poison_saves_the_halving(
     count = 300
     await (await embedded.bus()).publish("credentials", [revoked(f"lrn_{n % 9}", n) for n in range(count)])
     recorder = Recorder(database)
-
-    def refuse(batch: Sequence[Event]) -> None:
-        for event in batch:
-            if int(event.subject.partition("/")[2]) % 100 == 50:
-                raise Poison(event, "forged", "It names no registered award.")
-
-    recorder.refuse = refuse
+    recorder.refuse = refusing(lambda event: int(event.subject.partition("/")[2]) % 100 == 50)
     consumer = consumer_of(await embedded.bus("pathways"), database, vault, recorder, batch=100)
     await drain(consumer, count)
     await consumer.close()
@@ -325,13 +332,7 @@ async def test_r9_a_dead_letter_can_be_replayed_once_its_cause_is_mended(
 ):
     await (await embedded.bus()).publish("credentials", [revoked("lrn_1", n) for n in range(3)])
     recorder = Recorder(database)
-
-    def refuse(events: Sequence[Event]) -> None:
-        for event in events:
-            if event.subject == "lrn_1/1":
-                raise Poison(event, "unknown", "Not yet.")
-
-    recorder.refuse = refuse
+    recorder.refuse = refusing(lambda event: event.subject == "lrn_1/1", "unknown", "Not yet.")
     consumer = consumer_of(await embedded.bus("pathways"), database, vault, recorder)
     await drain(consumer, 3)
     await consumer.close()
@@ -420,13 +421,7 @@ async def test_r9_dead_letters_between_good_events_are_not_in_a_row_whatever_the
     spoilt = [encode(event) if n % 3 != 2 else b"not JSON" for n, event in enumerate(good)]
     await raw(embedded, [("lrn_1", body) for body in spoilt])
     recorder = Recorder(database)
-
-    def refuse(events: Sequence[Event]) -> None:
-        for event in events:
-            if event.data["reason"]:
-                raise Poison(event, "forged", "It names no registered award.")
-
-    recorder.refuse = refuse
+    recorder.refuse = refusing(lambda event: bool(event.data["reason"]))
     consumer = consumer_of(await embedded.bus("pathways"), database, vault, recorder, batch=batch, patience=2)
     await drain(consumer, 10)
     await consumer.close()
@@ -440,13 +435,7 @@ async def test_r9_an_event_that_is_refused_takes_no_other_along_that_goes_by_its
     good = revoked("lrn_1", 0)
     await raw(embedded, [("lrn_1", encode(replace(good, subject="lrn_1/1"))), ("lrn_1", encode(good))])
     recorder = Recorder(database)
-
-    def refuse(events: Sequence[Event]) -> None:
-        for event in events:
-            if event.subject == "lrn_1/1":
-                raise Poison(event, "forged", "It names no registered award.")
-
-    recorder.refuse = refuse
+    recorder.refuse = refusing(lambda event: event.subject == "lrn_1/1")
     consumer = consumer_of(await embedded.bus("pathways"), database, vault, recorder)
     await drain(consumer, 2)
     await consumer.close()

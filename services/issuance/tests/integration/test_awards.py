@@ -46,6 +46,16 @@ def event(type_: str, fact, tenant: str = "north") -> Event:
     )
 
 
+async def given_up(service, award: Event) -> None:
+    """The award has waited for its framework for longer than anybody is patient."""
+    service.worker.settings.award_patience_seconds = 0
+    try:
+        await consumers.handle(service.worker, [award])
+        await jobs.settle_waiting(service.worker)
+    finally:
+        service.worker.settings.award_patience_seconds = 60
+
+
 def activated(**change) -> Event:
     fact = {
         "framework": "f1",
@@ -247,12 +257,7 @@ async def test_s33_a_component_from_elsewhere_counts_by_consent_only(service, st
 
 async def test_s33_a_framework_that_never_comes_refuses_the_award(service, stack):
     learner, component = stack
-    service.worker.settings.award_patience_seconds = 0
-    try:
-        await consumers.handle(service.worker, [completed(learner, [component])])
-        await jobs.settle_waiting(service.worker)
-    finally:
-        service.worker.settings.award_patience_seconds = 60
+    await given_up(service, completed(learner, [component]))
     await consumers.handle(service.worker, [activated()])
     await jobs.settle_waiting(service.worker)
     await service.work()
@@ -371,12 +376,7 @@ async def test_an_award_that_lapsed_before_its_signature_and_holds_again_is_sign
 
 async def test_s33_an_award_that_lapsed_is_not_signed_by_a_replay_of_its_dead_letter(service, stack):
     learner, component = stack
-    service.worker.settings.award_patience_seconds = 0
-    try:
-        await consumers.handle(service.worker, [completed(learner, [component])])
-        await jobs.settle_waiting(service.worker)
-    finally:
-        service.worker.settings.award_patience_seconds = 60
+    await given_up(service, completed(learner, [component]))
     await consumers.handle(service.worker, [activated(), lapsed(learner, "revoke")])
     (letter,) = (await service.get("/v1/dead-letters")).json()
     assert (await service.post(f"/v1/dead-letters/{letter['id']}/replay")).status_code == 200

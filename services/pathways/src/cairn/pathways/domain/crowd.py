@@ -128,7 +128,7 @@ class Crowd:
         """With what is allocated besides."""
         guards = self._outline.guards
         by_leaf = {**rest.by_leaf, **self._given}
-        taken = self._taken
+        taken = set(self._taken)
         chosen: dict[Choice, int] = {}
         # Where fewer branches hold something than are to count, the first of the others do.
         for slot in sorted(self.board.slots, key=lambda slot: slot.leaf.id not in by_leaf):

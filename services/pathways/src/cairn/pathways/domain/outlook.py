@@ -123,6 +123,10 @@ class Outlook:
         self.shift = plan.ranks.coarse
         self._plan = plan
         self._turns = turns
+        self._rivals: dict[Choice, list[Branch]] = {}
+        """The branches of each choice. Those within come after those around them."""
+        for branch in plan.branches:
+            self._rivals.setdefault(branch.choice, []).append(branch)
         self._whole = plan.outline.whole << above - self.shift
         miss = 1 << max(0, plan.ranks.above - self.shift)
         self._gauges: list[Gauge] = []
@@ -241,11 +245,9 @@ class Outlook:
     def _counting(self, costs: Mapping[Branch, int]) -> set[Branch]:
         """The cheapest branches."""
         counting: set[Branch] = set()
-        for branch in self._plan.branches:
-            if counting.issuperset(branch.guard):
-                rivals = [other for other in self._plan.branches if other.choice is branch.choice]
-                if branch in sorted(rivals, key=costs.__getitem__)[: branch.choice.n]:
-                    counting.add(branch)
+        for choice, some in self._rivals.items():
+            if counting.issuperset(some[0].guard):
+                counting.update(sorted(some, key=costs.__getitem__)[: choice.n])
         return counting
 
     def _required(self, each: Mapping[Slot, int]) -> tuple[dict[Branch, int], int]:
@@ -258,11 +260,7 @@ class Outlook:
                 costs[slot.guard[-1]] += cost
             else:
                 top += cost
-        rivals: dict[Choice, list[Branch]] = {}
-        for branch in plan.branches:
-            rivals.setdefault(branch.choice, []).append(branch)
-        # Those within come after those around them.
-        for choice, some in reversed(rivals.items()):
+        for choice, some in reversed(self._rivals.items()):
             if plan.outline.split:
                 for branch in some:
                     costs[branch] = min(costs[branch], -int(branch.idle * self._whole))

@@ -147,8 +147,7 @@ class Walk:
             for leaf in given if isinstance(given, tuple) else ():
                 by_leaf.setdefault(leaf, []).append(holding)
         progress = -((value + (1 << (self._above - 1))) >> self._above)
-        worth, _ = best
-        return worth, Allocation(
+        return value, Allocation(
             {leaf: tuple(sorted(by_leaf[leaf])) for leaf in self._plan.slots if leaf in by_leaf},
             Fraction(progress, self._plan.outline.whole),
             self._plan.outline.counting(taken),
