@@ -402,9 +402,7 @@ class Brute:
                 len(given),
             )
             earned = sorted(self.by_id[name]["earned"] for name in given)
-            # Nothing is used again where it makes no difference.
-            again = self.surplus(root, taken) if self.framework.get("reuse", {}).get("scope", "none") != "none" else 0
-            yield above, (earned, sorted(given), again, [given[name] for name in sorted(given)])
+            yield above, (earned, sorted(given), [given[name] for name in sorted(given)])
 
     def until(self, name):
         until = self.by_id[name].get("validUntil")
@@ -451,14 +449,6 @@ class Brute:
             each = [list(self.counted(children[place], held, taken, waived, complete)) for place in some]
             for sets in product(*each):
                 yield set().union(*sets)
-
-    def surplus(self, node, taken):
-        """Branches beyond those that are to count."""
-        children = self.children(node)
-        if children is None:
-            return 0
-        more = sum(self.holds(child, taken) for child in children) - self.n(node)
-        return max(more, 0) + sum(self.surplus(child, taken) for child in children)
 
     def progress(self, node, held, waived):
         if node["id"] in waived:
@@ -516,7 +506,7 @@ class Brute:
     @staticmethod
     def allocation(found):
         given = {}
-        for name, leaves in zip(found[-3], found[-1], strict=True):
+        for name, leaves in zip(found[-2], found[-1], strict=True):
             for leaf in leaves:
                 given.setdefault(leaf, []).append(name)
         return given

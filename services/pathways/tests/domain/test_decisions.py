@@ -109,6 +109,16 @@ def test_reuse_in_the_framework_lets_one_credential_serve_every_leaf_it_fits(mak
     assert run({**rules, "reuse": {"scope": "framework"}}, [make.holding("h")]).allocation == {"a": ("h",), "b": ("h",)}
 
 
+@pytest.mark.parametrize("limits", [[], [{"id": "one", "distinct": {"min": 1, "max": 1}, "by": "tag"}]])
+def test_reuse_serves_more_branches_than_are_asked_for_whatever_else_is_held(limits, make, run):
+    """More than n branches may count if each is met, and the leaf ids decide: the list with the smaller comes first."""
+    ways = {"id": "ways", "any": [make.leaf("a", "h"), make.leaf("b", "h")]}
+    rules = make.framework({"id": "root", "all": [ways, make.leaf("c", "h")]}, limits=limits)
+    held = [make.holding("h", tag=["x"]), make.holding("i", "h", tag=["x", "y"], earned="2025-12-01")]
+    for some, best in ((held[:1], "h"), (held, "h" if limits else "i")):
+        assert run({**rules, "reuse": {"scope": "framework"}}, some).allocation == dict.fromkeys("abc", (best,))
+
+
 def test_a_branch_that_counts_may_share_where_another_asks_nothing(make, run):
     """The progress is that of the branch that asks nothing, whichever counts; so the smaller leaf ids decide."""
     free = {"id": "c", "count": {"min": 0}, "from": {}}

@@ -65,9 +65,10 @@ class Outline:
     progress there is, `given` the part of it that comes of itself.
 
     `complete` is for allocations that meet the root: progress is then the same for all. `generous` lets leaves have
-    more than they need, and more than `n` branches count, as a limit may be met only so. `split` then keeps apart which
-    branches count and whose progress does: the best `n` need not be those that hold something for a limit's sake, or
-    that hold what other leaves hold already.
+    more than they need, and more than `n` branches count, as a limit may be met only so; where credentials are
+    `shared`, the order of leaf ids may want as many. `split` then keeps apart which branches count and whose progress
+    does: the best `n` need not be those that hold something for a limit's sake, or that hold what other leaves hold
+    already.
     """
 
     def __init__(

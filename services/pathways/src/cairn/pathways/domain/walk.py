@@ -331,7 +331,7 @@ class Walk:
         choice, whole, siblings = branch.choice, self._plan.outline.whole, supply[0]
         on, above = _bits(branch.guard), _scores(branch.guard)
         counts, split = branch.bit | self._plan.marks.get(branch, 0), self._plan.outline.split
-        more = self._complete and self._plan.generous
+        more = self._complete and (self._plan.generous or self._plan.shared)
         bonus, idle = (int(share * whole) << self._above for share in (branch.bonus, branch.idle))
         reached: _States = {}
 
