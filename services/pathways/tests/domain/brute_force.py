@@ -22,6 +22,8 @@ def instant(text):
 
 def months_later(at, months):
     year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
+    if year < 1:
+        return BEGINNING
     return at.replace(year=year, month=month + 1, day=min(at.day, monthrange(year, month + 1)[1]))
 
 
@@ -195,7 +197,7 @@ class Brute:
                     ok = points is not None and points >= number(value["min"])
                 case "earned":
                     start = self.enrolled if value.get("origin") else s
-                    ok = start is not None and months_later(instant(holding["earned"]), value["withinMonths"]) >= start
+                    ok = start is not None and months_later(start, -value["withinMonths"]) <= instant(holding["earned"])
                 case "not":
                     ok = not self.selects(value, holding, s)
                 case "anyOf":
@@ -469,7 +471,8 @@ class Brute:
             turns |= {instant(h["earned"]), *(instant(e["at"]) for e in h["status"])}
             turns |= {instant(h["validUntil"])} if h.get("validUntil") else set()
             if self.timed:
-                past = [months_later(instant(h["earned"]), m) for m in (1, 3)]
+                # What is drawn is earned at midnight, and no month is more than three days longer than another.
+                past = [months_later(instant(h["earned"]), m) + timedelta(d) for m in (1, 3) for d in range(5)]
                 turns |= {each + tick for each in past for tick in (timedelta(0), timedelta(microseconds=1))}
         for d in self.decisions:
             turns |= {instant(d[key]) for key in ("at", "validUntil") if d.get(key)}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from .brute_force import SEVERITY
 
-DAYS = ["2026-01-31", "2026-03-01", "2026-03-31", "2026-05-01", "2026-08-01"]
+DAYS = ["2026-01-31", "2026-02-28", "2026-03-31", "2026-05-01", "2026-08-01"]
 DATES = [f"{day}T00:00:00+00:00" for day in DAYS]
 LATER = "2027-06-01T00:00:00+00:00"
 ACHIEVEMENTS = ["a", "b", "c", "mini"]

@@ -259,6 +259,24 @@ def test_months_count_back_from_the_instant(make):
     assert status("2026-01-31", "2026-02-28") == "complete"
     assert status("2026-01-31", "2026-03-01") == "incomplete"
     assert status("2026-01-15", "2026-02-15") == "complete"
+    # Counted back, the last day of March is a month after the last one of February, at the same time of day.
+    assert status("2026-02-28T06:00:00Z", "2026-03-31T06:00:00Z") == "complete"
+    assert status("2026-02-28T06:00:00Z", "2026-03-31T06:00:00.000001Z") == "incomplete"
+    assert status("2026-01-31T06:00:00Z", "2026-02-28T23:59:59Z") == "complete"
+
+
+def test_an_award_that_must_stay_recent_lapses_and_returns_as_months_count_back(make):
+    recent = {"id": "recent", "count": {"min": 1}, "from": {"earned": {"withinMonths": 1}}}
+    rules = make.framework(recent, validity="always")
+    held = [make.holding("a", earned="2026-02-28T06:00:00Z")]
+
+    def run(day):
+        found = make.run(rules, held, as_of=datetime.fromisoformat(f"2026-03-{day}:00:00+00:00"))
+        return found.earned_at and (found.earned_at.month, found.earned_at.day)
+
+    assert [run(day) for day in ("28T06", "28T07", "29T00", "30T06", "30T07", "31T03")] == [
+        *((2, 28), None, (3, 29), (3, 30), None, (3, 31)),
+    ]
 
 
 def test_months_count_back_from_enrolment(make):

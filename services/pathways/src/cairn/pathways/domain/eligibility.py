@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import lcm
 from operator import itemgetter
 from typing import Final
@@ -17,11 +17,10 @@ from cairn.pathways.domain.once import cached_property
 from cairn.pathways.domain.plan import Problem
 from cairn.pathways.domain.reading import NO_INSTANT
 from cairn.pathways.domain.regime import Fit, Regime
-from cairn.pathways.domain.selector import AnyOf, Criterion, EarnedWhen, Moment, Not, Selector, add_months
+from cairn.pathways.domain.selector import AnyOf, Criterion, EarnedWhen, Moment, Not, Selector, months_pass
 from cairn.pathways.domain.soonest import first_full
 
 BEGINNING: Final = NO_INSTANT
-_TICK: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -244,10 +243,8 @@ class Timeline:
         if every:
             turns.update(p.end for periods in self.periods.values() for p in periods if p.end is not None)
             turns.update(decision.valid_until for decision in case.decisions if decision.valid_until is not None)
-            # What counts for so many months ceases to at the instant after them.
             for months in {months for selector in case.framework.timed for months in _months(selector)}:
-                past = (add_months(holding.earned, months) for holding in case.usable)
-                turns.update(instant + _TICK for instant in past if instant < end)
+                turns.update(turn for holding in case.usable for turn in months_pass(holding.earned, months))
         first = BEGINNING if start is None else start
         return sorted({first} | {max(first, turn) for turn in turns if turn <= end}) if first <= end else []
 

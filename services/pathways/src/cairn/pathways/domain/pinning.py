@@ -2,14 +2,11 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from datetime import datetime
+from typing import cast
 
 from cairn.pathways.domain.holding import Holding
-from cairn.pathways.domain.selector import add_months
-
-_INSTANT: Final = timedelta(microseconds=1)
-_LAST: Final = datetime.max.replace(tzinfo=UTC)
+from cairn.pathways.domain.selector import months_pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +63,10 @@ def strings(value: object) -> Iterator[str]:
 
 
 def turning_points(holdings: Iterable[Holding], months: Collection[int]) -> Iterator[datetime]:
-    """Instants at which holdings turn by time alone: when one expires, and the first one that is too long after it was
-    earned (`withinMonths` includes its end)."""
+    """Instants at which holdings turn by time alone: when one expires, and when one comes to be too long after it was
+    earned for `withinMonths`."""
     for holding in holdings:
         if holding.valid_until is not None:
             yield holding.valid_until
         for count in months:
-            within = add_months(holding.earned, count)
-            if within <= _LAST - _INSTANT:
-                yield within + _INSTANT
+            yield from months_pass(holding.earned, count)

@@ -10,7 +10,7 @@ from typing import Final
 
 from cairn.pathways.domain.grades import GradeFloor, GradeTable, read_grade_floor
 from cairn.pathways.domain.holding import SOURCES, Holding
-from cairn.pathways.domain.reading import DEEPEST, Reader, step
+from cairn.pathways.domain.reading import DEEPEST, NO_INSTANT, Reader, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class EarnedWhen(Criterion):
         if self.months is None:
             return True
         origin = moment.enrolled if self.from_enrolment else moment.at
-        return origin is not None and origin <= add_months(holding.earned, self.months)
+        return origin is not None and add_months(origin, -self.months) <= holding.earned
 
     @property
     def timed(self) -> bool:
@@ -206,14 +206,35 @@ class Not(Criterion):
 
 
 _END: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+_TICK: Final = timedelta(microseconds=1)
 
 
 def add_months(instant: datetime, months: int) -> datetime:
-    """So many months later in UTC, the day clamped to the month. Past the calendar's end it is the calendar's end."""
+    """So many months later, or earlier, in UTC, the day clamped to the month. Past an end of the calendar it is that
+    end."""
     year, month = divmod(instant.year * 12 + instant.month - 1 + months, 12)
     if year > _END.year:
         return _END
+    if year < 1:
+        return NO_INSTANT
     return instant.replace(year=year, month=month + 1, day=min(instant.day, monthrange(year, month + 1)[1]))
+
+
+def months_pass(earned: datetime, months: int) -> Iterator[datetime]:
+    """The instants at which counting so many months back starts or ceases to reach `earned`. It may more than once:
+    from each of the last days of March one month back is the last day of February, at the same time of day."""
+    last = add_months(earned, months)
+    if last >= _END:
+        return
+    if last.day < earned.day:
+        # All days until the month ends are clamped to none that is later.
+        yield add_months(last.replace(day=1, hour=0, minute=0, second=0, microsecond=0), 1)
+        return
+    yield last + _TICK
+    if earned.day == monthrange(earned.year, earned.month)[1]:
+        for day in range(last.day + 1, monthrange(last.year, last.month)[1] + 1):
+            yield last.replace(day=day, hour=0, minute=0, second=0, microsecond=0)
+            yield last.replace(day=day) + _TICK
 
 
 def add_days(instant: datetime, days: int) -> datetime:
