@@ -249,6 +249,33 @@ def test_unknown_neither_completes_nor_uncompletes(make):
     )
 
 
+def test_what_came_after_the_award_is_told_what_else_kept_it_out(make):
+    rules = make.framework({"id": "root", "all": [make.leaf("a", "a", "c", grade={"min": "0.5"})]})
+    grade, later = {"score": "0.6"}, {"earned": "2026-05-01"}
+    held = [make.holding("a", grade=grade), make.holding("retake", "a", grade=grade, **later)]
+    held += [make.holding("c", grade={"score": "0.4"}, **later), make.holding("z", **later)]
+    answer = make.run(rules, [*held, make.holding("more", "c", grade=grade, **later)])
+    expected = {"retake": "already-allocated", "c": "grade", "z": "no-match", "more": "not-needed"}
+    assert (answer.allocation, reasons(answer)) == ({"a": ("a",)}, expected)
+
+
+def test_nothing_came_after_the_award_where_nothing_was_needed(make):
+    answer = make.run(make.framework(make.leaf("a", count={"max": 1})), [make.holding("a")])
+    assert [entry.detail() for entry in answer.unused] == ["a fits, but a had enough without it."]
+
+
+def test_what_was_unknown_before_it_expired_is_why_it_cannot_be_told(make):
+    rules = make.framework(make.leaf("a"))
+    expired = make.holding("a", validUntil="2026-05-01", status=[])
+    assert make.said(rules, [expired]) == (
+        "whole: it cannot be told yet. Whether a was valid before it expired is not known."
+    )
+    assert reasons(make.run(rules, [expired])) == {"a": "unknown"}
+    assert reasons(make.run(rules, [expired], as_of=datetime(2026, 4, 1, tzinfo=UTC))) == {"a": "unknown"}
+    # Where the unknown could not have completed it, that it has expired is all there is to say.
+    assert reasons(make.run({**rules, "validity": "always"}, [expired])) == {"a": "expired"}
+
+
 def test_months_count_back_from_the_instant(make):
     recent = {"id": "recent", "count": {"min": 1}, "from": {"achievement": ["a"], "earned": {"withinMonths": 1}}}
     rules = make.framework({"id": "root", "all": [recent, make.leaf("b")]})

@@ -40,6 +40,18 @@ def test_a_waiver_acts_from_its_date_until_it_ends(make, run, both):
     assert run(both, held, decide("waiver", target="b", validUntil="2026-03-02")).status == "complete"
 
 
+def test_what_fits_only_what_is_waived_is_said_to(make, run, both):
+    answer = run(both, [make.holding("a"), make.holding("b")], decide("waiver", target="b"))
+    assert [(each.reason, each.detail()) for each in answer.unused] == [("waived", "b fits only b, which is waived.")]
+
+
+@pytest.mark.parametrize("validity", ["award", "always", "never"])
+def test_what_was_recognised_for_a_time_is_said_to_have_expired(run, both, validity):
+    known = decide("rpl", target="a", validUntil="2026-03-01")
+    (entry,) = run({**both, "validity": validity}, [], known).unused
+    assert (entry.reason, entry.detail()) == ("expired", "d1 expired on 2026-03-01.")
+
+
 def test_a_waiver_of_a_limit_drops_it(make, run, both):
     rules = {**both, "limits": [{"id": "volume", "amount": {"min": "10"}}]}
     held = [make.holding("a"), make.holding("b")]

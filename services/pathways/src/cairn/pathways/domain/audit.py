@@ -120,8 +120,8 @@ def audit(
     certain = _Search(case, Timeline(case, trusting=False), steps)
     found, proven = certain.complete()
     status: Status = "complete" if proven else "undetermined"
+    possible = None
     if found is None:
-        possible = None
         if any(holding.doubtful for holding in case.usable):
             # Valid throughout is the most that the unknown can turn out to be: what is not enough then never is.
             possible, sure = _Search(case, Timeline(case, trusting=True), steps).complete()
@@ -132,7 +132,7 @@ def audit(
     if status != "complete":
         since = None
     held = certain.timeline.candidates(at)
-    findings = Findings(case, at, held, allocation, complete=found is not None)
+    findings = Findings(case, at, held, allocation, complete=found is not None, doubted=possible is not None)
     inputs = case.holdings if not case.recognised else [h for h in case.holdings if h.id not in case.recognised]
     return Audit(
         status=status,

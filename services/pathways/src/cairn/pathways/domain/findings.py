@@ -10,7 +10,7 @@ from typing import Final
 
 from cairn.pathways.domain.allocation import allocate, given, judge, judge_all, looked_at_by
 from cairn.pathways.domain.candidate import Candidate
-from cairn.pathways.domain.eligibility import Case
+from cairn.pathways.domain.eligibility import BEGINNING, Case
 from cairn.pathways.domain.holding import LOST, Holding, Standing, State, plain_fraction
 from cairn.pathways.domain.limits import Amount as AmountLimit
 from cairn.pathways.domain.limits import Counted, Distinct, Judgement, Limit, Share
@@ -31,13 +31,14 @@ _QUALITIES: Final = ("grade", "level", "assessment", "earned", "mode", "source",
 @dataclass(frozen=True)
 class Findings:
     """An allocation of `candidates`, made for the instant `at`, looked at from all sides. `complete` is what came of
-    it."""
+    it, and `doubted` that more might have, if what is unknown were valid."""
 
     case: Case
     at: datetime
     candidates: Sequence[Candidate]
     allocation: Allocation
     complete: bool
+    doubted: bool = False
 
     @cached_property
     def nodes(self) -> tuple[NodeResult, ...]:
@@ -298,17 +299,17 @@ class Findings:
         if holding.earned > case.as_of:
             return why("not-yet-earned", name, f" is dated {holding.earned.date()}.")
         if (state := self._state(holding)) is not None:
+            if self.doubted and state.state is State.EXPIRED and self._once_unknown(holding):
+                return why("unknown", "Whether ", name, " was valid before it expired is not known.")
             return why(state.state.value, *lost(name, state))
-        if holding.earned > self.at:
-            return why("not-needed", name, " was earned after the rest was complete.")
-        if not self._acts(holding):
-            return why("not-needed", name, " was recognised for another time.")
         worth = self._worths[holding.id]
         if not worth:
             nearest = self._nearest(holding)
-            if nearest is None:
-                return why("no-match", name, " fits no part of this qualification.")
-            return why(nearest[0], name, f" would fit {nearest[1]} but for {BUT_FOR[nearest[0]]}.")
+            if nearest is not None:
+                return why(nearest[0], name, f" would fit {nearest[1]} but for {BUT_FOR[nearest[0]]}.")
+            if waived := [leaf.id for leaf in case.framework.leaves if self._fits(holding, leaf)]:
+                return why("waived", name, f" fits only {', '.join(waived)}, which is waived.")
+            return why("no-match", name, " fits no part of this qualification.")
         if holding.id in case.spent:
             return why("spent", name, " was spent on another qualification.")
         for other in case.classes[holding.id]:
@@ -323,6 +324,8 @@ class Findings:
             if part in self._leaves_of:
                 other = Name(self._by_id[part].achievement)
                 return why("component", name, " rests on ", other, ", which counts by itself.")
+        if BEGINNING < self.at < holding.earned:
+            return why("not-needed", name, " was earned after the rest was complete.")
         fitting = [leaf for leaf in case.framework.leaves if leaf.id in worth]
         unmet = [leaf for leaf in fitting if not self._met[leaf.id]]
         for leaf in unmet:
@@ -337,16 +340,21 @@ class Findings:
             return why("not-needed", name, f" fits, but {leaves} had enough without it.")
         return why("branch", name, f" fits only {leaves}, and another branch counts.")
 
-    def _acts(self, holding: Holding) -> bool:
-        return holding.id not in self.case.recognised or any(each.id == holding.id for each in self._regime.decisions)
+    def _fits(self, holding: Holding, leaf: Leaf) -> bool:
+        return self.case.fits(holding, leaf, self._problem.moment, self._regime)
 
     def _state(self, holding: Holding) -> Standing | None:
         """The state that keeps a holding from counting, now or at the instant in question; None if none does."""
-        expiring = self.case.framework.validity != "never"
+        # What is recognised for a time is not for longer, even where expiry does not matter.
+        expiring = self.case.framework.validity != "never" or holding.id in self.case.recognised
         now, then = self.case.standings[holding.id], holding.standing(self.at, expiring=expiring)
         if now.state in LOST:
             return now
-        return then if then.state is not State.VALID and holding.earned <= self.at and self._acts(holding) else None
+        return then if then.state is not State.VALID and holding.earned <= self.at else None
+
+    @staticmethod
+    def _once_unknown(holding: Holding) -> bool:
+        return holding.valid_periods(trusting=True) != holding.valid_periods(trusting=False)
 
     def _broken_by(self, holding: Holding, leaf: Leaf) -> Limit | None:
         """A hard limit that would be broken if a holding were given to a leaf as well."""

@@ -48,8 +48,8 @@ class Unused(NamedTuple):
     """Why a holding did not count. `reason` is one of
 
     - its state: `revoked`, `suspended`, `superseded`, `expired`, `unknown`; `not-yet-earned`
-    - `no-match`; or it would fit a leaf but for `unit`, `grade`, `level`, `assessment`, `earned`, `mode`,
-      `source`, `issuer`, `accreditedBy`, `not`
+    - `no-match`; `waived` (fits only what is); or it would fit a leaf but for `unit`, `grade`, `level`, `assessment`,
+      `earned`, `mode`, `source`, `issuer`, `accreditedBy`, `not`
     - `spent` on another qualification; `already-allocated` (another of its class), `component` (of an award that
       counts, or such an award), `max`, `limit` (it would break one), `branch` (fits only branches that do not count),
       `not-needed`.
