@@ -2,7 +2,7 @@
 
 import pytest
 
-from cairn.pathways.domain import parse_framework
+from cairn.pathways.domain import audit, parse_decision, parse_framework, parse_holdings
 
 
 @pytest.fixture
@@ -264,3 +264,21 @@ def test_what_counts_for_a_limits_sake_is_what_is_left_to_do(make):
     assert (answer.status, answer.allocation) == ("incomplete", {"two": ("a",)})
     assert answer.remaining.suggestions == ({"node": "two", "count": 1, "achievements": ["a"]},)
     assert make.said(rules, [make.holding("a")]) == "whole: not complete. You still need: a."
+
+
+def test_what_a_credential_does_not_say_is_no_value_to_be_distinct(make):
+    """Neither is the achievement of what was recognised, or the issuer of what names none."""
+    told = {key: value for key, value in make.holding("a").items() if key != "issuer"}
+    known = {"id": "d1", "kind": "rpl", "target": "b", "at": "2026-03-01"}
+    for by, have in {"issuer": "0", "achievement": "1"}.items():
+        limit = {"id": "l", "distinct": {"min": 2}, "by": by}
+        rules = make.framework({"id": "root", "all": [make.leaf("a"), make.leaf("b")]}, limits=[limit])
+        answer = audit(parse_framework(rules), parse_holdings([told]), [parse_decision(known)], make.as_of)
+        assert (answer.status, answer.limits[0].have) == ("incomplete", have)
+
+
+def test_a_holding_without_an_issuer_matches_none(make):
+    told = {**make.holding("a"), "issuer": None}
+    for of, share in (({"issuer": ["i"]}, "0"), ({"not": {"issuer": ["i"]}}, "1")):
+        limit = {"id": "l", "share": {"min": "0"}, "measure": "count", "of": of}
+        assert make.run(make.framework(make.leaf("a"), limits=[limit]), [told]).limits[0].have == share

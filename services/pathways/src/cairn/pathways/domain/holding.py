@@ -180,9 +180,10 @@ class Holding:
         whole: dict[str, object] = {
             "id": self.id,
             "achievement": self.achievement,
-            "issuer": self.issuer,
             "earned": _utc(self.earned),
         }
+        if self.issuer:
+            whole["issuer"] = self.issuer
         if self.type:
             whole["type"] = _sorted(self.type)
         if self.area:
@@ -287,7 +288,7 @@ def stored_holding(body: Mapping[str, Any], status: Sequence[StatusEntry] = ()) 
     holding = Holding(
         id=body["id"],
         achievement=body["achievement"],
-        issuer=body["issuer"],
+        issuer=body.get("issuer", ""),
         earned=datetime.fromisoformat(body["earned"]),
         type=tuple(body.get("type", ())),
         credits=Credits(Decimal(worth["value"]), worth["unit"]) if worth else None,
@@ -319,7 +320,7 @@ _KEYS: Final = (
 
 
 def read_holding(
-    reader: Reader, document: object, path: str, required: Sequence[str] = ("id", "achievement", "issuer", "earned")
+    reader: Reader, document: object, path: str, required: Sequence[str] = ("id", "achievement", "earned")
 ) -> Holding:
     """As `parse_holding`, collecting problems in `reader`."""
     members = reader.members(document, path, _KEYS, required)

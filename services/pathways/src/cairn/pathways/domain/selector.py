@@ -113,7 +113,7 @@ class Listed(Criterion):
 
 def listed_values(key: str, holding: Holding) -> tuple[str, ...]:
     """What a holding answers to a key whose criterion is a list."""
-    return tuple([value for value in _LISTS[key](holding) if value is not None])
+    return tuple([value for value in _LISTS[key](holding) if value])
 
 
 LIST_KEYS: Final = tuple(_LISTS)
