@@ -52,6 +52,7 @@ def test_measure_is_credits_unless_it_is_count_and_no_credits_is_zero(make, limi
     assert limited(held, six).status == "complete"
     assert limited(held, {**six, "measure": "count"}).status == "incomplete"
     assert limited(held, {"amount": {"min": "2"}, "measure": "count"}).status == "complete"
+    assert limited(held, {"amount": {"min": 2}, "measure": "count"}).limits[0].need == "2"
 
 
 def test_an_amount_may_be_capped(make, limited):

@@ -98,6 +98,22 @@ def test_a_tree_in_words() -> None:
             {"gpa": {"min": "3.00", "scale": "us-4.0", "over": "held"}},
             "The grade average over every attempt is at least 3.00 on the scale us-4.0.",
         ),
+        (
+            {"distinct": {"max": 1}, "by": "area", "among": ["p", "q"], "of": {"tag": ["x"]}},
+            "At most 1 different values of area among p and q are covered by credentials tagged x.",
+        ),
+        (
+            {"gpa": {"min": "3.00", "scale": "us-4.0"}, "of": {"tag": ["x"]}},
+            "The grade average over what counts of credentials tagged x is at least 3.00 on the scale us-4.0.",
+        ),
+        (
+            {"order": {"before": "core", "after": "rest"}},
+            "Everything for core is earned no later than anything for rest.",
+        ),
+        (
+            {"window": {"months": 60}, "of": {"tag": ["x"]}},
+            "All credentials tagged x are earned within 60 months.",
+        ),
         ({"exclude": ["a", "b"]}, "Only one of Statistics and Machine Learning counts."),
         ({"window": {"months": 60}}, "All of it is earned within 60 months."),
     ],

@@ -63,7 +63,9 @@ def _read_limit(reader: Reader, document: object, path: str, terms: Terms) -> Li
         case "share":
             return Share(name, path, scope, _read_bounds(reader, members[form], place), measure, of=of)
         case "amount":
-            return Amount(name, path, scope, _read_bounds(reader, members[form], place), measure, of=of)
+            # Counts are whole numbers, and were taken as decimals too.
+            numbers = (int, str) if measure == "count" else (str,)
+            return Amount(name, path, scope, _read_bounds(reader, members[form], place, numbers), measure, of=of)
         case "distinct":
             return _read_distinct(reader, members, name, path, scope, of)
         case "gpa":
@@ -79,21 +81,22 @@ def _read_limit(reader: Reader, document: object, path: str, terms: Terms) -> Li
             return Window(name, path, scope, reader.integer(months, step(place, "months")), of=of)
 
 
-def _read_bounds(reader: Reader, document: object, path: str, *, whole: bool = False) -> Bounds:
+def _read_bounds(reader: Reader, document: object, path: str, numbers: tuple[type[int | str], ...] = (str,)) -> Bounds:
+    """Bounds that are whole numbers (int), decimals (str) or either."""
     members = reader.members(document, path, ("min", "max"))
     if not members:
         reader.refuse("missing-key", path, "A bound has a min, a max or both.", "Give one of them.")
-    bounds = {
-        key: Fraction(reader.integer(bound, step(path, key)) if whole else reader.decimal(bound, step(path, key)))
-        for key, bound in members.items()
-    }
+    bounds: dict[str, Fraction] = {}
+    for key, bound in members.items():
+        whole = int in numbers and (str not in numbers or isinstance(bound, int))
+        bounds[key] = Fraction((reader.integer if whole else reader.decimal)(bound, step(path, key)))
     return replace(Bounds(), **bounds)
 
 
 def _read_distinct(
     reader: Reader, members: JsonObject, name: str, path: str, scope: str | None, of: Selector
 ) -> Distinct:
-    bounds = _read_bounds(reader, members["distinct"], step(path, "distinct"), whole=True)
+    bounds = _read_bounds(reader, members["distinct"], step(path, "distinct"), (int,))
     if "by" not in members:
         reader.refuse("missing-key", step(path, "by"), "'by' is required.", f"One of {', '.join(LIST_KEYS)}.")
     by = reader.choice(members.get("by", LIST_KEYS[0]), step(path, "by"), LIST_KEYS)

@@ -168,21 +168,23 @@ class _Teller:
                 continue
             match key:
                 case "share":
-                    among = f" among {self.holdings(limit['among'])}" if limit.get("among") else ""
-                    return f"{_range(_percent(value))} of the {what} come from {of}{among}{scope}."
+                    return f"{_range(_percent(value))} of the {what} come from {of}{scope}."
                 case "amount":
                     return f"{_range(value)} {what} come from {of}{scope}."
                 case "distinct":
-                    return f"{_range(value)} different values of {limit['by']} are covered by {of}{scope}."
+                    among = f" among {_listed(limit['among'], 'and')}" if limit.get("among") is not None else ""
+                    return f"{_range(value)} different values of {limit['by']}{among} are covered by {of}{scope}."
                 case "gpa":
                     over = "every attempt" if value.get("over") == "held" else "what counts"
+                    over += f" of {of}" if limit.get("of") else ""
                     return f"The grade average over {over} is {_range(value)} on the scale {value['scale']}{scope}."
                 case "exclude":
                     return f"Only one of {self.names(value, 'and')} counts{scope}."
                 case "order":
-                    return f"Everything for {value['before']} is earned before anything for {value['after']}."
+                    return f"Everything for {value['before']} is earned no later than anything for {value['after']}."
                 case _:
-                    return f"All of it is earned within {value['months']} months{scope}."
+                    subject = f"All {of} are" if limit.get("of") else "All of it is"
+                    return f"{subject} earned within {value['months']} months{scope}."
         raise ValueError(f"limit {limit['id']!r} is of no known kind")
 
 
