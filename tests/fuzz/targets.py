@@ -11,10 +11,12 @@ from random import Random
 from typing import Any, Final
 
 from cairn.credentials import (
+    Check,
     CredentialError,
     JsonRefused,
     bake,
     base64url,
+    checks,
     decode_list,
     parse_json,
     read_did_document,
@@ -25,14 +27,14 @@ from cairn.credentials import (
     verify_presentation,
 )
 from cairn.credentials.canonicalize import jcs, jsonld
-from cairn.credentials.canonicalize.makes import Makes
+from cairn.credentials.canonicalize.makes import Makes, Met
 from cairn.credentials.canonicalize.rdfc import canonical_nquads
 from cairn.credentials.canonicalize.walk import HandOver, walk
 from cairn.credentials.did import read_issuer_metadata
 from cairn.credentials.did_resolution import Unresolved, dereference, document_url, expand, read_did_url
 from cairn.credentials.jws import Jws
 from cairn.credentials.proofs.common import unsecured
-from cairn.credentials.schema_check import against_schemas
+from cairn.credentials.secured import Secured
 from cairn.credentials.shape import survey
 from cairn.credentials.token_status import Reference, read_token_status
 from tests.fuzz.outside import MORE, POLICY, Outside, done, object_of, refused_or
@@ -111,7 +113,7 @@ def what_is_remembered_equals_the_processor(data: bytes) -> None:
     makes = Makes()
     for _ in range(dice.choice((4, 10))):
         met = makes.meet(document)
-    against_schemas(document, met and met.make)
+    _schema_check(document, met)
     places = list(_texts(document))
     for holder, key in dice.sample(places, min(len(places), dice.randrange(4))):
         other, step = dice.choice(places)
@@ -120,7 +122,7 @@ def what_is_remembered_equals_the_processor(data: bytes) -> None:
     if met is None:
         return
     assert met.make.surveyed == survey(document)
-    assert against_schemas(document, met.make) == against_schemas(document)
+    assert _schema_check(document, met) == _schema_check(document, None)
     with suppress(HandOver):
         assert _written(met.canonical) == _written(lambda: canonical_nquads(jsonld.to_quads(document)))
 
@@ -217,6 +219,12 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
         facts,
     )
 }
+
+
+def _schema_check(document: dict[str, Any], met: Met | None) -> Check:
+    secured = Secured(document, "data-integrity")
+    vars(secured)["met"] = met
+    return checks.schema(secured)
 
 
 def _written(write: Callable[[], str]) -> str | None:

@@ -18,7 +18,7 @@ from cairn.credentials.jose import Token, claim_mismatches
 from cairn.credentials.jws import instant_claim, thumbprint, verify_jws
 from cairn.credentials.proofs import is_supported, verify_proof
 from cairn.credentials.proofs.common import check_options, check_times, proof_instant
-from cairn.credentials.schema_check import against_schemas
+from cairn.credentials.schema_check import against_schemas, judge_makes
 from cairn.credentials.sd_jwt import binding_findings
 from cairn.credentials.secured import Secured
 from cairn.credentials.shape import listed, text_of
@@ -79,9 +79,8 @@ def proof_and_issuer(
     """Whether the signature holds, and whether who signed is the issuer (S7). `keys`: what is known of each signer."""
     try:
         # Proofs over bytes need no context to hold, but nobody should act on words whose meaning is not known.
-        for url in secured.context_names:
-            if url not in context_urls():
-                raise ContextUnknown(url)
+        if not context_urls().issuperset(secured.context_names):
+            raise ContextUnknown(next(url for url in secured.context_names if url not in context_urls()))
         if secured.token is not None and secured.form != sd_jwt_vc.FORM:
             refuse_rekeyed(secured.document, secured.surveyed)
     except CredentialError as refusal:
@@ -264,14 +263,20 @@ def schema(secured: Secured) -> Check:
     """The data model's shape, the Open Badges schema, and whatever schema the credential names."""
     document = secured.document
     is_w3c = secured.form != sd_jwt_vc.FORM
-    findings = structure_findings(document) if is_w3c else list(sd_jwt_vc.sd_jwt_vc_findings(document))
+    met = secured.met
+    is_known = met is not None and met.make.is_credential
+    findings = (
+        structure_findings(document, is_known=is_known) if is_w3c else list(sd_jwt_vc.sd_jwt_vc_findings(document))
+    )
     if findings:
         return failed(findings)
+    if is_known:
+        return _SCHEMA_VALID
     if not is_w3c:
         return passed("structure-valid", "shaped as an SD-JWT VC; type metadata is not fetched")
     if model_version(document) == 1:
         return passed("structure-valid", "shaped as VC data model 1.1 asks; the Open Badges schema is for 2.0")
-    violations, unknown = against_schemas(document, secured.met and secured.met.make)
+    violations, unknown = against_schemas(document)
     if violations and document.get("credentialSchema") in (None, []):
         # The issuer never said that it would follow the schema; what differs is told, and does not condemn.
         detail = "the credential names no schema, and departs from that of Open Badges"
@@ -281,6 +286,8 @@ def schema(secured: Secured) -> Check:
     if unknown:
         detail = f"the schema {unknown[0][:120]} is not bundled, and schemas are never fetched"
         return undetermined("schema-unknown", detail, "/credentialSchema")
+    if met is not None and judge_makes(document):
+        met.make.is_credential = True
     return _SCHEMA_VALID
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from jsonschema_rs import Draft201909Validator, ValidationError
 
 from cairn.credentials import bundle
-from cairn.credentials.canonicalize.makes import FIXED, Make
+from cairn.credentials.canonicalize.makes import FIXED
 from cairn.credentials.findings import Finding
 from cairn.credentials.shape import id_of, is_list, is_object, is_small, listed, text_of, types_of
 
@@ -51,12 +51,12 @@ _MAX_EXPLAINED: Final = 2_000
 """Values in a document. To say where a schema is violated takes hundreds of times longer than to say that it is."""
 
 
-def against_schemas(document: dict[str, Any], make: Make | None = None) -> tuple[list[Finding], list[str]]:
+def against_schemas(document: dict[str, Any]) -> tuple[list[Finding], list[str]]:
     """Where the credential departs from the schema of its kind, or from a bundled one that it names.
 
-    And which it names that are not bundled, so that nothing can be said of them. `make` is the document's, if known.
+    And which it names that are not bundled, so that nothing can be said of them.
     """
-    urls = [_BY_KIND[kind] for kind in types_of(document) if kind in _BY_KIND]
+    urls = _of_its_kinds(document)
     found: list[Finding] = []
     unknown: list[str] = []
     for place, entry in enumerate(listed(document.get("credentialSchema"))):
@@ -73,12 +73,8 @@ def against_schemas(document: dict[str, Any], make: Make | None = None) -> tuple
             found.append(Finding("schema-digest", detail, "/credentialSchema"))
     instance = _with_one_status(document)
     for url in list(dict.fromkeys(urls))[:_MAX_SCHEMAS]:
-        if make is not None and url in make.schemas:
-            continue
         validator = _validator(url)
         if validator.is_valid(instance):
-            if make is not None and _judges_makes(url):
-                make.schemas.add(url)
             continue
         if not is_small(instance, _MAX_EXPLAINED):
             found.append(
@@ -87,6 +83,16 @@ def against_schemas(document: dict[str, Any], make: Make | None = None) -> tuple
         else:
             found += [_finding(error) for error in islice(validator.iter_errors(instance), _MAX_FINDINGS)]
     return found[:_MAX_FINDINGS], unknown
+
+
+def judge_makes(document: dict[str, Any]) -> bool:
+    """Whether the document is valid by its schemas if another of its make is: all of them are bundled."""
+    named = [id_of(entry) or "" for entry in listed(document.get("credentialSchema"))]
+    return all(map(_judges_makes, _of_its_kinds(document) + named))
+
+
+def _of_its_kinds(document: dict[str, Any]) -> list[str]:
+    return [_BY_KIND[kind] for kind in types_of(document) if kind in _BY_KIND]
 
 
 def _is_known(entry: Any, url: str) -> bool:

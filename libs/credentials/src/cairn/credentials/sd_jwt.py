@@ -139,7 +139,7 @@ def read_sd_jwt(text: str) -> SdJwt:
 def reveal(payload: dict[str, Any], disclosures: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
     """§7.1 step 3: the claims, and each disclosure with the pointer of what it discloses. Raises TokenRefused."""
     run = _Revealing(payload, disclosures)
-    claims: dict[str, Any] = run.value({name: value for name, value in payload.items() if name != "_sd_alg"}, "", 0)
+    claims: dict[str, Any] = run.value({name: value for name, value in payload.items() if name != "_sd_alg"}, "", 1)
     if run.pending:
         raise TokenRefused("a disclosure discloses nothing that the issuer signed", code="disclosure-unreferenced")
     return claims, run.disclosed

@@ -12,7 +12,7 @@ import orjson
 from cairn.credentials import sd_jwt_vc
 from cairn.credentials.baking import is_image, unbake
 from cairn.credentials.bundle import context_hashes
-from cairn.credentials.canonicalize import Met, meet
+from cairn.credentials.canonicalize import Met, Sight, look, meet
 from cairn.credentials.cose import COSE_KINDS, COSE_START, cose_in, read_cose
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import JsonRefused, ProofInvalid, TokenRefused
@@ -21,7 +21,7 @@ from cairn.credentials.jws import read_jws
 from cairn.credentials.old_badge import OLD_FORM, OldBadge, is_old
 from cairn.credentials.proofs import is_over_json
 from cairn.credentials.sd_jwt import SdJwt, read_sd_jwt
-from cairn.credentials.shape import Survey, id_of, is_object, listed, survey, text_of, types_of
+from cairn.credentials.shape import Survey, id_of, is_object, listed, named_contexts, survey, text_of, types_of
 from cairn.credentials.strict_json import check_json, parse_written
 from cairn.credentials.structure import VC2
 
@@ -62,22 +62,26 @@ class Secured:
     """Where the token is one of selective disclosure."""
     written: bytes | None = None
     """The document as orjson writes it, where that is known."""
+    sight: Met | Sight | None = None
+    """What `look` says of that, likewise."""
 
     @_Kept
     def met(self) -> Met | None:
         """It with others of its make, if such were met before."""
-        return None if self.form == sd_jwt_vc.FORM else meet(self.document, self.written)
+        return None if self.form == sd_jwt_vc.FORM else meet(self.document, self.written, self.sight)
 
     @_Kept
     def context_names(self) -> tuple[str, ...]:
         """Every context URL in the document, at any depth."""
+        if self.met is not None:
+            return self.met.make.context_names
         if self.surveyed_anyway is not None:
-            return _named(self.surveyed_anyway.contexts)
+            return self.surveyed_anyway.context_names()
         places = [node for node in (self.document, *self.proofs) if "@context" in node]
         # Mostly there are no others, which counting tells sooner than looking everywhere.
         if _contexts_written(self) == len(places):
-            return _named([node["@context"] for node in places])
-        return _named(self.surveyed.contexts)
+            return named_contexts([node["@context"] for node in places])
+        return self.surveyed.context_names()
 
     @_Kept
     def surveyed(self) -> Survey:
@@ -149,7 +153,7 @@ def read_secured(value: dict[str, Any] | str | bytes) -> Secured:
 
 def read_presented(value: dict[str, Any] | str | bytes) -> Secured:
     """A credential or a presentation. Raises as `read_secured` does."""
-    written = None
+    written = sight = None
     if isinstance(value, bytes) and value.startswith(COSE_START):
         return _from_cose(value)
     if isinstance(value, bytes) and not value.startswith(b"{"):
@@ -166,18 +170,20 @@ def read_presented(value: dict[str, Any] | str | bytes) -> Secured:
                 return Secured({}, OLD_FORM, old=OldBadge({"id": text}, by_address=True))
             if text.count(".") > 1 and not any(one in text for one in ' \n\t"<'):
                 return _from_token(text)
-        value, written = parse_written(text, max_bytes=_MAX_BYTES, max_nodes=_MAX_VALUES)
+        value, written, sight = parse_written(text, look, max_bytes=_MAX_BYTES, max_nodes=_MAX_VALUES)
     else:
         check_json(value, max_nodes=_MAX_VALUES)
     if not is_object(value):
         raise JsonRefused("a credential or presentation is a JSON object")
     if not _ENVELOPES.isdisjoint(types_of(value)):
         return _from_envelope(value)
-    return _from_object(value, written)
+    return _from_object(value, written, sight)
 
 
 def used_contexts(secured: Secured) -> dict[str, str]:
     """URL -> sha256 of the bundled contexts that the document names, at any depth."""
+    if secured.met is not None:
+        return secured.met.make.contexts.copy()
     known = context_hashes()
     return {url: known[url] for url in secured.context_names if url in known}
 
@@ -222,12 +228,12 @@ def _from_envelope(envelope: dict[str, Any]) -> Secured:
     return found
 
 
-def _from_object(document: dict[str, Any], written: bytes | None) -> Secured:
+def _from_object(document: dict[str, Any], written: bytes | None, sight: Met | Sight | None) -> Secured:
     if is_old(document):
         return Secured(document, OLD_FORM, old=OldBadge(document))
     entries = listed(document.get("proof"))
     if not entries and "VerifiablePresentation" in types_of(document):
-        return Secured(document, "unsigned", written=written)
+        return Secured(document, "unsigned", written=written, sight=sight)
     if not entries:
         raise ProofInvalid("the credential has no proof", code="proof-missing", pointer="/proof")
     if len(entries) > _MAX_PROOFS:
@@ -235,11 +241,7 @@ def _from_object(document: dict[str, Any], written: bytes | None) -> Secured:
     proofs = tuple([entry for entry in entries if is_object(entry)])
     if len(proofs) != len(entries):
         raise ProofInvalid("a proof is not an object", code="proof-malformed", pointer="/proof")
-    return Secured(document, "data-integrity", proofs=proofs, written=written)
-
-
-def _named(contexts: list[Any]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([name for one in contexts for name in listed(one) if isinstance(name, str)]))
+    return Secured(document, "data-integrity", proofs=proofs, written=written, sight=sight)
 
 
 def _contexts_written(secured: Secured) -> int | None:

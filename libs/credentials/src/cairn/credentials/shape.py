@@ -77,6 +77,15 @@ class Survey:
     is_compact: bool = field(default=False, compare=False)
     """Whether the names and contexts alone were found to tell that no term is re-keyed."""
 
+    def context_names(self) -> tuple[str, ...]:
+        """Every context that is named by URL, once."""
+        return named_contexts(self.contexts)
+
+
+def named_contexts(contexts: list[Any]) -> tuple[str, ...]:
+    """Those that are named by URL, each once."""
+    return tuple(dict.fromkeys([name for one in contexts for name in listed(one) if isinstance(name, str)]))
+
 
 def survey(value: Any) -> Survey:
     objects: list[dict[Any, Any]] = []

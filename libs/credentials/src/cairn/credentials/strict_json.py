@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar, cast
 
 import orjson
 
 from cairn.credentials.errors import JsonRefused
 
 JsonObject: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
 _MAX_NODES: Final = 100_000
 _MAX_INTEGER_BITS: Final = 1_024
@@ -24,17 +26,26 @@ def parse_json(
 
     Raises JsonRefused.
     """
-    return parse_written(data, max_bytes=max_bytes, max_depth=max_depth, max_nodes=max_nodes)[0]
+    return parse_written(data, _unseen, max_bytes=max_bytes, max_depth=max_depth, max_nodes=max_nodes)[0]
 
 
 def parse_written(
-    data: bytes | str, *, max_bytes: int = 1_048_576, max_depth: int = 64, max_nodes: int = _MAX_NODES
-) -> tuple[Any, bytes | None]:
-    """As `parse_json`; and the value as orjson writes it, where that is known by then."""
+    data: bytes | str,
+    look: Callable[[Any, bytes], tuple[bool, T | None]],
+    *,
+    max_bytes: int = 1_048_576,
+    max_depth: int = 64,
+    max_nodes: int = _MAX_NODES,
+) -> tuple[Any, bytes | None, T | None]:
+    """As `parse_json`; and the value as orjson writes it, where that is known by then, and what `look` says of that.
+
+    `look` is given a value that orjson has read, and its text, and says first whether it is certain that orjson would
+    write the value as that very text, and that it is no deeper than `max_depth`: then this is not found out again.
+    """
     if len(data) > max_bytes:
         raise JsonRefused(f"more than {max_bytes} bytes", code="too-large")
     try:
-        found = _parse_plain(data, max_depth) if len(data) <= max_nodes else None
+        found = _parse_plain(data, max_depth, look) if len(data) <= max_nodes else None
         if found is not None:
             return found
         text = data.decode("utf-8") if isinstance(data, bytes) else data
@@ -50,13 +61,19 @@ def parse_written(
     except ValueError:  # Python reads no integer of more than 4,300 digits
         raise JsonRefused("an integer is too large", code="too-large") from None
     check_json(value, max_depth=max_depth, max_nodes=max_nodes)
-    return value, None
+    return value, None, None
 
 
 _ODD_COLONS: Final = (b'\\":', b" :", b"\t:", b"\n:", b"\r:")
 
 
-def _parse_plain(data: bytes | str, max_depth: int) -> tuple[Any, bytes] | None:
+def _unseen(value: Any, raw: bytes) -> tuple[bool, None]:
+    return False, None
+
+
+def _parse_plain(
+    data: bytes | str, max_depth: int, look: Callable[[Any, bytes], tuple[bool, T | None]]
+) -> tuple[Any, bytes, T | None] | None:
     """By orjson, and what it writes of that; or None where it might not do. Raises JsonRefused for what is too deep.
 
     What it writes back byte for byte it has read as any other reader does: a key that appears twice it would have
@@ -66,6 +83,9 @@ def _parse_plain(data: bytes | str, max_depth: int) -> tuple[Any, bytes] | None:
     try:
         raw = data if isinstance(data, bytes) else data.encode()
         value = orjson.loads(raw)
+        is_known, seen = look(value, raw)
+        if is_known:
+            return value, raw, seen
         written = orjson.dumps(value)
         if written != raw and not _is_plain(value, raw):
             return None
@@ -74,7 +94,7 @@ def _parse_plain(data: bytes | str, max_depth: int) -> tuple[Any, bytes] | None:
     # What is left out is told apart by memchr; Python counts single bytes one by one, eight times slower.
     if len(written) - len(written.replace(b"{", b"").replace(b"[", b"")) >= max_depth:
         _check_depth(value, max_depth)
-    return value, written
+    return value, written, seen if written == raw else None
 
 
 def _is_plain(value: Any, raw: bytes) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
 from cairn.credentials.bundle import context_urls
+from cairn.credentials.canonicalize.makes import FIXED
 from cairn.credentials.did import did_of
 from cairn.credentials.errors import DocumentRefused, StatusListRefused
 from cairn.credentials.findings import Finding
@@ -53,10 +54,14 @@ def _refuse(findings: Iterable[Finding]) -> None:
         raise DocumentRefused(finding.detail, code=finding.code, pointer=finding.pointer)
 
 
-def structure_findings(document: dict[str, Any]) -> list[Finding]:
-    """Everything in which the document is not a credential."""
-    version = model_version(document)
-    found = _frame(document, "VerifiableCredential", version)
+def structure_findings(document: dict[str, Any], *, is_known: bool = False) -> list[Finding]:
+    """Everything in which the document is not a credential.
+
+    `is_known`: another of its make (`canonicalize.makes`) is one, so that only what texts say can be wrong.
+    """
+    version = None if is_known else model_version(document)
+    found = [] if is_known else _frame(document, "VerifiableCredential", version)
+    found += _id(document, "")
     issuer = document.get("issuer")
     if not is_url(id_of(issuer)):
         found.append(
@@ -65,7 +70,7 @@ def structure_findings(document: dict[str, Any]) -> list[Finding]:
     found += _subjects(document)
     found += _dates(document, version)
     for name in _TYPED:
-        if name in document:
+        if name in document and not (is_known and name in FIXED):
             found += _typed(document, name)
     if "credentialStatus" in document:
         found += _statuses(document)
@@ -103,6 +108,7 @@ def check_signs_for(
 def presentation_findings(document: dict[str, Any]) -> Iterator[Finding]:
     """Everything in which the document is not a presentation (VC data model 2.0 §4.13)."""
     yield from _frame(document, "VerifiablePresentation", model_version(document))
+    yield from _id(document, "")
     if "holder" in document and not is_url(id_of(document["holder"])):
         yield Finding("holder-malformed", "the holder is neither a URL nor an object whose id is one", "/holder")
     for position, credential in enumerate(listed(document.get("verifiableCredential"))):
@@ -112,7 +118,7 @@ def presentation_findings(document: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _frame(document: dict[str, Any], kind: str, version: int | None) -> list[Finding]:
-    """What a credential and a presentation have in common: contexts (§4.3), id (§4.4) and type (§4.5)."""
+    """What a credential and a presentation have in common: contexts (§4.3) and type (§4.5)."""
     found: list[Finding] = []
     if version is None:
         found.append(Finding("context-order", f"the first context is not {VC2}", "/@context"))
@@ -127,9 +133,14 @@ def _frame(document: dict[str, Any], kind: str, version: int | None) -> list[Fin
         found.append(Finding("type-malformed", "a type is not text", "/type"))
     if kind not in types:
         found.append(Finding("type-missing", f"the type does not include {kind}", "/type"))
-    if "id" in document and not is_url(document["id"]):
-        found.append(Finding("id-malformed", "the id is not one URL", "/id"))
     return found
+
+
+def _id(node: dict[str, Any], where: str) -> list[Finding]:
+    """§4.4"""
+    if "id" not in node or is_url(node["id"]):
+        return []
+    return [Finding("id-malformed", "the id is not one URL", f"{where}/id")]
 
 
 def _subjects(document: dict[str, Any]) -> list[Finding]:
@@ -144,8 +155,8 @@ def _subjects(document: dict[str, Any]) -> list[Finding]:
             found.append(
                 Finding("subject-malformed", "a credentialSubject is not an object that says something", where)
             )
-        elif "id" in subject and not is_url(subject["id"]):
-            found.append(Finding("id-malformed", "the id is not one URL", f"{where}/id"))
+        else:
+            found += _id(subject, where)
     return found
 
 

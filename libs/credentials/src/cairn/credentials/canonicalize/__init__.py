@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from cairn.credentials.canonicalize import jsonld
 from cairn.credentials.canonicalize.jcs import jcs
-from cairn.credentials.canonicalize.makes import Make, Makes, Met
+from cairn.credentials.canonicalize.makes import Make, Makes, Met, Sight
 from cairn.credentials.canonicalize.rdfc import Quad, canonical_nquads
 from cairn.credentials.canonicalize.walk import HandOver, walk
 from cairn.credentials.errors import DocumentRefused
+from cairn.credentials.shape import is_object
 
-__all__ = ["Make", "Met", "jcs", "meet", "quads", "rdfc", "rdfc_again"]
+__all__ = ["Make", "Met", "Sight", "jcs", "look", "meet", "quads", "rdfc", "rdfc_again"]
 
+_START: Final = 64
 _makes = Makes()
 
 
@@ -27,12 +29,23 @@ def rdfc(document: dict[str, Any]) -> bytes:
         return canonical_nquads(jsonld.to_quads(document)).encode()
 
 
-def meet(document: dict[str, Any], written: bytes | None = None) -> Met | None:
+def look(value: Any, text: bytes) -> tuple[bool, Met | Sight | None]:
+    """As `Makes.look`, of whatever orjson has read in the text; and whether it was met. Nothing is remembered.
+
+    What is laid out with spaces is not looked at, since orjson would not write it so.
+    """
+    if not is_object(value) or b'": ' in text[:_START]:
+        return False, None
+    sight = _makes.look(value, text)
+    return isinstance(sight, Met), sight
+
+
+def meet(document: dict[str, Any], written: bytes | None = None, sight: Met | Sight | None = None) -> Met | None:
     """The document, if others of its make were met before: for verification. As `Makes.meet`.
 
     Signing goes without this memory, so that what it compares its templates with is worked out anew (S26).
     """
-    return _makes.meet(document, written)
+    return _makes.meet(document, written, sight)
 
 
 def rdfc_again(document: dict[str, Any], met: Met | None) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import orjson
 
+from cairn.credentials.bundle import context_hashes
 from cairn.credentials.canonicalize.outline import Outline, Path, picking
 from cairn.credentials.canonicalize.walk import HandOver
 from cairn.credentials.shape import id_of, is_object, survey
@@ -23,6 +24,7 @@ FIXED: Final = frozenset(
         "@context",
         "achievementType",
         "associationType",
+        "credentialSchema",
         "endorsementJwt",
         "identifierType",
         "identityType",
@@ -43,8 +45,8 @@ _OFTEN: Final = 4
 _ODD: Final = re.compile(r'\\[^nrt"]')
 # JSON has neither character.
 _QUOTE: Final = "\2"
-_ACHIEVEMENT: Final = "\3"
-_BEFORE: Final = '"achievement":'
+_CUT: Final = "\3"
+_MEMBER: Final = '"achievement":'
 _ACHIEVEMENT_PATH: Final = ("credentialSubject", "achievement")
 _Layout: TypeAlias = tuple[str, str]
 """An achievement, if it is remembered by itself, and what is no text in the rest."""
@@ -56,8 +58,11 @@ class Make:
     def __init__(self, document: dict[str, Any], places: _Places) -> None:
         self.surveyed = survey(document)
         """Of each of them: it tells of nothing in which they differ."""
-        self.schemas: set[str] = set()
-        """Those that each of them is known to be valid by."""
+        self.context_names = self.surveyed.context_names()
+        self.contexts = {url: known for url in self.context_names if (known := context_hashes().get(url))}
+        """The pinned sha256 of each that is bundled."""
+        self.is_credential = False
+        """Whether one of them was found to be shaped as its data model and its schemas ask, as far as a make tells."""
         self._places = places
         self._outline: Outline | Literal[False] | None = None
 
@@ -86,6 +91,14 @@ class Met(NamedTuple):
         )
 
 
+class Sight(NamedTuple):
+    """A document of a make that is not."""
+
+    layout: _Layout
+    document: dict[str, Any]
+    pieces: list[str]
+
+
 class Makes:
     """Bounded: a memory that is full is emptied, and what is too large, or written oddly, is not kept."""
 
@@ -99,28 +112,39 @@ class Makes:
     def __len__(self) -> int:
         return max(len(self._places), len(self._known))
 
-    def meet(self, document: dict[str, Any], written: bytes | None = None) -> Met | None:
+    def meet(
+        self, document: dict[str, Any], written: bytes | None = None, sight: Met | Sight | None = None
+    ) -> Met | None:
         """The document, if its make was met before. It holds types of JSON only, as `check_json` has it.
 
-        `written` is the document as orjson writes it, where that is known already.
+        `written` is the document as orjson writes it, and `sight` what `look` says of that, where it is known already.
+        """
+        sight = sight or self.look(document, written)
+        if isinstance(sight, Sight):
+            self._remember(*sight)
+            return None
+        return sight
+
+    def look(self, document: dict[str, Any], text: bytes | None = None) -> Met | Sight | None:
+        """The document, if its make was met before; or what of it would be remembered, which it is not.
+
+        `text` is the document as orjson writes it, or as it was read by orjson. Of what is met it is certain that these
+        are the same: it differs from what orjson has written between quotation marks alone, and there is nothing
+        escaped that orjson would not escape so.
         """
         try:
-            text = _plain(written or _written(document))
-            text, achievement = self._cut(text, document)
+            plain = _plain(text or _written(document))
+            rest, achievement = self._cut(plain, document)
         except HandOver:
             return None
         # A single character is found many times faster than two.
-        is_quoting = "\\" in text and '\\"' in text
-        pieces = (text.replace('\\"', _QUOTE) if is_quoting else text).split('"')
+        is_quoting = "\\" in rest and '\\"' in rest
+        pieces = (rest.replace('\\"', _QUOTE) if is_quoting else rest).split('"')
         # No two have the same: between quotation marks stands what is no text, and an achievement ends where it ends.
         layout = achievement, '"'.join(pieces[::2])
         places = self._places.get(layout)
         make = self._known.get((layout, places.fixed(pieces))) if places else None
-        if make is not None:
-            return Met(make, document, pieces, is_quoting)
-        if len(pieces) <= _MAX_PIECES:
-            self._remember(layout, document, pieces, is_cut=bool(achievement))
-        return None
+        return Met(make, document, pieces, is_quoting) if make else Sight(layout, document, pieces)
 
     def _cut(self, text: str, document: dict[str, Any]) -> tuple[str, str]:
         """The text without its achievement, and that, if it was met so often that it is worth remembering by itself."""
@@ -129,29 +153,30 @@ class Makes:
         name = id_of(achievement)
         if name is None:
             return text, ""
-        before, _, after = text.partition(_BEFORE)
-        # With another of that name it would not be certain which of them was cut out.
-        if _BEFORE in after:
-            return text, ""
+        key, start = hash(name), text.find(_MEMBER)
+        met, known = self._met.get(key, (0, ""))
+        if known and text.startswith(known, start):
+            # What a member begins with, and is one, is all of it.
+            end = start + len(known)
+            # With another of that name it would not be certain which of them this is.
+            return (text, "") if _MEMBER in text[end:] else (f"{text[:start]}{_CUT}{text[end:]}", known)
         if len(self._met) >= _MAX_MET:
             self._met.clear()
-        key = hash(name)
-        met, known = self._met.get(key, (0, ""))
-        # What an object begins with, and is one, is all of it.
-        if not known or not after.startswith(known):
-            known = _plain(_written(achievement)) if met >= _OFTEN else ""
-            self._met[key] = met + 1, known if len(known) <= _MAX_ACHIEVEMENT else ""
-        return (f"{before}{_BEFORE}{_ACHIEVEMENT}{after[len(known) :]}", known) if known else (text, "")
+        known = f"{_MEMBER}{_plain(_written(achievement))}" if met >= _OFTEN else ""
+        self._met[key] = met + 1, known if len(known) <= _MAX_ACHIEVEMENT else ""
+        return text, ""
 
-    def _remember(self, layout: _Layout, document: dict[str, Any], pieces: list[str], *, is_cut: bool) -> None:
+    def _remember(self, layout: _Layout, document: dict[str, Any], pieces: list[str]) -> None:
         """A little more each time, so that what is met once costs next to nothing."""
+        if len(pieces) > _MAX_PIECES:
+            return
         if len(self) >= self._size:
             self._places.clear()
             self._known.clear()
         if layout not in self._places:
             self._places[layout] = None
             return
-        found = _Places(document, pieces, is_cut=is_cut)
+        found = _Places(document, pieces, is_cut=bool(layout[0]))
         places = self._places[layout] = self._places[layout] or found
         if found.positions == places.positions:
             # The places of another document are those of other members, where it has these in their stead.
