@@ -30,7 +30,7 @@ _P256: Final = P256Signer(bytes(range(1, 33)))
 def what_an_issuer_signs(data: bytes) -> None:
     """Its signature holds, whatever the rest says; so do those of the status lists that it answers with."""
     first, *rest = data.split(MORE)
-    found = done(verify(_secured(first), Outside([_secured(part) for part in rest]), POLICY))
+    found = done(verify(secured(first), Outside([secured(part) for part in rest]), POLICY))
     json.dumps(found.to_json())
     found.facts.model_dump_json() if found.facts else None
 
@@ -38,7 +38,7 @@ def what_an_issuer_signs(data: bytes) -> None:
 def what_an_issuer_signs_in_a_token(data: bytes) -> None:
     first, *rest = data.split(MORE)
     token = _token({"typ": "vc+jwt", "cty": "vc"}, object_of(first))
-    json.dumps(done(verify(token, Outside([_secured(part) for part in rest]), POLICY)).to_json())
+    json.dumps(done(verify(token, Outside([secured(part) for part in rest]), POLICY)).to_json())
 
 
 def what_an_issuer_signs_to_be_disclosed(data: bytes) -> None:
@@ -56,8 +56,8 @@ def what_an_issuer_signs_to_be_disclosed(data: bytes) -> None:
 
 def what_a_holder_shows(data: bytes) -> None:
     first, *rest = data.split(MORE)
-    shown = _secured(first, purpose="authentication", challenge="c", domain="d")
-    json.dumps(done(verify_presentation(shown, Outside([_secured(part) for part in rest]), POLICY)).to_json())
+    shown = secured(first, purpose="authentication", challenge="c", domain="d")
+    json.dumps(done(verify_presentation(shown, Outside([secured(part) for part in rest]), POLICY)).to_json())
 
 
 def what_is_signed_verifies(data: bytes) -> None:
@@ -101,7 +101,7 @@ def _holds(text: str) -> Verification:
     return found
 
 
-def _secured(data: bytes, purpose: str = "assertionMethod", **more: str) -> bytes:
+def secured(data: bytes, purpose: str = "assertionMethod", **more: str) -> bytes:
     """The object with a proof of its own words, without the checks that signing makes; other input as it is."""
     document = object_of(data) | ({} if more else {"issuer": _ISSUER.did})
     document.pop("proof", None)

@@ -9,13 +9,16 @@ from contextlib import suppress
 from dataclasses import replace
 from random import Random
 from typing import Any, Final
+from unittest.mock import patch
 
 from cairn.credentials import (
     Check,
     CredentialError,
     JsonRefused,
+    Verification,
     bake,
     base64url,
+    canonicalize,
     checks,
     decode_list,
     parse_json,
@@ -37,9 +40,11 @@ from cairn.credentials.proofs.common import unsecured
 from cairn.credentials.secured import Secured
 from cairn.credentials.shape import survey
 from cairn.credentials.token_status import Reference, read_token_status
+from tests.fuzz.inputs import changed
 from tests.fuzz.outside import MORE, POLICY, Outside, done, object_of, refused_or
 from tests.fuzz.signed import (
     a_part_that_is_derived,
+    secured,
     what_a_holder_shows,
     what_an_issuer_signs,
     what_an_issuer_signs_in_a_token,
@@ -66,6 +71,39 @@ _ODD_TEXTS: Final = (
     "\uffff",
     "_:a",
     "é✓",
+)
+_ODD_BYTES: Final = (
+    *(
+        b" ",
+        b"\n",
+        b'"',
+        b"\\",
+        b'\\"',
+        b"\\u0041",
+        b"\\u0022",
+        b"\\/",
+        b"\\b",
+        b"\x02",
+        b"\x03",
+        b"\x7f",
+        b"\xff",
+        b"\xc3\xa9",
+    ),
+    *(
+        b"0",
+        b"-",
+        b".0",
+        b"e1",
+        b"9" * 20,
+        b"null",
+        b",",
+        b":",
+        b"{}",
+        b"[]",
+        b'"id":"urn:x:1",',
+        b'"type":',
+        b'"achievement":',
+    ),
 )
 _LIST_TOKEN: Final = Jws(b"", b"", "EdDSA", "statuslist+jwt", None, None, None, {})
 
@@ -114,10 +152,7 @@ def what_is_remembered_equals_the_processor(data: bytes) -> None:
     for _ in range(dice.choice((4, 10))):
         met = makes.meet(document)
     _schema_check(document, met)
-    places = list(_texts(document))
-    for holder, key in dice.sample(places, min(len(places), dice.randrange(4))):
-        other, step = dice.choice(places)
-        holder[key] = dice.choice((*_ODD_TEXTS, other[step], f"{holder[key]}{dice.choice(_ODD_TEXTS)}"))
+    _say_otherwise(document, dice)
     met = makes.meet(document)
     if met is None:
         return
@@ -125,6 +160,30 @@ def what_is_remembered_equals_the_processor(data: bytes) -> None:
     assert _schema_check(document, met) == _schema_check(document, None)
     with suppress(HandOver):
         assert _written(met.canonical) == _written(lambda: canonical_nquads(jsonld.to_quads(document)))
+
+
+def no_verdict_rests_on_memory(data: bytes) -> None:
+    """After others of its make a text gets the verdict that it gets alone: other words, or laid out otherwise."""
+    dice, makes = Random(data), Makes()
+    document = object_of(secured(data))
+    with patch.object(canonicalize, "_makes", makes):
+        for _ in range(dice.choice((4, 12))):
+            done(verify(_plainly(document), Outside([]), POLICY))
+    _say_otherwise(document, dice)
+    text = _plainly(document)
+    if dice.random() < 0.5:
+        text = _plainly(object_of(secured(text)))
+    for _ in range(dice.randrange(3)):
+        start = dice.randrange(len(text) + 1)
+        text = text[:start] + dice.choice(_ODD_BYTES) + text[start + dice.randrange(2) :]
+    if dice.random() < 0.3:
+        text = changed(dice, text, [data])
+    found: list[Verification] = []
+    for memory in (makes, Makes()):
+        with patch.object(canonicalize, "_makes", memory):
+            found.append(done(verify(text, Outside([]), POLICY)))
+    assert found[0].to_json() == found[1].to_json()
+    assert repr(found[0].credential) == repr(found[1].credential)
 
 
 def jcs_is_a_fixed_point(data: bytes) -> None:
@@ -209,6 +268,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
         json_is_read_as_by_others,
         the_walk_equals_the_processor,
         what_is_remembered_equals_the_processor,
+        no_verdict_rests_on_memory,
         jcs_is_a_fixed_point,
         a_did,
         a_did_document,
@@ -222,9 +282,9 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
 
 
 def _schema_check(document: dict[str, Any], met: Met | None) -> Check:
-    secured = Secured(document, "data-integrity")
-    vars(secured)["met"] = met
-    return checks.schema(secured)
+    read = Secured(document, "data-integrity")
+    vars(read)["met"] = met
+    return checks.schema(read)
 
 
 def _written(write: Callable[[], str]) -> str | None:
@@ -232,6 +292,18 @@ def _written(write: Callable[[], str]) -> str | None:
         return write()
     except CredentialError:
         return None
+
+
+def _plainly(document: dict[str, Any]) -> bytes:
+    """As orjson writes it, which does not take all that Python does."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def _say_otherwise(document: dict[str, Any], dice: Random) -> None:
+    places = list(_texts(document))
+    for holder, key in dice.sample(places, min(len(places), dice.randrange(4))):
+        other, step = dice.choice(places)
+        holder[key] = dice.choice((*_ODD_TEXTS, other[step], f"{holder[key]}{dice.choice(_ODD_TEXTS)}"))
 
 
 def _texts(value: Any) -> Iterator[tuple[Any, Any]]:
