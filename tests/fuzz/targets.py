@@ -11,6 +11,8 @@ from random import Random
 from typing import Any, Final
 from unittest.mock import patch
 
+import orjson
+
 from cairn.credentials import (
     Check,
     CredentialError,
@@ -183,6 +185,11 @@ def no_verdict_rests_on_memory(data: bytes) -> None:
         with patch.object(canonicalize, "_makes", memory):
             found.append(done(verify(text, Outside([]), POLICY)))
     assert found[0].to_json() == found[1].to_json()
+    with suppress(orjson.JSONDecodeError):
+        value = orjson.loads(text)
+        assert (
+            not isinstance(value, dict) or not isinstance(makes.look(value, text), Met) or orjson.dumps(value) == text
+        )
     assert repr(found[0].credential) == repr(found[1].credential)
 
 

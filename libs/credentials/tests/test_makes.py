@@ -7,11 +7,24 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cairn.credentials import Check, CredentialError, Ed25519Signer, build_credential, bundle, checks
+from cairn.credentials import (
+    Check,
+    CheckName,
+    CredentialError,
+    Cryptosuite,
+    Ed25519Signer,
+    Policy,
+    build_credential,
+    bundle,
+    checks,
+    sign,
+    verify,
+)
 from cairn.credentials.canonicalize import jsonld, meet, rdfc, rdfc_again
 from cairn.credentials.canonicalize.makes import FIXED, Makes, Met
 from cairn.credentials.canonicalize.rdfc import canonical_nquads
@@ -26,7 +39,7 @@ from cairn.credentials.schema_check import (
 from cairn.credentials.secured import Secured
 from cairn.credentials.shape import survey
 
-from .conftest import NOW, make_draft
+from .conftest import CREATED, NOW, Files, make_draft
 from .test_template import TEXTS
 from .test_walk import SAMPLES
 
@@ -278,6 +291,64 @@ def test_each_text_that_a_schema_may_refuse_makes_another_make(times: int) -> No
                 found = makes.meet(document)
                 assert found is None or found.make is not met.make, (path, value)
     assert refused > 300
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # A key twice, as any reader but the last one's would have it.
+        ('"id":"urn:uuid:2df2', '"id":"urn:x:1","id":"urn:uuid:2df2'),
+        ('"credentialSubject":', '"credentialSubject":{},"credentialSubject":'),
+        ('"achievement":', '"achievement":{},"achievement":'),
+        ('"achievement":', '"achievement" :'),
+        ("Statistics", "Stat\\u0069stics"),
+        ("Statistics", "Stat\\u0022istics"),
+        ("**Pass** it.\\n", "**Pass** it.\\u000a"),
+        ("https://uni.example/e/1", "https:\\/\\/uni.example\\/e\\/1"),
+        ('"name":', '"n\\u0061me":'),
+        ('"name":', '"name": '),
+        ("7.5", "7.50"),
+        ("7.5", "75e-1"),
+        ("true", "true "),
+        ("naïve", "na\\u00efve"),
+        ("did:example:learner-1", "did:example:learner-1\x7f"),
+    ],
+)
+def test_what_is_not_as_orjson_writes_it_is_not_taken_for_what_was_met(before: str, after: str, times: int) -> None:
+    makes, text = _after(BADGE, times), orjson.dumps(BADGE)
+    assert isinstance(makes.look(BADGE, text), Met)
+    other = text.decode().replace(before, after).encode()
+    assert other != text
+    assert not isinstance(makes.look(orjson.loads(other), other), Met)
+
+
+@pytest.mark.parametrize("suite", ["eddsa-jcs-2022", "eddsa-rdfc-2022"])
+async def test_s1_what_was_met_vouches_for_nothing_in_which_another_differs(
+    suite: Cryptosuite, signer: Ed25519Signer
+) -> None:
+    policy, text = Policy(at=NOW), b""
+    for number in range(12):
+        document = build_credential(make_draft(signer.did, subject_id=f"did:example:{number}"))
+        document |= {"credentialSchema": {"id": ACHIEVEMENT_SCHEMA, "type": "JsonSchema"}}
+        text = orjson.dumps(sign(document, signer, created=CREATED, cryptosuite=suite))
+        assert (await verify(text, Files(), policy)).verified
+    for before, after, check, code in (
+        ('"did:example:11"', '"not a URL"', CheckName.SCHEMA, "id-malformed"),
+        ('"urn:uuid:2df2', '"2df2', CheckName.SCHEMA, "id-malformed"),
+        ('"validFrom":"2026', '"validFrom":"26', CheckName.SCHEMA, "date-malformed"),
+        ('"validFrom":"2026', '"validFrom":"3026', CheckName.VALIDITY, "not-yet-valid"),
+        ("https://uni.example/e/1", "e 1", CheckName.SCHEMA, "id-malformed"),
+        (ACHIEVEMENT_SCHEMA, "https://uni.example/schema", CheckName.SCHEMA, "schema-unknown"),
+        (ACHIEVEMENT_SCHEMA, CLR_SCHEMA, CheckName.SCHEMA, "schema-violated"),
+        ('"id":"did:example:11"', '"id":"did:example:1","id":"did:example:11"', CheckName.PROOF, "duplicate-key"),
+        ('"did:example:11"', '"did:example:12"', CheckName.PROOF, "signature-invalid"),
+        ('"Statistics"', '"Statistik"', CheckName.PROOF, "signature-invalid"),
+        ('"issuer":{"id":"did:key', '"issuer":{"id":"did:web', CheckName.ISSUER, "issuer-mismatch"),
+        ('"proofPurpose":"assertionMethod"', '"proofPurpose":"authentication"', CheckName.PROOF, "proof-purpose"),
+    ):
+        assert before in text.decode(), before
+        found = await verify(text.decode().replace(before, after), Files(), policy)
+        assert found.checks[check].code == code, (before, found.checks[check])
 
 
 @pytest.mark.parametrize("url", [ACHIEVEMENT_SCHEMA, ENDORSEMENT_SCHEMA, CLR_SCHEMA])
