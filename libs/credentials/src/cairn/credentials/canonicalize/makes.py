@@ -41,7 +41,7 @@ _MAX_BYTES: Final = 65_536
 _MAX_ACHIEVEMENT: Final = 16_384
 _MAX_PIECES: Final = 4_096
 _MAX_MET: Final = 256
-_OFTEN: Final = 4
+_OFTEN: Final = 3
 _ODD: Final = re.compile(r'\\[^nrt"]')
 # JSON has neither character.
 _QUOTE: Final = "\2"
