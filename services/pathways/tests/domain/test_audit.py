@@ -219,7 +219,9 @@ def test_the_award_date_is_the_first_instant_at_which_the_rules_held(make):
     assert answer.allocation == {"a": ("a2",), "b": ("b",)}
     effective = {**rules, "effective": {"from": "2026-06-01", "to": None}}
     assert make.run(effective, held).earned_at == datetime(2026, 6, 1, tzinfo=UTC)
-    assert make.run({**rules, "effective": {"from": "2027-01-01"}}, held).status == "incomplete"
+    coming = make.run({**rules, "effective": {"from": "2027-01-01"}}, held)
+    assert coming.status == "incomplete"
+    assert coming.remaining.suggestions == ({"node": coming.nodes[0].id, "from": "2027-01-01T00:00:00Z"},)
 
 
 def test_rules_to_come_are_held_against_what_counts_now(make):

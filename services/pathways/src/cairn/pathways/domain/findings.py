@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import ceil, lcm
 from typing import Final
 
+from cairn.common.instants import format_instant
 from cairn.pathways.domain.allocation import allocate, given, judge, judge_all, looked_at_by
 from cairn.pathways.domain.candidate import Candidate
 from cairn.pathways.domain.eligibility import BEGINNING, Case
@@ -103,6 +104,9 @@ class Findings:
             suggestions.append({"limit": result.id, "have": result.have, "need": result.need, **more})
             # What meets a leaf may meet a limit too: the larger of the two is what is left at least.
             credits_left = max(credits_left, Fraction(str(more.get("credits", 0))))
+        start = self.case.framework.effective_from
+        if start is not None and start > self.case.as_of:
+            suggestions.append({"node": self.case.framework.root.id, "from": format_instant(start)})
         return Remaining(plain_ceiling(credits_left), tuple(suggestions))
 
     @cached_property

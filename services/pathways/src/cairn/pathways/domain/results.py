@@ -102,7 +102,8 @@ def label(iri: str) -> str:
 class Remaining:
     """What is left in all by the cheapest way (fewest credits, then fewest credentials, each of which takes its time):
     the credits as a decimal string; for each leaf still open on that way its `node` and needs; then for each limit that
-    is not met its `limit`, `have` and `need`, and how much more of what it asks for would meet it."""
+    is not met its `limit`, `have` and `need`, and how much more of what it asks for would meet it; and where the rules
+    apply only `from` an instant to come, that instant with the root as `node`."""
 
     credits: str
     suggestions: tuple[JsonMembers, ...]
