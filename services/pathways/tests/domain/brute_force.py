@@ -419,11 +419,14 @@ class Brute:
             for h in others
         )
 
-    @staticmethod
-    def higher(one, other):
-        if not one or not other or one.get("scale") != other.get("scale"):
+    def higher(self, one, other):
+        """On the scale of the other, or else on its own."""
+        if not one or not other:
             return False
-        return number(one.get("points", one.get("score"))) > number(other.get("points", other.get("score")))
+        value, own = (number(each.get("points", each.get("score"))) for each in (one, other))
+        there = self.points({"grade": one}, other.get("scale", "score"))
+        here = self.points({"grade": other}, one.get("scale", "score"))
+        return there > own if there is not None else here is not None and value > here
 
     def n(self, node):
         return len(node["all"]) if "all" in node else 1 if "any" in node else node["atLeast"]

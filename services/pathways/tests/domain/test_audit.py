@@ -251,6 +251,17 @@ def test_unknown_neither_completes_nor_uncompletes(make):
     )
 
 
+def test_attempts_graded_on_two_scales_compare_where_a_table_leads_from_one_to_the_other(make):
+    rules = make.framework({"id": "root", "all": [make.leaf("a"), make.leaf("b")]})
+    held = [make.holding("h1", "a", grade={"score": "0.7"})]
+    held.append(make.holding("h2", "a", grade={"points": "3.0", "scale": "us-4.0"}, earned="2026-04-01"))
+    held.append(make.holding("b", earned="2026-05-01"))
+    for rows, best in (([["0.9", "4.0"], ["0.5", "2.0"]], "h2"), ([["0.7", "3.1"]], "h1"), ([["0.8", "4.0"]], "h1")):
+        table = {"from": "score", "to": "us-4.0", "rows": rows}
+        assert make.run({**rules, "gradeTables": [table]}, held).allocation["a"] == (best,)
+    assert make.run(rules, held).allocation["a"] == ("h1",)
+
+
 def test_what_came_after_the_award_is_told_what_else_kept_it_out(make):
     rules = make.framework({"id": "root", "all": [make.leaf("a", "a", "c", grade={"min": "0.5"})]})
     grade, later = {"score": "0.6"}, {"earned": "2026-05-01"}

@@ -9,7 +9,7 @@ from math import lcm
 from typing import Final, Literal, cast
 
 from cairn.pathways.domain.canonical import canonical
-from cairn.pathways.domain.grades import GradeFloor, read_grade_floor, read_grade_tables
+from cairn.pathways.domain.grades import GradeFloor, GradeTable, read_grade_floor, read_grade_tables
 from cairn.pathways.domain.limit_reading import read_limits
 from cairn.pathways.domain.limits import Limit, Order
 from cairn.pathways.domain.nodes import Group, Leaf, Node, walk
@@ -67,6 +67,7 @@ class Framework:
     effective_to: datetime | None = None
     credit_unit: str | None = None
     conversions: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
+    tables: tuple[GradeTable, ...] = ()
     equivalents: tuple[frozenset[str], ...] = ()
     repeatable: frozenset[str] = frozenset()
     limits: tuple[Limit, ...] = ()
@@ -201,6 +202,7 @@ def read_framework(reader: Reader, document: object, path: str) -> Framework:
         effective_to=span.get("to"),
         credit_unit=text("creditUnit"),
         conversions=_read_conversions(reader, members.get("conversions", []), step(path, "conversions")),
+        tables=tables,
         equivalents=equivalents,
         repeatable=frozenset(reader.texts(members.get("repeatable", []), step(path, "repeatable"))),
         limits=tuple(_placed(limit, root) for limit in limits),

@@ -33,6 +33,15 @@ def grade_on(grade: Grade | None, scale: str | None, tables: Sequence[GradeTable
     return None
 
 
+def better(one: Grade, other: Grade, tables: Sequence[GradeTable]) -> bool:
+    """Whether a grade is higher than another. They are comparable on one scale, or where a table leads from the one's
+    scale to the other's."""
+    if (value := grade_on(one, other.scale, tables)) is not None:
+        return value > other.value
+    value = grade_on(other, one.scale, tables)
+    return value is not None and one.value > value
+
+
 @dataclass(frozen=True, slots=True)
 class GradeFloor:
     """The least grade asked for: a share of full marks (`scale` is None), or points on a named scale."""

@@ -103,7 +103,8 @@ class Plan:
         self.items: Sequence[Item] = ()
         self.leave_out(done)
         self.candidates = [c for c in problem.candidates if self._useful(c.worth)]
-        self.ranks = Ranks(self.candidates, problem.candidates, outline.leaf_rank, shared=self.shared)
+        tables = problem.regime.framework.tables
+        self.ranks = Ranks(self.candidates, problem.candidates, outline.leaf_rank, tables, shared=self.shared)
         self.items = self._make_items([c for c in self.candidates if c.id not in problem.barred])
         self.items_of: dict[Slot, list[Item]] = {}
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
 from cairn.pathways.domain.candidate import Candidate
+from cairn.pathways.domain.grades import GradeTable, better
 from cairn.pathways.domain.holding import Grade
 
 
@@ -17,11 +18,17 @@ class Ranks:
     of ids.
 
     `every` are all that fit, of which only `candidates` can be of use. `leaf_rank` gives the place of each leaf in the
-    order of ids.
+    order of ids. `tables` make grades of two scales comparable.
     """
 
     def __init__(
-        self, candidates: Sequence[Candidate], every: Sequence[Candidate], leaf_rank: Mapping[str, int], *, shared: bool
+        self,
+        candidates: Sequence[Candidate],
+        every: Sequence[Candidate],
+        leaf_rank: Mapping[str, int],
+        tables: Sequence[GradeTable] = (),
+        *,
+        shared: bool,
     ) -> None:
         digit = len(candidates).bit_length() + 1
         dates = {d: place for place, d in enumerate(sorted({c.holding.earned for c in candidates}, reverse=True))}
@@ -46,7 +53,7 @@ class Ranks:
         for place, c in enumerate(sorted(candidates, key=attrgetter("id"), reverse=True)):
             grade = c.holding.grade
             others = grades[c.kind] if grade is not None else ()
-            passed_over = sum(_better(other, grade) for other in others) if grade and len(others) > 1 else 0
+            passed_over = sum(better(other, grade, tables) for other in others) if grade and len(others) > 1 else 0
             self.leaf_shift[c.id] = place * leaf_digit
             self.passed_over[c.id] = passed_over
             self._base[c.id] = (
@@ -67,7 +74,3 @@ class Ranks:
 
     def cost(self, candidate: Candidate, leaf: str) -> int:
         return self._base[candidate.id] + (self.leaf_rank[leaf] << self.leaf_shift[candidate.id])
-
-
-def _better(one: Grade, other: Grade) -> bool:
-    return one.scale == other.scale and one.value > other.value
