@@ -9,10 +9,12 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, TypeAlias
+from types import TracebackType
+from typing import IO, Final, Self, TypeAlias
 
 Completed: TypeAlias = subprocess.CompletedProcess[str]
 
@@ -134,6 +136,51 @@ class Child:
             deadline = time.monotonic() + each
             while self.running and time.monotonic() < deadline:
                 time.sleep(0.01)
+
+
+class Server(ABC):
+    """A server in a child process; as a context manager it runs for as long as the block."""
+
+    _child: Child | None = None
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Returns when the server answers. Nothing happens where it runs."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End the server in order."""
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.running
+
+    @property
+    def pid(self) -> int:
+        """Raises RuntimeError where it was never started."""
+        if self._child is None:
+            raise RuntimeError("the server was not started")
+        return self._child.pid
+
+    def kill(self) -> None:
+        """SIGKILL. `start` brings it back with its data, where it was."""
+        if self._child is not None:
+            self._child.stop()
+
+    def pause(self) -> None:
+        """Its first process keeps its connections and answers nothing until `resume`; children of it go on."""
+        if self._child is not None:
+            self._child.pause()
+
+    def resume(self) -> None:
+        if self._child is not None:
+            self._child.resume()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
 
 
 def command_line(pid: int) -> str:

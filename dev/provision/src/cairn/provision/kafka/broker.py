@@ -16,14 +16,13 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from pydantic import SecretStr
 
 from cairn.common.bus.kafka_topics import KafkaSettings
 from cairn.provision.kafka.jars import KafkaError, jars
-from cairn.provision.processes import Child, free_port, tail
+from cairn.provision.processes import Child, Server, free_port, tail
 
 USERS: Final = ("issuance", "pathways", "verification", "admin")
 MECHANISM: Final = "SCRAM-SHA-512"
@@ -94,7 +93,7 @@ def access(servers: str, passwords: Mapping[str, str], *, copies: int) -> dict[s
     }
 
 
-class KafkaBroker:
+class KafkaBroker(Server):
     """A broker whose data lie in `home`; as a context manager it runs for as long as the block.
 
     It listens twice. `bootstrap_servers` asks for no name and may do everything: for ordinary tests.
@@ -117,7 +116,6 @@ class KafkaBroker:
         self._heap = heap_megabytes
         self._node, self._quorum = node, quorum
         self._ports: dict[str, int] = {}
-        self._child: Child | None = None
         self.passwords: Mapping[str, str] = passwords or new_passwords()
 
     @property
@@ -134,17 +132,6 @@ class KafkaBroker:
     def access(self) -> dict[str, str]:
         """What a onebox is told to use it."""
         return access(self.secured_servers, self.passwords, copies=1)
-
-    @property
-    def running(self) -> bool:
-        return self._child is not None and self._child.running
-
-    @property
-    def pid(self) -> int:
-        """Raises KafkaError where the broker was never started."""
-        if self._child is None:
-            raise KafkaError("the broker was not started")
-        return self._child.pid
 
     def settings(self, user: str) -> KafkaSettings:
         """How `user` reaches the secured listener."""
@@ -177,30 +164,10 @@ class KafkaBroker:
         if self._child is not None:
             self._child.stop(signal.SIGTERM, each=15)
 
-    def kill(self) -> None:
-        """SIGKILL. `start` brings it back with its data, on the same ports."""
-        if self._child is not None:
-            self._child.stop()
-
-    def pause(self) -> None:
-        """It keeps its connections and answers nothing until `resume`."""
-        if self._child is not None:
-            self._child.pause()
-
-    def resume(self) -> None:
-        if self._child is not None:
-            self._child.resume()
-
     def destroy(self) -> None:
         """Kill it and remove its data."""
         self.kill()
         shutil.rmtree(self._home, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
 
     @property
     def _formatted(self) -> bool:

@@ -11,12 +11,11 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Final, Self
 
 from cairn.provision.postgres.cluster import Cluster, Passwords, PostgresError
 from cairn.provision.postgres.places import binaries, settle
-from cairn.provision.processes import Account, Child, command_line, free_port, run_as, tail
+from cairn.provision.processes import Account, Child, Server, command_line, free_port, run_as, tail
 
 SUPERUSER: Final = "postgres"
 
@@ -42,7 +41,7 @@ _FAST: Final = {
 _START_SECONDS: Final = 30
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Server):
     """The server whose data lie in `home`; as a context manager it runs for as long as the block.
 
     `fast` gives up durability for speed: for tests, whose data nobody will miss. Only one process at a time may use
@@ -57,7 +56,6 @@ class EmbeddedPostgres:
         self._wanted = port
         self._settings = _SETTINGS | (_FAST if fast else {})
         self._fast = fast
-        self._child: Child | None = None
         self._lock: IO[str] | None = None
 
     def start(self) -> Self:
@@ -77,17 +75,6 @@ class EmbeddedPostgres:
         return self
 
     @property
-    def running(self) -> bool:
-        return self._child is not None and self._child.running
-
-    @property
-    def pid(self) -> int:
-        """Of the postmaster. Raises PostgresError where it was never started."""
-        if self._child is None:
-            raise PostgresError("the server was not started")
-        return self._child.pid
-
-    @property
     def cluster(self) -> Cluster:
         """Roles and databases on this server."""
         url = f"postgresql://{SUPERUSER}:{self._passwords[SUPERUSER]}@127.0.0.1:{self.port}/postgres"
@@ -102,30 +89,10 @@ class EmbeddedPostgres:
             self._lock.close()
             self._lock = None
 
-    def kill(self) -> None:
-        """SIGKILL to the postmaster. `start` brings it back, on the same port."""
-        if self._child is not None:
-            self._child.stop()
-
-    def pause(self) -> None:
-        """The postmaster accepts nobody until `resume`; the queries of those connected go on."""
-        if self._child is not None:
-            self._child.pause()
-
-    def resume(self) -> None:
-        if self._child is not None:
-            self._child.resume()
-
     def destroy(self) -> None:
         """Stop, and remove the data."""
         self.stop(immediate=True)
         destroy(self._asked)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
 
     def _hold(self, home: Path) -> None:
         if self._lock is None:
