@@ -252,5 +252,25 @@ def every_rule(draw):
     return framework, documents, more
 
 
+@st.composite
+def reusing(draw):
+    """Likewise, with credentials reused, in the framework or in up to four pairs of leaves."""
+    crowded = draw(st.booleans())
+    framework = draw(frameworks(crowded, rich=True).filter(lambda each: len(_leaf_ids(each)) <= 5))
+    ids = _leaf_ids(framework)
+    framework["reuse"] = {"scope": "framework"}
+    if len(ids) > 1 and draw(st.integers(0, 2)) == 0:
+        some = st.lists(st.sampled_from(ids), min_size=2, max_size=2, unique=True)
+        caps = st.sampled_from([{}, {}, {"maxCredits": "2"}, {"maxCredits": "3.5"}])
+        pairs = [{"leaves": draw(some), **draw(caps)} for _ in range(draw(st.integers(1, 4)))]
+        framework["reuse"] = {"scope": "pairs", "pairs": pairs}
+    documents = draw(holdings(crowded, most=3 if len(ids) > 3 else 4))
+    return framework, documents, {"decisions": draw(decisions(framework, documents))}
+
+
+def _leaf_ids(framework):
+    return [node["id"] for node in walk(framework["requirement"]) if not children(node)]
+
+
 # Half of them crowded: few selectors, many holdings that fit several leaves.
 cases = st.booleans().flatmap(lambda crowded: st.tuples(frameworks(crowded), holdings(crowded)))

@@ -19,6 +19,7 @@ from cairn.pathways.domain import (
     parse_framework,
     parse_holding,
     parse_holdings,
+    sharedwalk,
     walk,
 )
 from cairn.pathways.domain.apart import NOTHING
@@ -26,7 +27,7 @@ from cairn.pathways.domain.audit import DEFAULT_STEPS
 from cairn.pathways.domain.outcome import Effort
 
 from .brute_force import AS_OF, LOST, Brute, instant, subsets
-from .drawn import AWARDS, DATES, cases, every_rule
+from .drawn import AWARDS, DATES, cases, every_rule, reusing
 
 
 def engine(framework, documents, **more):
@@ -125,6 +126,54 @@ some = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCh
 def test_looking_ahead_equals_brute_force(case):
     framework, documents, more = case
     agree(framework, documents, **more)
+
+
+@pytest.fixture
+def always_covered(monkeypatch):
+    """Where credentials are reused, every walk looks ahead, and only a few states go on at first."""
+    monkeypatch.setattr(sharedwalk, "_PLAIN", -1)
+    monkeypatch.setattr(walk, "NARROW", 0)
+    monkeypatch.setattr(sharedwalk, "_WIDTH", 1)
+    monkeypatch.setattr(sharedwalk, "_LISTS", 1)
+
+
+@pytest.mark.usefixtures("always_covered")
+@quick
+@given(reusing())
+def test_reuse_equals_brute_force_where_every_walk_looks_ahead(case):
+    framework, documents, more = case
+    agree(framework, documents, **more)
+
+
+@quick
+@given(reusing())
+def test_reuse_equals_brute_force(case):
+    framework, documents, more = case
+    agree(framework, documents, **more)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("kind", ["all", "some"])
+def test_a_program_with_reuse_under_limits_is_decided(seed, kind):
+    """12 leaves, 20 credentials of which each serves up to six: all of them, or seven."""
+    draw = random.Random(f"reuse-{seed}")
+    tags = [f"t{n}" for n in range(12)]
+    asked = [
+        {"id": f"l{n:02}", "count": {"min": 1 + n % 2}, "from": {"tag": [tags[n], tags[n - 1]]}} for n in range(12)
+    ]
+    requirement = {"id": "root", "all": asked} if kind == "all" else {"id": "root", "atLeast": 7, "of": asked}
+    _, held = crowded(seed, credentials=20)
+    for n, each in enumerate(held):
+        each |= {"tag": draw.sample(tags, 3), "achievement": f"a{n}"}
+    limits = [
+        {"id": "wide", "distinct": {"min": 3}, "by": "area"},
+        {"id": "home", "share": {"min": "0.6"}, "of": {"source": ["lms"]}},
+        {"id": "gpa", "gpa": {"min": "3.3", "scale": "us-4.0"}},
+    ]
+    framework = {"qualification": "q:whole", "version": "1", "creditUnit": "ECTS", "requirement": requirement}
+    limits = limits if kind == "all" else limits[:1]
+    answer = engine(framework | {"limits": limits, "reuse": {"scope": "framework"}}, held)
+    assert (answer.exhausted, answer.best) == (False, True)
 
 
 def several(seed, leaves, credentials):

@@ -23,6 +23,7 @@ from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.outline import Slot
 from cairn.pathways.domain.plan import Plan, Problem
 from cairn.pathways.domain.selection import Exhausted
+from cairn.pathways.domain.sharedwalk import SharedWalk
 from cairn.pathways.domain.walk import Walk
 
 # How many steps are spent on what is short of complete and crowded, once it could not be found by trying out.
@@ -33,7 +34,7 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
     """The best legal allocation: with `complete` among those that meet the root and every limit (None if there is
     none), else among all. `whichever` asks for one of them, be it not the best. The order of candidates does not
     matter."""
-    outcome, effort, crowded = _freely(problem, effort, complete=complete)
+    outcome, effort, crowded = _freely(problem, effort, complete=complete, whichever=whichever)
     if outcome.allocation is None or not problem.limits:
         return outcome
     found = judged(problem, outcome.allocation)
@@ -57,7 +58,7 @@ def allocate(problem: Problem, effort: Effort, *, complete: bool, whichever: boo
     return Outcome(found, furthest and outcome.exact, outcome.best)
 
 
-def _freely(problem: Problem, effort: Effort, *, complete: bool) -> tuple[Outcome, Effort, bool]:
+def _freely(problem: Problem, effort: Effort, *, complete: bool, whichever: bool) -> tuple[Outcome, Effort, bool]:
     """Without limits. Returns also what may be spent from there on, and whether many candidates compete."""
     outline = problem.regime.outline(problem.root, problem.grain, complete=complete, generous=False)
     apart = served(problem, outline)
@@ -78,9 +79,9 @@ def _freely(problem: Problem, effort: Effort, *, complete: bool) -> tuple[Outcom
     if complete and not crowd.full:
         return Outcome(None, exact=True), effort, False
     plan.leave_out({*crowd.board.slots})
-    outcome = Walk(plan, rules, effort, Goal(strict=complete)).run()
+    outcome = _walked(plan, rules, effort, Goal(strict=complete), whichever=whichever)
     found = outcome.allocation and crowd.joined(outcome.allocation)
-    return Outcome(found, outcome.exact), effort, crowd.competing >= SMALL
+    return Outcome(found, outcome.exact, outcome.best), effort, crowd.competing >= SMALL
 
 
 def _limited(
@@ -111,7 +112,7 @@ def _limited(
     plan, rules = _planned(problem, limits, complete=complete)
     if complete and any(not rule.verdict and not rule.active for rule in rules):
         return Outcome(None, exact=True)
-    return Walk(plan, rules, effort, goal).run()
+    return _walked(plan, rules, effort, goal, whichever=whichever)
 
 
 def _wholly_crowded(problem: Problem, limits: Sequence[Limit], *, complete: bool) -> Crowd | None:
@@ -132,6 +133,12 @@ def _planned(
     rules = lay_rules(plan, problem, active)
     plan.settle()
     return plan, rules
+
+
+def _walked(plan: Plan, rules: Sequence[Rule], effort: Effort, goal: Goal, *, whichever: bool) -> Outcome:
+    if plan.shared:
+        return SharedWalk(plan, rules, effort, goal, whichever=whichever).run()
+    return Walk(plan, rules, effort, goal).run()
 
 
 def judged(problem: Problem, allocation: Allocation) -> Allocation:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from cairn.pathways.domain.outcome import Effort
-from cairn.pathways.domain.outlook import Outlook, View
+from cairn.pathways.domain.outlook import View
 
 _Way = TypeVar("_Way")
 
@@ -19,13 +19,21 @@ class Crowded(Exception):
     """There are too many states to follow them all without looking ahead."""
 
 
+class Ahead(Protocol):
+    """What tells how good a state can still become."""
+
+    def of(self, states: Mapping[int, tuple[int, _Way]], view: View) -> list[tuple[int, int]]:
+        """For each state the least that it can come to, and the state."""
+        ...
+
+
 @dataclass(slots=True)
 class Guide:
     """All states, up to `plain` steps; or, by an outlook, those that may come up to `ceiling`, and of these the best
     `width`. `lost` is the best that was not followed for that."""
 
     plain: int | None = None
-    outlook: Outlook | None = None
+    outlook: Ahead | None = None
     views: Sequence[View] = ()
     ceiling: int = 0
     width: int | None = None

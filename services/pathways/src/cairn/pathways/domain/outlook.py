@@ -35,7 +35,7 @@ _EACH: Final = 100
 # Directions are kept in units of 1/_FINE.
 _FINE: Final = 1 << 16
 # More than anything costs.
-_NEVER: Final = 1 << 256
+NEVER: Final = 1 << 256
 
 # What an item costs a leaf, how much it adds, and what it adds to which sums.
 _Ways = list[tuple[int, int, list[tuple[int, int]]]]
@@ -45,7 +45,10 @@ _Ways = list[tuple[int, int, list[tuple[int, int]]]]
 class View:
     """What is to come after a turn, at the prices: `rest` is what is given back of the prices; then, for each leaf that
     is open, its field, the bits that say that it counts, and what it costs by how much it has; for each choice that is
-    open its field, its number, the bits, and what so many more branches cost; for each sum its field and its price."""
+    open its field, its number, the bits, and what so many more branches cost; for each sum its field and its price.
+
+    Where credentials are reused (`cover`), also the most that so many more of them give for their `dates`; and for each
+    choice of which no branch counts yet its field, its number, and the leaves of each branch."""
 
     rest: int
     leaves: list[tuple[int, int, int, list[int]]] = field(default_factory=list[tuple[int, int, int, list[int]]])
@@ -53,6 +56,8 @@ class View:
         default_factory=list[tuple[int, int, int, int, list[int]]]
     )
     sums: Sequence[tuple[int, int, int, int]] = ()
+    dates: Sequence[int] = ()
+    late: Sequence[tuple[int, int, int, list[list[tuple[int, int, list[int]]]]]] = ()
 
 
 class _Bag:
@@ -64,9 +69,9 @@ class _Bag:
         self.items: list[tuple[int, _Ways]] = []
         top = slot.most if slot.exact and slot.most is not None else slot.need
         self._end = [
-            _NEVER if complete and have < slot.need else -unit * min(have, slot.need) for have in range(top + 1)
+            NEVER if complete and have < slot.need else -unit * min(have, slot.need) for have in range(top + 1)
         ]
-        self.tables: list[list[int]] = []
+        self.tables: list[list[int]] = [self._end]
         """What it comes to, before each item and at the end, by how much it has."""
 
     def _reached(self, table: list[int], inc: int) -> list[int]:
@@ -74,11 +79,11 @@ class _Bag:
         slot, count = self.slot, len(table)
         reached = table[inc:]
         if slot.exact:
-            return reached + [_NEVER] * (count - len(reached))
+            return reached + [NEVER] * (count - len(reached))
         reached += [table[-1]] * (count - len(reached))
         if slot.most is not None:
             fits = max(0, slot.most - inc + 1)
-            reached[fits:] = [_NEVER] * (count - len(reached[:fits]))
+            reached[fits:] = [NEVER] * (count - len(reached[:fits]))
         return reached
 
     def lay(self, prices: Sequence[int], sums: Sequence[int]) -> None:
@@ -175,12 +180,12 @@ class Outlook:
         inc = [max((inc for _, ways in bag.items for _, inc, _ in ways), default=1) or 1 for bag in bags]
         start = [0 if complete else bag.unit // 2 for bag in bags] + self._sums
         most: list[int | None] = [None if complete else bag.unit for bag in bags]
-        found, _ = _climb(self._divided, start, [*inc, *self._span], [*most, *self._most], enough, _DIVIDED, 2)
+        found, _ = climb(self._divided, start, [*inc, *self._span], [*most, *self._most], enough, _DIVIDED, 2)
         self._sums = found[len(bags) :]
         self._prices = [-each for each in self._per_item(found)]
         count = len(self._prices)
         start = [*self._prices, *self._sums]
-        found, best = _climb(
+        found, best = climb(
             self._undivided, start, [1] * count + self._span, [None] * count + self._most, enough, _WHOLE, 6
         )
         self._lay(found)
@@ -333,7 +338,7 @@ class Outlook:
         return found
 
 
-def _climb(
+def climb(
     bound_at: Callable[[list[int]], tuple[int, list[int]]],
     prices: list[int],
     span: Sequence[int],

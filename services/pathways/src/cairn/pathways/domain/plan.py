@@ -1,5 +1,7 @@
 """The plan of an allocation: what competes for what, in which order to decide it, and what each choice costs."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -68,6 +70,11 @@ class Item:
     def single(self) -> bool:
         """Whether it has one member only. Options come member by member."""
         return self.options[0].candidate is self.options[-1].candidate
+
+    def only(self, names: Set[str]) -> Item:
+        """Less the members that are not among some, of which one is at most."""
+        options = [option for option in self.options if option.candidate.id in names]
+        return Item(options, self.rank, {option.slot: option.inc for option in options})
 
 
 @dataclass(slots=True, eq=False)
@@ -166,6 +173,11 @@ class Plan:
         for item in kept:
             for slot in item.slots:
                 self.items_of[slot].append(item)
+
+    def use(self, items: Iterable[Item]) -> None:
+        """Only some items, and as much of them."""
+        self.items = [item for item in items if item.options]
+        self.items_of = {slot: [item for item in self.items if slot in item.slots] for slot in self.slots.values()}
 
     def leave_out(self, done: Set[Slot]) -> None:
         """Leaves that are done otherwise, with the choices between them."""

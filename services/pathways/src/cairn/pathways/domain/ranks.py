@@ -42,6 +42,8 @@ class Ranks:
         self.above = outside_base + digit + 1
         # From here on it is numbers of credentials; below are dates and ids.
         self.coarse = grade_base
+        self.count = count_base
+        self.lists = id_base
         grades: dict[str, list[Grade]] = {}
         for c in every:
             if c.holding.grade is not None:

@@ -13,7 +13,7 @@ allocated: progress, and below it one whole number (`plan.Ranks`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from heapq import nsmallest
 from typing import Final
@@ -25,7 +25,7 @@ from cairn.pathways.domain.guide import NARROW, Crowded, Guide
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.outline import Branch, Choice, Slot
 from cairn.pathways.domain.outlook import Outlook
-from cairn.pathways.domain.plan import Item, Option, Plan
+from cairn.pathways.domain.plan import Item, Plan
 
 # How many steps a walk may take before it looks ahead, and how many states then go on at first.
 _PLAIN: Final = 20_000
@@ -33,8 +33,10 @@ _BEAM: Final = 100
 
 
 # What was decided on the way to a state: a holding given to leaves, or a branch that counts.
-_Link = tuple["_Link", str, "tuple[str, ...] | Branch"] | None
-_States = dict[int, tuple[int, _Link]]
+Link = tuple["Link", str, "tuple[str, ...] | Branch"] | None
+States = dict[int, tuple[int, Link]]
+# An allocation with its value.
+Found = tuple[int, Allocation] | None
 
 
 class Walk:
@@ -51,29 +53,37 @@ class Walk:
         # Between the costs and the progress: how many limits are not met.
         self._above = plan.ranks.above + len(rules).bit_length()
         self._exact = True
+        self._plain = _PLAIN
+        # More than `n` branches may count.
+        self._more = plan.complete and plan.generous
+        # The leaves of each branch, where branches are decided on after them.
+        self._late: Mapping[Branch, Sequence[Slot]] = {}
 
     def run(self) -> Outcome:
-        turns, effort = self._plan.order(), self._effort
-        ahead: tuple[int, Allocation] | None = None
-        if not self._plan.shared and effort.ahead < effort.limit:
+        found = self._searched(self._plan.order())
+        return Outcome(found and found[1], self._exact)
+
+    def _searched(self, turns: Sequence[Slot | Item | Branch]) -> Found:
+        effort = self._effort
+        ahead: Found = None
+        if effort.ahead < effort.limit:
             start = effort.spent
             try:
-                found = self._best(self._through(turns, Guide(plain=min(start + _PLAIN, effort.limit))))
-                return Outcome(found and found[1], self._exact)
+                return self._best(self._through(turns, Guide(plain=min(start + self._plain, effort.limit))))
             except Crowded:
                 # Looking ahead has an effort of its own: what can be done without is done all the same.
                 self._effort = Effort(effort.limit, effort.ahead)
                 ahead, exact = self._guided(turns)
                 self._effort, effort.ahead = effort, self._effort.spent
                 if exact:
-                    return Outcome(ahead and ahead[1], exact=True)
+                    return ahead
                 effort.spent = start
         found = self._best(self._through(turns, Guide()))
         if ahead is not None and not self._exact and (found is None or ahead[0] < found[0]):
             found = ahead
-        return Outcome(found and found[1], self._exact)
+        return found
 
-    def _guided(self, turns: Sequence[Slot | Item | Branch]) -> tuple[tuple[int, Allocation] | None, bool]:
+    def _guided(self, turns: Sequence[Slot | Item | Branch]) -> tuple[Found, bool]:
         """With an outlook: first only the most promising states, for an allocation to measure by; then all that may
         come up to it. Returns the best with its value, and whether that is proven."""
         outlook = Outlook(self._plan, self._rules, turns, self._above, strict=self._goal.strict)
@@ -85,7 +95,7 @@ class Walk:
         if outlook.improve(enough) > enough:
             return None, True
         guide = Guide(None, outlook, outlook.views(), ceiling)
-        best: tuple[int, Allocation] | None = None
+        best: Found = None
         for guide.width in (_BEAM, None):
             guide.lost = None
             found = self._best(self._through(turns, guide))
@@ -95,23 +105,21 @@ class Walk:
                 return best, True
         return best, False
 
-    def _through(self, turns: Sequence[Slot | Item | Branch], guide: Guide) -> _States:
+    def _through(self, turns: Sequence[Slot | Item | Branch], guide: Guide) -> States:
         """All the states that are left after the last turn."""
         plan = self._plan
         self._guide = guide
         start = sum(gauge.start << gauge.shift for rule in self._rules for gauge in rule.gauges)
-        states: _States = {start: (-(plan.outline.given << self._above), None)}
+        states: States = {start: (-(plan.outline.given << self._above), None)}
         later = self._supplies(turns)
-        clears = _clears(turns, sum(rule.bits for rule in self._rules))
+        clears = _clears(turns, sum(rule.bits for rule in self._rules), self._late)
         bounds = Bounds(plan, self._rules, strict=self._goal.strict)
         ahead = self._goal.ahead(plan, turns)
         steps = zip(turns, clears, later, bounds.after(turns), ahead, strict=True)
         for place, (turn, clear, supply, bound, reach) in enumerate(steps):
             match turn:
-                case Item() if plan.shared:
-                    states = self._share(states, turn)
                 case Item():
-                    states = self._take(self._narrowed(states, len(turn.options) + 1), turn, supply)
+                    states = self._take(self._narrowed(states, self._ways_of(turn)), turn, supply)
                 case Branch():
                     states = self._decide(self._narrowed(states, 2), turn, supply)
                 case Slot():
@@ -126,8 +134,8 @@ class Walk:
                 states = guide.promising(states, place, self._effort)
         return states
 
-    def _best(self, states: _States) -> tuple[int, Allocation] | None:
-        best: tuple[int, _Link] | None = None
+    def _best(self, states: States) -> Found:
+        best: tuple[int, Link] | None = None
         for state, (value, link) in states.items():
             unmet = [rule for rule in self._rules if not rule.met(state)]
             if any(rule.hard or self._goal.strict for rule in unmet):
@@ -153,11 +161,11 @@ class Walk:
             self._plan.outline.counting(taken),
         )
 
-    def _reaching(self, states: _States, ahead: int, begun: Sequence[tuple[Slot, int]]) -> _States:
+    def _reaching(self, states: States, ahead: int, begun: Sequence[tuple[Slot, int]]) -> States:
         """The states from which one can still go as far as is wanted."""
         wanted = self._least - ahead - 1
         fields = [(slot.shift, slot.mask, slot.need, slot.unit, rest) for slot, rest in begun]
-        reached: _States = {}
+        reached: States = {}
         for state, entry in states.items():
             lack = wanted
             for shift, mask, need, unit, rest in fields:
@@ -183,7 +191,7 @@ class Walk:
             supplies.append(supply)
         return supplies[::-1]
 
-    def _narrowed(self, states: _States, ways: int) -> _States:
+    def _narrowed(self, states: States, ways: int) -> States:
         """Account for extending every state in so many ways. When that is more than the effort allows, only the best
         few go on: what they find is legal, what they do not find may exist."""
         guide = self._guide
@@ -196,7 +204,10 @@ class Walk:
         self._effort.spent += len(states) * ways
         return states
 
-    def _take(self, states: _States, item: Item, supply: Sequence[int]) -> _States:
+    def _ways_of(self, item: Item) -> int:
+        return len(item.options) + 1
+
+    def _take(self, states: States, item: Item, supply: Sequence[int]) -> States:
         """Allocate one member of a class to one leaf, or none."""
         split, above = self._plan.outline.split, self._above
         ways = [
@@ -211,7 +222,7 @@ class Walk:
             (slot, slot.shift, slot.mask, slot.on, slot.need - rest)
             for slot, rest in zip(item.slots, supply, strict=True)
         ]
-        reached: _States = {}
+        reached: States = {}
         for state, entry in states.items():
             value, link = entry
             forced: Slot | None = None
@@ -241,101 +252,16 @@ class Walk:
                     reached[after] = (worth, (link, holding, leaf))
         return reached
 
-    def _share(self, states: _States, item: Item) -> _States:
-        """Allocate one member of a class, or none, to any leaves that may share it.
-
-        Leaves are offered in the reverse order of their ids, so that what "leaf ids in that order" compares adds up:
-        of two sets of leaves the first in the order of sorted lists has the smaller number.
-        """
-        reached = dict(states)
-        by_member: dict[str, list[Option]] = {}
-        for option in item.options:
-            by_member.setdefault(option.candidate.id, []).append(option)
-        for name, options in by_member.items():
-            options.sort(key=lambda option: -self._plan.ranks.leaf_rank[option.slot.leaf.id])
-            offers = self._offers(options)
-            # Beside the state: which of its leaves it has, as far as it matters, and which gauges it has moved.
-            frontier = {(state, 0): (value, link, ()) for state, (value, link) in states.items()}
-            for option, offer in zip(options, offers, strict=True):
-                frontier = self._offer(frontier, option, *offer)
-            for (state, _), (value, link, leaves) in frontier.items():
-                if leaves and (state not in reached or value < reached[state][0]):
-                    reached[state] = (value, (link, name, leaves))
-        return reached
-
-    def _offers(self, options: Sequence[Option]) -> list[tuple[int, int, dict[int, int], dict[int, int]]]:
-        """For each leaf offered: the bit that notes it; those of the leaves that it may not be shared with; by the bit
-        of another, what sharing both adds to the state; and by the bit that notes it, what each gauge gets once."""
-        pairs = self._plan.reuse.pairs
-        may = {frozenset(pair.leaves) for pair in pairs}
-        shifts = sorted({shift for option in options for shift, _ in option.gauges})
-        found: list[tuple[int, int, dict[int, int], dict[int, int]]] = []
-        for place, option in enumerate(options):
-            own, apart, both = 1 if not pairs else 1 << place, 0, dict[int, int]()
-            for other, before in enumerate(options[:place]) if pairs else ():
-                pair = frozenset((option.slot.leaf.id, before.slot.leaf.id))
-                if pair not in may:
-                    apart |= 1 << other
-                elif pair in self._plan.sharing:
-                    shift, amounts = self._plan.sharing[pair]
-                    both[1 << other] = amounts[option.candidate.id] << shift
-            gauges = {1 << len(options) + shifts.index(shift): amount << shift for shift, amount in option.gauges}
-            found.append((own, apart, both, gauges))
-        return found
-
-    def _offer(
-        self,
-        frontier: Mapping[tuple[int, int], tuple[int, _Link, tuple[str, ...]]],
-        option: Option,
-        own: int,
-        apart: int,
-        both: Mapping[int, int],
-        gauges: Mapping[int, int],
-    ) -> dict[tuple[int, int], tuple[int, _Link, tuple[str, ...]]]:
-        slot, ranks = option.slot, self._plan.ranks
-        leaves = len(ranks.leaf_rank)
-        place = ranks.leaf_shift[option.candidate.id]
-        passed = 1 << place + leaves - 1 - ranks.leaf_rank[slot.leaf.id]
-        base = ranks.base(option.candidate)
-        on, scores, unit = slot.on, slot.scores, slot.unit << self._above
-        if self._effort.spent + 2 * len(frontier) > self._effort.limit and len(frontier) > NARROW:
-            self._exact = False
-            frontier = dict(nsmallest(NARROW, frontier.items(), key=lambda entry: entry[1][0]))
-        self._effort.spent += 2 * len(frontier)
-        reached: dict[tuple[int, int], tuple[int, _Link, tuple[str, ...]]] = {}
-
-        def keep(key: tuple[int, int], entry: tuple[int, _Link, tuple[str, ...]]) -> None:
-            if key not in reached or entry[0] < reached[key][0]:
-                reached[key] = entry
-
-        for (state, note), (value, link, given) in frontier.items():
-            keep((state, note), (value + passed if given else value, link, given))
-            have = state >> slot.shift & slot.mask
-            if state & on != on or state & option.forbid or note & apart:
-                continue
-            if slot.most is not None and have + option.inc > slot.most:
-                continue
-            gain = option.inc if have + option.inc <= slot.need else max(slot.need - have, 0)
-            after = (state | option.mark) + ((option.inc if slot.exact else gain) << slot.shift)
-            after += sum(amount for bit, amount in both.items() if note & bit)
-            after += sum(amount for bit, amount in gauges.items() if not note & bit)
-            worth = value + (1 << place) + (0 if given else base)
-            if gain and state & scores == scores:
-                worth -= unit * gain
-            keep((after, note | own | sum(gauges)), (worth, link, (slot.leaf.id, *given)))
-        return reached
-
-    def _decide(self, states: _States, branch: Branch, supply: Sequence[int]) -> _States:
+    def _decide(self, states: States, branch: Branch, supply: Sequence[int]) -> States:
         """Let a branch count or not, and be scored or not, so that in the end exactly `n` of its choice do. Where all
         that matters is that the rules are met, more may count."""
         choice, whole, siblings = branch.choice, self._plan.outline.whole, supply[0]
         on, above = _bits(branch.guard), _scores(branch.guard)
         counts, split = branch.bit | self._plan.marks.get(branch, 0), self._plan.outline.split
-        more = self._complete and (self._plan.generous or self._plan.shared)
         bonus, idle = (int(share * whole) << self._above for share in (branch.bonus, branch.idle))
-        reached: _States = {}
+        reached: States = {}
 
-        def keep(state: int, value: int, link: _Link) -> None:
+        def keep(state: int, value: int, link: Link) -> None:
             if state not in reached or value < reached[state][0]:
                 reached[state] = (value, link)
 
@@ -345,7 +271,7 @@ class Walk:
                 continue
             chosen = state >> choice.shift & choice.mask
             ways = [(state, value, link, False)] if choice.n - chosen <= siblings else []
-            if chosen < choice.n or more:
+            if chosen < choice.n or self._more:
                 after = (state | counts) + (int(chosen < choice.n) << choice.shift)
                 ways.append((after, value if split else value - bonus, (link, "", branch), True))
             for after, worth, way, counted in ways:
@@ -359,7 +285,7 @@ class Walk:
                     keep((after | branch.score) + (1 << choice.score_shift), worth - (bonus if counted else idle), way)
         return reached
 
-    def _close(self, states: _States, slot: Slot) -> _States:
+    def _close(self, states: States, slot: Slot) -> States:
         """Nothing more can come to a leaf: where it must be met, drop the states in which it is not."""
         if not self._complete:
             return states
@@ -379,7 +305,7 @@ def _scores(branches: Sequence[Branch]) -> int:
     return sum(branch.score for branch in branches)
 
 
-def _clears(turns: Sequence[Slot | Item | Branch], kept: int) -> list[int]:
+def _clears(turns: Sequence[Slot | Item | Branch], kept: int, late: Mapping[Branch, Sequence[Slot]]) -> list[int]:
     """After each turn, the bits of the state that nothing later looks at, but for those that are kept to the end."""
     clears: list[int] = []
     seen = kept
@@ -393,6 +319,7 @@ def _clears(turns: Sequence[Slot | Item | Branch], kept: int) -> list[int]:
             choice = turn.choice
             looks = turn.bit | turn.score | _bits(turn.guard) | _scores(turn.guard)
             looks |= choice.mask << choice.shift | choice.mask << choice.score_shift
+            looks |= sum(slot.mask << slot.shift for slot in late.get(turn, ()))
         else:
             looks = turn.on | turn.mask << turn.shift
         clears.append(looks & ~seen)
@@ -400,11 +327,14 @@ def _clears(turns: Sequence[Slot | Item | Branch], kept: int) -> list[int]:
     return clears[::-1]
 
 
-def _without(states: _States, clear: int) -> _States:
-    """The states without some bits: those that become one keep the best."""
-    merged: _States = {}
-    for state, entry in states.items():
-        rest = state & ~clear
-        if rest not in merged or entry[0] < merged[rest][0]:
-            merged[rest] = entry
-    return merged
+def _without(states: States, clear: int) -> States:
+    return merged((state & ~clear, entry) for state, entry in states.items())
+
+
+def merged(entries: Iterable[tuple[int, tuple[int, Link]]]) -> States:
+    """States of which those that have become one keep the best."""
+    found: States = {}
+    for state, entry in entries:
+        if state not in found or entry[0] < found[state][0]:
+            found[state] = entry
+    return found
