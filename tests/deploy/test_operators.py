@@ -77,6 +77,12 @@ def test_s21_a_service_runs_as_a_role_that_owns_nothing(site: list[Object]):
             assert logins[secret["name"]]["target"]["template"]["data"]["username"] == user
 
 
+def test_a_postgres_that_is_told_to_go_waits_for_no_connection(site: list[Object]):
+    for cluster in named(site, "Cluster").values():
+        assert cluster["spec"]["smartShutdownTimeout"] == 0
+        assert "monitoring" not in cluster["spec"], "the PodMonitor of components/monitoring reads all of them"
+
+
 def test_each_service_is_told_of_its_own_database_and_of_kafka(site: list[Object], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CAIRN_KEK", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
     for service in SERVICES:
@@ -100,12 +106,17 @@ def test_each_service_is_told_of_its_own_database_and_of_kafka(site: list[Object
 
 def test_workers_follow_the_lag_of_what_they_read(site: list[Object]):
     scaled = named(site, "ScaledObject")
+    [(kafka, cluster)] = named(site, "Kafka").items()
+    [listener] = cluster["spec"]["kafka"]["listeners"]
+    [ours] = named(site, "Namespace")
     for service in SERVICES:
         spec = scaled[f"{service}-worker"]["spec"]
         heard = importlib.import_module(f"cairn.{service}.consumers").TOPICS
         lags = [trigger["metadata"] for trigger in spec["triggers"] if trigger["type"] == "kafka"]
         assert {lag["topic"] for lag in lags} == set(heard)
         assert {lag["consumerGroup"] for lag in lags} == {service}
+        # Asked from KEDA's namespace, where a name without ours means nothing.
+        assert {lag["bootstrapServers"] for lag in lags} == {f"{kafka}-kafka-bootstrap.{ours}.svc:{listener['port']}"}
         assert 1 <= spec["minReplicaCount"] <= spec["maxReplicaCount"]
         assert spec["maxReplicaCount"] <= max(topics()[topic].partitions for topic in heard)
 
@@ -156,3 +167,14 @@ def test_each_service_reaches_its_own_postgres_alone(site: list[Object]):
         peers = [peer for rule in _allowed(site, labels, "egress") for peer in rule["to"]]
         clusters = {peer.get("podSelector", {}).get("matchLabels", {}).get("cnpg.io/cluster") for peer in peers}
         assert clusters - {None} == {f"{labels['app.kubernetes.io/name']}-postgres"}
+
+
+def test_verification_alone_reaches_the_gateway_whose_pods_may_come_to_the_apis(site: list[Object]):
+    gateway = {"namespaceSelector": {"matchLabels": {"cairn.example.edu/gateway": "true"}}}
+
+    def peers(way: str, end: str) -> set[str]:
+        labels = {t["metadata"]["name"]: t["spec"]["template"]["metadata"]["labels"] for t in workloads(site)}
+        return {name for name, has in labels.items() if any(gateway in r[end] for r in _allowed(site, has, way))}
+
+    assert peers("ingress", "from") == {f"{service}-api" for service in SERVICES}
+    assert peers("egress", "to") == {"verification-api", "verification-worker"}
