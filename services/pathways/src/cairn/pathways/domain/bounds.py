@@ -12,6 +12,11 @@ _Way = TypeVar("_Way")
 _FEW: Final = 32
 
 
+def weight(rules: int) -> int:
+    """How many steps it is to extend a state in one way, and to hold it against so many rules."""
+    return 1 + rules // 8
+
+
 class _Bound:
     """A rule between two turns. A sum beyond `high` stays at or above zero whatever comes, one below `low` does not
     reach it any more."""

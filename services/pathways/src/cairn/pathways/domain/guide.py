@@ -40,14 +40,15 @@ class Guide:
     lost: int | None = None
 
     def promising(
-        self, states: Mapping[int, tuple[int, _Way]], place: int, effort: Effort
+        self, states: Mapping[int, tuple[int, _Way]], place: int, effort: Effort, weight: int
     ) -> dict[int, tuple[int, _Way]]:
-        """Those to follow after a turn."""
+        """Those to follow after a turn. `weight` is how many steps each of them is."""
         if self.outlook is None:
             return dict(states)
-        effort.spent += len(states)
+        effort.spent += len(states) * weight
         some = [each for each in self.outlook.of(states, self.views[place]) if each[0] <= self.ceiling]
-        width = NARROW if effort.spent + 4 * len(some) > effort.limit else self.width
+        beyond = effort.spent + 4 * len(some) * weight > effort.limit
+        width = max(1, NARROW // weight) if beyond else self.width
         if width is not None and len(some) > width:
             some.sort()
             self.lost = some[width][0] if self.lost is None else min(some[width][0], self.lost)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, TypeVar
 
+from cairn.pathways.domain.bounds import weight
 from cairn.pathways.domain.outcome import Effort
 from cairn.pathways.domain.outline import Branch, Slot
 from cairn.pathways.domain.outlook import View
@@ -25,7 +26,7 @@ _T = TypeVar("_T")
 # What an option does to limits that does nothing.
 _NONE: Final = (0, 0, ())
 # How many sets of leaves are tried for one credential.
-_SETS: Final = 256
+_SETS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +137,10 @@ def _furthest(plan: Plan, options: Sequence[Option], effort: Effort) -> tuple[li
             fits.append(set(others))
         units.setdefault(key, []).append(option)
     sets: list[list[Option]] = [[]]
-    exact = True
+    exact, most = True, max(2, _SETS // weight(len(plan.sharing)))
     for unit, others in zip(units.values(), fits, strict=True):
         effort.spent += len(sets)
-        exact = exact and len(sets) < _SETS and effort.spent < effort.limit
+        exact = exact and len(sets) < most and effort.spent < effort.limit
         sets += [[*some, *unit] for some in (sets if exact else sets[:1]) if others.issuperset(some)]
     found: list[tuple[Option, ...]] = []
     for some in sets[1:]:

@@ -18,7 +18,7 @@ from fractions import Fraction
 from heapq import nsmallest
 from typing import Final
 
-from cairn.pathways.domain.bounds import Bounds
+from cairn.pathways.domain.bounds import Bounds, weight
 from cairn.pathways.domain.gauges import Rule
 from cairn.pathways.domain.goal import Goal
 from cairn.pathways.domain.guide import NARROW, Crowded, Guide
@@ -53,6 +53,8 @@ class Walk:
         # Between the costs and the progress: how many limits are not met.
         self._above = plan.ranks.above + len(rules).bit_length()
         self._exact = True
+        self._weight = weight(len(rules))
+        self._narrow = max(1, NARROW // self._weight)
         self._plain = _PLAIN
         # More than `n` branches may count.
         self._more = plan.complete and plan.generous
@@ -131,7 +133,7 @@ class Walk:
             if clear:
                 states = _without(states, clear)
             if guide.outlook is not None and isinstance(turn, Item):
-                states = guide.promising(states, place, self._effort)
+                states = guide.promising(states, place, self._effort, self._weight)
         return states
 
     def _best(self, states: States) -> Found:
@@ -194,13 +196,13 @@ class Walk:
     def _narrowed(self, states: States, ways: int) -> States:
         """Account for extending every state in so many ways. When that is more than the effort allows, only the best
         few go on: what they find is legal, what they do not find may exist."""
-        guide = self._guide
-        if guide.plain is not None and self._effort.spent + len(states) * ways > guide.plain and len(states) > NARROW:
+        ways *= self._weight
+        spent, wide = self._effort.spent + len(states) * ways, len(states) > self._narrow
+        if wide and self._guide.plain is not None and spent > self._guide.plain:
             raise Crowded
-        beyond = self._effort.spent + len(states) * ways > self._effort.limit and len(states) > NARROW
-        if beyond and guide.outlook is None:
+        if wide and self._guide.outlook is None and spent > self._effort.limit:
             self._exact = False
-            states = dict(nsmallest(NARROW, states.items(), key=lambda entry: entry[1][0]))
+            states = dict(nsmallest(self._narrow, states.items(), key=lambda entry: entry[1][0]))
         self._effort.spent += len(states) * ways
         return states
 
