@@ -12,6 +12,7 @@ from cairn.pathways.domain import (
     Spent,
     allocation,
     audit,
+    explain,
     holding_keys,
     index_keys,
     lint,
@@ -384,8 +385,18 @@ def test_a_bound_gives_undetermined_and_never_a_wrong_answer(case, steps):
     else:
         assert bounded.status == full.status
         assert bounded.earned_at == full.earned_at
-    if bounded.status == "complete":
+    if bounded.status == "complete" and bounded.best:
         assert result(bounded) == result(full)
+
+
+@pytest.mark.parametrize("steps", [300, 1_000, 3_000])
+def test_who_is_found_to_be_complete_is_though_the_bound_ends_the_search_for_the_best(steps):
+    framework, held = several(0, 6, 18)
+    full, bounded = engine(framework, held), engine(framework, held, steps=steps)
+    assert (full.status, full.best) == ("complete", True)
+    assert (bounded.status, bounded.best, bounded.earned_at) == ("complete", False, full.earned_at)
+    assert all(node.met for node in bounded.nodes)
+    assert "the search was stopped at its bound" in explain(bounded, parse_framework(framework))
 
 
 @quick

@@ -32,8 +32,8 @@ Status = Literal["complete", "incomplete", "undetermined"]
 class Audit:
     """The answer, with the allocation that proves it. `to_json` is the shape of STACKING.md: the explanation in it is
     worked out from the `findings` when somebody asks. What it leaves out is there for `explain` and `transition`:
-    whether the bound on effort decided the answer (`exhausted`), whether the allocation of one that is not complete is
-    proven to be the best (`best`), the state of every holding at `as_of` (`standings`),
+    whether the bound on effort decided the answer (`exhausted`), whether the allocation is proven to be the best
+    (`best`), the state of every holding at `as_of` (`standings`),
     and the framework's validity and policy on loss. `valid_until` is, under the validity `always`, when the first of
     the components ceases to be valid."""
 
@@ -127,8 +127,7 @@ def audit(
             possible, sure = _Search(case, Timeline(case, trusting=True), steps).complete()
             proven = sure and (proven or possible is None)
         status = "undetermined" if possible is not None or not proven else "incomplete"
-    nearest = None if found is not None else certain.best()
-    at, since, allocation = found or (case.as_of, None, _shown(nearest))
+    at, since, allocation, best = found or certain.best()
     if status != "complete":
         since = None
     held = certain.timeline.candidates(at)
@@ -143,7 +142,7 @@ def audit(
         allocation=allocation.by_leaf,
         digest=_digest(case, inputs, spent),
         exhausted=status == "undetermined" and not proven,
-        best=nearest is None or nearest.exact,
+        best=best,
         standings=case.standings,
         loss=framework.loss,
         findings=findings,
@@ -175,11 +174,12 @@ def _case(
     return Case(framework, together, as_of, enrolled, awards, decided, barred)
 
 
-_Found = tuple[datetime, datetime, Allocation]
+_Found = tuple[datetime, datetime | None, Allocation, bool]
 
 
 class _Search:
-    """For the instants at which the rules hold."""
+    """For the instants at which the rules hold. An allocation with which they do is a proof; that there is none is one
+    only where the effort sufficed."""
 
     def __init__(self, case: Case, timeline: Timeline, steps: int) -> None:
         self._case = case
@@ -189,22 +189,27 @@ class _Search:
         self._exact = True
 
     def complete(self) -> tuple[_Found | None, bool]:
-        """The instant that the allocation is made for, the award date, and the best allocation (None if there is no
-        such instant); and whether all that is proven."""
+        """The instant that the allocation is made for, the award date, the allocation, and whether that is certainly
+        the best (None if there is no such instant); and whether there is one, and when, is proven."""
         found = self._now() if self._case.framework.validity == "always" else self._earliest()
         return found, self._exact
 
-    def best(self) -> Outcome:
-        """How far the learner is at `as_of`."""
+    def best(self) -> _Found:
+        """How far the learner is at `as_of`, where they do not."""
         case = self._case
         problem = case.problem(case.as_of, self.timeline.candidates(case.as_of))
-        return allocate(problem, Effort(self._steps), complete=False)
+        outcome = allocate(problem, Effort(self._steps), complete=False)
+        return case.as_of, None, outcome.allocation or Allocation({}, Fraction(0)), outcome.exact
 
-    def _holds(self, at: datetime, barred: frozenset[str] = frozenset(), *, whichever: bool = False) -> Outcome:
+    def _allocated(self, at: datetime, barred: frozenset[str] = frozenset(), *, whichever: bool = False) -> Outcome:
         """The best allocation with which the rules hold at an instant, or whichever is found first."""
         problem = self._case.problem(at, self.timeline.candidates(at), barred)
-        outcome = allocate(problem, self._effort, complete=True, whichever=whichever)
-        self._exact = self._exact and (outcome.exact or (whichever and outcome.allocation is not None))
+        return allocate(problem, self._effort, complete=True, whichever=whichever)
+
+    def _holds(self, at: datetime, barred: frozenset[str] = frozenset(), *, whichever: bool = False) -> Outcome:
+        """Likewise; a no that is not proven leaves the answer open."""
+        outcome = self._allocated(at, barred, whichever=whichever)
+        self._exact = self._exact and (outcome.exact or outcome.allocation is not None)
         return outcome
 
     def _earliest(self) -> _Found | None:
@@ -228,8 +233,10 @@ class _Search:
             return None
         at, outcome = instants[first], found[first]
         if not outcome.best or not outcome.exact:
-            outcome = self._holds(at)
-        return None if outcome.allocation is None else (at, self._since(at), outcome.allocation)
+            better = self._allocated(at)
+            outcome = better if better.allocation is not None else outcome
+        assert outcome.allocation is not None
+        return at, self._since(at), outcome.allocation, outcome.best and outcome.exact
 
     def _since(self, instant: datetime) -> datetime:
         """What has always held has no first instant, and so is earned when it is asked for."""
@@ -239,10 +246,10 @@ class _Search:
         """Whether the rules hold at `as_of`, and since when without a break."""
         case, timeline = self._case, self.timeline
         turns = timeline.turns(every=True)
-        allocation = self._holds(case.as_of).allocation if turns else None
-        if allocation is None:
+        outcome = self._holds(case.as_of) if turns else None
+        if outcome is None or outcome.allocation is None:
             return None
-        allocation = self._longest(allocation)
+        allocation, best = self._longest(outcome.allocation, exact=outcome.exact)
         since, last = turns[-1], allocation
         for turn in reversed(turns):
             if not self._lasted(last, turn, since):
@@ -251,7 +258,7 @@ class _Search:
                     break
                 last = earlier
             since = turn
-        return case.as_of, self._since(since), allocation
+        return case.as_of, self._since(since), allocation, best
 
     def _lasted(self, allocation: Allocation, turn: datetime, since: datetime) -> bool:
         """Whether an allocation that was good at `since` plainly was so at `turn`, before it."""
@@ -261,21 +268,18 @@ class _Search:
         names = {name for held in allocation.by_leaf.values() for name in held}
         return all(any(p.covers(turn) and p.covers(since) for p in self.timeline.periods[name]) for name in names)
 
-    def _longest(self, allocation: Allocation) -> Allocation:
-        """Of all allocations at `as_of` the best of those that stay valid longest."""
+    def _longest(self, allocation: Allocation, *, exact: bool) -> tuple[Allocation, bool]:
+        """Of all allocations at `as_of` the best of those that stay valid longest; and whether that is certain."""
         held = self.timeline.candidates(self._case.as_of)
         first = _first_end(held, allocation)
         # Without an end at all is best; then the latest end. Those up to the first are no better than it.
         later = sorted({c.until for c in held if c.until is not None and first is not None and c.until > first})
         for end in (None, *reversed(later)) if first is not None else ():
             barred = frozenset(c.id for c in held if c.until is not None and (end is None or c.until < end))
-            if (found := self._holds(self._case.as_of, barred).allocation) is not None:
-                return found
-        return allocation
-
-
-def _shown(nearest: Outcome | None) -> Allocation:
-    return (nearest and nearest.allocation) or Allocation({}, Fraction(0))
+            found = self._holds(self._case.as_of, barred)
+            if found.allocation is not None:
+                return found.allocation, found.exact
+        return allocation, exact
 
 
 def _first_end(held: Sequence[Candidate], allocation: Allocation) -> datetime | None:

@@ -28,7 +28,11 @@ class _Teller:
         name = self._framework.title or self._name(self._framework.qualification)
         lost = [entry.detail(self._titles) for entry in self._audit.unused if entry.reason in _LOST]
         if self._audit.earned_at is not None:
-            return f"{name}: complete since {self._audit.earned_at.date()}."
+            # An award may rest on any allocation that completes.
+            perhaps = (
+                "" if self._audit.best else " Other credentials may do as well: the search was stopped at its bound."
+            )
+            return f"{name}: complete since {self._audit.earned_at.date()}.{perhaps}"
         if self._audit.status == "undetermined":
             why = "the search was stopped at its bound." if self._audit.exhausted else " ".join(lost)
             return f"{name}: it cannot be told yet. {why[:1].upper()}{why[1:]}"
