@@ -114,7 +114,7 @@ def always_ahead(monkeypatch):
     """Every walk looks ahead, however few its states; and only the most promising few go on at first."""
     monkeypatch.setattr(allocation, "served", lambda *_: NOTHING)
     monkeypatch.setattr(walk, "_PLAIN", -1)
-    monkeypatch.setattr(walk, "NARROW", 0)
+    monkeypatch.setattr(walk, "narrow", lambda _: 0)
     monkeypatch.setattr(walk, "_BEAM", 2)
 
 
@@ -133,7 +133,7 @@ def test_looking_ahead_equals_brute_force(case):
 def always_covered(monkeypatch):
     """Where credentials are reused, every walk looks ahead, and only a few states go on at first."""
     monkeypatch.setattr(sharedwalk, "_PLAIN", -1)
-    monkeypatch.setattr(walk, "NARROW", 0)
+    monkeypatch.setattr(walk, "narrow", lambda _: 0)
     monkeypatch.setattr(sharedwalk, "_WIDTH", 1)
     monkeypatch.setattr(sharedwalk, "_LISTS", 1)
 
@@ -203,7 +203,7 @@ def test_looking_ahead_finds_what_following_all_states_does(seed):
     every = engine(framework, held, steps=2_000_000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walk, "_PLAIN", -1)
-        patch.setattr(walk, "NARROW", 0)
+        patch.setattr(walk, "narrow", lambda _: 0)
         patch.setattr(walk, "_BEAM", 4)
         ahead = engine(framework, held, steps=2_000_000)
     assert (result(ahead), ahead.best) == (result(every), every.best)

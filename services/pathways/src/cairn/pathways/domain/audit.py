@@ -21,7 +21,7 @@ from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.request import Spent
 from cairn.pathways.domain.results import LimitResult, NodeResult, Remaining, Unused
 
-# The walk has so many, and looking ahead as many again: a third of a second to a second and a half in all. The tests
+# The walk has so many, and looking ahead as many again: a third of a second to some three seconds in all. The tests
 # show what fits well within it.
 DEFAULT_STEPS: Final = 200_000
 

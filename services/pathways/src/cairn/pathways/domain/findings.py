@@ -308,10 +308,10 @@ class Findings:
             return why(state.state.value, *lost(name, state))
         worth = self._worths[holding.id]
         if not worth:
-            nearest = self._nearest(holding)
-            if nearest is not None:
+            if (nearest := self._nearest(holding)) is not None:
                 return why(nearest[0], name, f" would fit {nearest[1]} but for {BUT_FOR[nearest[0]]}.")
-            if waived := [leaf.id for leaf in case.framework.leaves if self._fits(holding, leaf)]:
+            now = self._problem.moment, self._regime
+            if waived := [leaf.id for leaf in case.framework.leaves if case.fits(holding, leaf, *now)]:
                 return why("waived", name, f" fits only {', '.join(waived)}, which is waived.")
             return why("no-match", name, " fits no part of this qualification.")
         if holding.id in case.spent:
@@ -343,9 +343,6 @@ class Findings:
         if any(self._met[leaf.id] and (self._have[leaf.id] or not leaf.min) for leaf in fitting):
             return why("not-needed", name, f" fits, but {leaves} had enough without it.")
         return why("branch", name, f" fits only {leaves}, and another branch counts.")
-
-    def _fits(self, holding: Holding, leaf: Leaf) -> bool:
-        return self.case.fits(holding, leaf, self._problem.moment, self._regime)
 
     def _state(self, holding: Holding) -> Standing | None:
         """The state that keeps a holding from counting, now or at the instant in question; None if none does."""

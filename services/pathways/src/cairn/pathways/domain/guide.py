@@ -11,8 +11,13 @@ from cairn.pathways.domain.outlook import View
 
 _Way = TypeVar("_Way")
 
-# How many states live on once the effort is spent: enough for a sensible allocation, though not to prove it best.
-NARROW: Final = 32
+# How many states live on at the most once the effort is spent.
+_NARROW: Final = 32
+
+
+def narrow(weight: int) -> int:
+    """How many live on where each is `weight` steps: enough for a sensible allocation, though not to prove it best."""
+    return max(1, _NARROW // weight)
 
 
 class Crowded(Exception):
@@ -48,7 +53,7 @@ class Guide:
         effort.spent += len(states) * weight
         some = [each for each in self.outlook.of(states, self.views[place]) if each[0] <= self.ceiling]
         beyond = effort.spent + 4 * len(some) * weight > effort.limit
-        width = max(1, NARROW // weight) if beyond else self.width
+        width = narrow(weight) if beyond else self.width
         if width is not None and len(some) > width:
             some.sort()
             self.lost = some[width][0] if self.lost is None else min(some[width][0], self.lost)

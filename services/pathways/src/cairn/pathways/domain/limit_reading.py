@@ -1,9 +1,10 @@
 """Limits from their JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Final, cast
 
 from cairn.pathways.domain.grades import SCORE
@@ -61,11 +62,10 @@ def _read_limit(reader: Reader, document: object, path: str, terms: Terms) -> Li
     )
     match form:
         case "share":
-            return Share(name, path, scope, _read_bounds(reader, members[form], place), measure, of=of)
+            return Share(name, path, scope, _read_bounds(reader, members[form], place, reader.decimal), measure, of=of)
         case "amount":
-            # Counts are whole numbers, and were taken as decimals too.
-            numbers = (int, str) if measure == "count" else (str,)
-            return Amount(name, path, scope, _read_bounds(reader, members[form], place, numbers), measure, of=of)
+            number = partial(_count, reader) if measure == "count" else reader.decimal
+            return Amount(name, path, scope, _read_bounds(reader, members[form], place, number), measure, of=of)
         case "distinct":
             return _read_distinct(reader, members, name, path, scope, of)
         case "gpa":
@@ -81,22 +81,24 @@ def _read_limit(reader: Reader, document: object, path: str, terms: Terms) -> Li
             return Window(name, path, scope, reader.integer(months, step(place, "months")), of=of)
 
 
-def _read_bounds(reader: Reader, document: object, path: str, numbers: tuple[type[int | str], ...] = (str,)) -> Bounds:
-    """Bounds that are whole numbers (int), decimals (str) or either."""
+def _count(reader: Reader, document: object, path: str) -> int | Decimal:
+    """Counts are whole numbers, and were taken as decimals too."""
+    return reader.integer(document, path) if isinstance(document, int) else reader.decimal(document, path)
+
+
+def _read_bounds(reader: Reader, document: object, path: str, number: Callable[[object, str], int | Decimal]) -> Bounds:
+    """Bounds of which each is read as a `number`."""
     members = reader.members(document, path, ("min", "max"))
     if not members:
         reader.refuse("missing-key", path, "A bound has a min, a max or both.", "Give one of them.")
-    bounds: dict[str, Fraction] = {}
-    for key, bound in members.items():
-        whole = int in numbers and (str not in numbers or isinstance(bound, int))
-        bounds[key] = Fraction((reader.integer if whole else reader.decimal)(bound, step(path, key)))
+    bounds = {key: Fraction(number(bound, step(path, key))) for key, bound in members.items()}
     return replace(Bounds(), **bounds)
 
 
 def _read_distinct(
     reader: Reader, members: JsonObject, name: str, path: str, scope: str | None, of: Selector
 ) -> Distinct:
-    bounds = _read_bounds(reader, members["distinct"], step(path, "distinct"), (int,))
+    bounds = _read_bounds(reader, members["distinct"], step(path, "distinct"), reader.integer)
     if "by" not in members:
         reader.refuse("missing-key", step(path, "by"), "'by' is required.", f"One of {', '.join(LIST_KEYS)}.")
     by = reader.choice(members.get("by", LIST_KEYS[0]), step(path, "by"), LIST_KEYS)

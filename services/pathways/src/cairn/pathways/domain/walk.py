@@ -21,7 +21,7 @@ from typing import Final
 from cairn.pathways.domain.bounds import Bounds, weight
 from cairn.pathways.domain.gauges import Rule
 from cairn.pathways.domain.goal import Goal
-from cairn.pathways.domain.guide import NARROW, Crowded, Guide
+from cairn.pathways.domain.guide import Crowded, Guide, narrow
 from cairn.pathways.domain.outcome import Allocation, Effort, Outcome
 from cairn.pathways.domain.outline import Branch, Choice, Slot
 from cairn.pathways.domain.outlook import Outlook
@@ -54,7 +54,7 @@ class Walk:
         self._above = plan.ranks.above + len(rules).bit_length()
         self._exact = True
         self._weight = weight(len(rules))
-        self._narrow = max(1, NARROW // self._weight)
+        self._narrow = narrow(self._weight)
         self._plain = _PLAIN
         # More than `n` branches may count.
         self._more = plan.complete and plan.generous
